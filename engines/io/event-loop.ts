@@ -1,0 +1,94 @@
+/**
+ * The interface of every event loop (epoll, libuv; later io_uring, poll). Composition code and load drivers use
+ * this; cores only see its `Transport` half.
+ */
+import type { Allocator, ConnectionHandler, Transport } from '../ports.ts';
+
+export type EventLoopName = 'epoll' | 'libuv';
+
+/** Named bounds of a loop; all have defaults. Sizes in bytes. */
+export interface EventLoopOptions {
+  /** Connections held at the most; further ones are accepted and given to `onRefused`. Default 10,000. */
+  maxConnections?: number;
+  /** Size of the shared read buffer. Default 65,536. */
+  readBufferBytes?: number;
+  /** Size of one output chunk. Default 16,384. */
+  outputChunkBytes?: number;
+  /** An input buffer may not grow beyond this: the connection is closed. Default 1 GiB. */
+  inputLimitBytes?: number;
+}
+
+/** A place where connections come in. */
+export interface Listener {
+  /** Index handed to `onOpen`. */
+  readonly id: number;
+  /** TCP port (the real one if 0 was asked for), or 0 for a Unix socket. */
+  readonly port: number;
+  /** Host or path. */
+  readonly address: string;
+}
+
+/** Lets another thread wake a loop; a plain value that can be posted to a worker. */
+export interface Waker {
+  /** eventfd of the epoll loop, or -1. */
+  readonly fd: number;
+}
+
+export interface EventLoop extends Transport {
+  readonly name: EventLoopName;
+  /** Set exactly once, before the first listener or connection. */
+  setHandler(handler: ConnectionHandler): void;
+  /**
+   * @param host an IPv4 or IPv6 literal
+   * @param port 0 picks a free one
+   * @throws SystemError (see system-error.ts) with `code` such as EADDRINUSE, EADDRNOTAVAIL, EACCES
+   */
+  listenTcp(host: string, port: number, backlog: number): Promise<Listener>;
+  /** @param mode permission bits of the socket file, or 0 to leave them */
+  listenUnix(path: string, backlog: number, mode: number): Promise<Listener>;
+  /** Stops accepting; established connections stay. */
+  closeListeners(): void;
+  /** Number of open connections. */
+  readonly connectionCount: number;
+  /**
+   * What a connection beyond `maxConnections` is told before it is closed (the bytes are written best-effort). Called for each refused one.
+   */
+  onRefused: (() => Uint8Array | null) | null;
+  /** Opens a connection; `onOpen` or `onClose` (with errno) follows from the loop. `listener` is -1 in onOpen. */
+  connectTcp(host: string, port: number): number;
+  connectUnix(path: string): number;
+  /**
+   * Calls back once after `delayMs` (fractions allowed). The callback returns the delay in ms until its next call, or -1 to end,
+   * as time events of the original do. @returns an id for `cancelTimer`
+   */
+  addTimer(delayMs: number, callback: () => number): number;
+  cancelTimer(id: number): void;
+  /** The loop wakes (and calls onTurn) no later than this monotonic time in µs (same clock as `nowUs`); Infinity: none. Drivers use it for open loops. */
+  deadlineUs: number;
+  /** Monotonic time in µs: process.hrtime / performance.now scaled, comparable between threads of one process. */
+  nowUs(): number;
+  /** For other threads: see `wake` in waker.ts. `onWake` runs in the loop's thread. */
+  readonly waker: Waker;
+  onWake: (() => void) | null;
+  /** Runs until `stop`. The epoll loop blocks its thread but lets libuv have a turn (signals, promises) at least every 100 ms and at once after a signal. */
+  run(): Promise<void>;
+  /** Ends `run` after the present turn. */
+  stop(): void;
+  /** Closes every connection and listener and frees what the loop holds. */
+  destroy(): void;
+  /** Counters of the system calls and turns since the start, for INFO and reports. */
+  readonly counters: LoopCounters;
+}
+
+export interface LoopCounters {
+  turns: number;
+  reads: number;
+  writes: number;
+  bytesIn: number;
+  bytesOut: number;
+  accepted: number;
+  refused: number;
+}
+
+/** Every loop is made by such a function (`createEpollLoop`, `createLibuvLoop`; `createEventLoop(name, …)` picks). */
+export type EventLoopFactory = (allocator: Allocator, options?: EventLoopOptions) => EventLoop;
