@@ -1,0 +1,53 @@
+/**
+ * Access to the programs that tests are held against: the real servers, their tools, a browser. A machine without one
+ * skips those tests and says so; in CI a missing one is a failure, because a skipped oracle proves nothing.
+ */
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { describe } from 'vitest';
+
+export type RealProgram =
+  | 'redis-server'
+  | 'redis-cli'
+  | 'redis-benchmark'
+  | 'memcached'
+  | 'memcslap'
+  | 'memcstat'
+  | 'memccapable'
+  | 'chromium';
+
+/** True where a missing program must fail the tests instead of skipping them. */
+export const realRequired = process.env['CI'] === 'true' || process.env['CACHELAB_REQUIRE_REAL'] === '1';
+
+/** Path of a program on PATH, or null. */
+export function findProgram(name: string): string | null {
+  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
+    const candidate = join(folder, name);
+    try {
+      accessSync(candidate, constants.X_OK);
+      return candidate;
+    } catch {
+      // Not here: the next folder of PATH.
+    }
+  }
+  return null;
+}
+
+/**
+ * @returns the program's path, or null where it is missing and may be
+ * @throws Error where it is missing and CI=true or CACHELAB_REQUIRE_REAL=1
+ */
+export function requireReal(name: RealProgram): string | null {
+  const path = findProgram(name);
+  if (path === null && realRequired) {
+    throw new Error(`${name} is not on PATH, and CI=true or CACHELAB_REQUIRE_REAL=1 makes it mandatory: install it`);
+  }
+  return path;
+}
+
+/** A `describe` that runs only where all programs are there; otherwise its title says what is missing. */
+export function describeReal(programs: readonly RealProgram[], title: string, body: () => void): void {
+  const missing = programs.filter((name) => requireReal(name) === null);
+  if (missing.length === 0) describe(title, body);
+  else describe.skip(`${title} (skipped: ${missing.join(', ')} not on PATH)`, body);
+}
