@@ -1,0 +1,157 @@
+/**
+ * The arena: all stored data of an engine in one SharedArrayBuffer, handed out in runs of 4 KiB pages.
+ *
+ * The buffer is as large as the platform gives (4 GiB on Node 20); pages that were never touched cost no physical memory. Page
+ * boundaries are those of the process's address space, not of the buffer: the platform's allocator puts a header of 16 bytes before
+ * the buffer, and the system can only take back whole pages of its own.
+ */
+import type { Memory } from '../ports.ts';
+import { PageRuns } from './page-runs.ts';
+
+/** Bytes of a page. */
+export const PAGE_BYTES = 4096;
+/** An offset is an unsigned 32-bit number, so no arena is larger than this. */
+export const ARENA_BYTES_MAX = 4 * 1024 * 1024 * 1024;
+/** Below this an arena is of no use and its creation fails. */
+export const ARENA_BYTES_MIN = 4 * PAGE_BYTES;
+
+/** What an arena may be given. The system calls come from outside, because this room names no platform. */
+export interface ArenaOptions {
+  /** Size in bytes, a multiple of 4,096. Default: 4 GiB, halved until the platform gives it. */
+  byteLength?: number;
+  /** Tells the address in this process of the first byte of a view, or 0 if it cannot. */
+  addressOf?: (view: Uint8Array) => number;
+  /** Returns whole pages to the system so that they read as zero (madvise DONTNEED); false if it could not. */
+  purge?: (address: number, bytes: number) => boolean;
+}
+
+/** What the arena tells about itself beyond the port. */
+export interface Arena extends Memory {
+  /** Pages not taken. */
+  readonly freePages: number;
+  /** Pages there are in all. */
+  readonly totalPages: number;
+  /** Length in pages of the longest run that can be had. */
+  readonly longestRun: number;
+  /** Deep check. @throws Error naming the first damage found */
+  verify(): void;
+}
+
+function makeBuffer(byteLength: number | undefined): SharedArrayBuffer {
+  if (byteLength !== undefined) {
+    if (
+      !Number.isInteger(byteLength) ||
+      byteLength % PAGE_BYTES !== 0 ||
+      byteLength < ARENA_BYTES_MIN ||
+      byteLength > ARENA_BYTES_MAX
+    ) {
+      throw new RangeError(
+        `Cannot create an arena of ${byteLength} bytes: give a multiple of ${PAGE_BYTES} from ${ARENA_BYTES_MIN} to ${ARENA_BYTES_MAX}`,
+      );
+    }
+    return new SharedArrayBuffer(byteLength);
+  }
+  for (let bytes = ARENA_BYTES_MAX; ; bytes /= 2) {
+    try {
+      return new SharedArrayBuffer(bytes);
+    } catch (error) {
+      if (bytes / 2 < ARENA_BYTES_MIN) throw error;
+    }
+  }
+}
+
+class PagedArena implements Arena {
+  readonly buffer: SharedArrayBuffer;
+  readonly u8: Uint8Array;
+  readonly u16: Uint16Array;
+  readonly u32: Uint32Array;
+  readonly i32: Int32Array;
+  readonly f64: Float64Array;
+  readonly i64: BigInt64Array;
+  readonly view: DataView;
+  readonly byteLength: number;
+  readonly address: number;
+  readonly totalPages: number;
+  readonly #origin: number;
+  readonly #free: PageRuns;
+  readonly #purge: ((address: number, bytes: number) => boolean) | null;
+
+  constructor(options: ArenaOptions) {
+    const buffer = makeBuffer(options.byteLength);
+    this.buffer = buffer;
+    this.byteLength = buffer.byteLength;
+    this.u8 = new Uint8Array(buffer);
+    this.u16 = new Uint16Array(buffer);
+    this.u32 = new Uint32Array(buffer);
+    this.i32 = new Int32Array(buffer);
+    this.f64 = new Float64Array(buffer);
+    this.i64 = new BigInt64Array(buffer);
+    this.view = new DataView(buffer);
+    this.address = options.addressOf?.(this.u8) ?? 0;
+    this.#purge = options.purge ?? null;
+    // Offset 0 is the null pointer, so the page space starts at the next page boundary at the latest.
+    this.#origin = PAGE_BYTES - (this.address % PAGE_BYTES);
+    if (this.#origin % 8 !== 0)
+      throw new Error(`Cannot use an arena at address ${this.address}: it is not aligned to 8 bytes`);
+    this.totalPages = Math.floor((this.byteLength - this.#origin) / PAGE_BYTES);
+    this.#free = new PageRuns(this.totalPages);
+    this.#free.give(0, this.totalPages);
+  }
+
+  takePages(pages: number, alignPages = 1): number {
+    if (!Number.isInteger(pages) || pages < 1)
+      throw new RangeError(`Cannot take ${pages} pages: give a whole number from 1`);
+    let page: number;
+    if (alignPages === 1) {
+      page = this.#free.take(pages);
+    } else {
+      if (!(alignPages > 0) || (alignPages & (alignPages - 1)) !== 0) {
+        throw new RangeError(`Cannot align to ${alignPages} pages: it is not a power of two`);
+      }
+      // Alignment counts in addresses of the process; without one, in offsets from the first page boundary.
+      const firstPage = Math.floor((this.address + this.#origin) / PAGE_BYTES) % alignPages;
+      page = this.#free.takeAligned(pages, alignPages, this.address === 0 ? 0 : -firstPage);
+    }
+    return page < 0 ? 0 : this.#origin + page * PAGE_BYTES;
+  }
+
+  #pageOf(offset: number, verb: string): number {
+    const page = (offset - this.#origin) / PAGE_BYTES;
+    if (!Number.isInteger(page) || page < 0)
+      throw new RangeError(`Cannot ${verb} pages at offset ${offset}: no page starts there`);
+    return page;
+  }
+
+  givePages(offset: number, pages: number): void {
+    const page = this.#pageOf(offset, 'give back');
+    if (this.#free.overlaps(page, pages))
+      throw new RangeError(`Cannot give back ${pages} pages at offset ${offset}: not taken`);
+    this.#free.give(page, pages);
+  }
+
+  purge(offset: number, pages: number): boolean {
+    this.#pageOf(offset, 'purge');
+    if (this.#purge === null || this.address === 0) return false;
+    return this.#purge(this.address + offset, pages * PAGE_BYTES);
+  }
+
+  get freePages(): number {
+    return this.#free.total;
+  }
+
+  get longestRun(): number {
+    return this.#free.longest;
+  }
+
+  verify(): void {
+    this.#free.verify();
+  }
+}
+
+/**
+ * @returns an empty arena
+ * @throws RangeError when the size asked for is impossible or the platform does not give it
+ */
+export function createArena(options: ArenaOptions = {}): Arena {
+  return new PagedArena(options);
+}
