@@ -1,0 +1,207 @@
+/** From a command line to a configuration: the file it names, standard input, and the options behind it. */
+import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { defaultConfig, type RedisConfig } from '../redis/config.ts';
+import { type ConfigFileError, createLoadedConfig, type LoadedConfig, loadConfigText } from '../redis/config-file.ts';
+import { quoteWord, splitWords } from '../redis/config-words.ts';
+
+/** Options of this program that the original does not have; they may stand anywhere on the command line. */
+export interface EngineOptions {
+  readonly eventLoop: 'epoll' | 'libuv' | 'auto';
+  readonly allocator: 'debian' | 'upstream';
+  /** Size of the arena in bytes; null: as much as there can be. */
+  readonly arenaBytes: number | null;
+}
+
+/** What a command line asks for. */
+export interface RedisStart {
+  readonly config: RedisConfig;
+  readonly loaded: LoadedConfig;
+  readonly engine: EngineOptions;
+  /** Absolute path of the configuration file; empty: none. */
+  readonly configFile: string;
+  readonly fromStdin: boolean;
+}
+
+/** A configuration file that cannot be opened. */
+export class ConfigFileMissing extends Error {
+  constructor(path: string, cause: unknown) {
+    super(`Fatal error, can't open config file '${path}': ${systemText(cause)}`);
+    this.name = 'ConfigFileMissing';
+  }
+}
+
+/** An option of this program whose value is none. */
+export class OptionError extends Error {}
+
+const systemTexts: Readonly<Record<string, string>> = {
+  ENOENT: 'No such file or directory',
+  EACCES: 'Permission denied',
+  EISDIR: 'Is a directory',
+  ENOTDIR: 'Not a directory',
+  EADDRINUSE: 'Address already in use',
+  EADDRNOTAVAIL: 'Cannot assign requested address',
+  EAFNOSUPPORT: 'Address family not supported by protocol',
+  EPERM: 'Operation not permitted',
+  EROFS: 'Read-only file system',
+  ENOSPC: 'No space left on device',
+  ENAMETOOLONG: 'File name too long',
+  EINVAL: 'Invalid argument',
+};
+
+/** The C library's words for a system error, as the original's messages carry them. */
+export function systemText(error: unknown): string {
+  const code = (error as { code?: unknown }).code;
+  if (typeof code === 'string' && systemTexts[code] !== undefined) return systemTexts[code];
+  return error instanceof Error ? error.message : String(error);
+}
+
+const eventLoops = ['epoll', 'libuv', 'auto'] as const;
+const allocators = ['debian', 'upstream'] as const;
+
+function pick<T extends string>(option: string, value: string | undefined, allowed: readonly T[]): T {
+  const found = allowed.find((one) => one === value);
+  if (found !== undefined) return found;
+  throw new OptionError(`Cannot use --${option} ${value ?? '(nothing)'}: give one of ${allowed.join(', ')}`);
+}
+
+/** Takes this program's own options out of a command line. */
+export function splitEngineOptions(argv: readonly string[]): { engine: EngineOptions; rest: string[] } {
+  const rest: string[] = [];
+  const given = new Map<string, string | undefined>();
+  const own = ['event-loop', 'allocator', 'arena-bytes'];
+  for (let i = 0; i < argv.length; i++) {
+    const [name, value] = splitOption(argv[i]!);
+    if (name === null || !own.includes(name)) rest.push(argv[i]!);
+    else given.set(name, value ?? argv[++i]);
+  }
+  const arena = given.get('arena-bytes');
+  if (given.has('arena-bytes') && !/^[1-9]\d*$/.test(arena ?? '')) {
+    throw new OptionError(`Cannot use --arena-bytes ${arena ?? '(nothing)'}: give a number of bytes`);
+  }
+  return {
+    engine: {
+      eventLoop: given.has('event-loop') ? pick('event-loop', given.get('event-loop'), eventLoops) : 'auto',
+      allocator: given.has('allocator') ? pick('allocator', given.get('allocator'), allocators) : 'debian',
+      arenaBytes: arena === undefined ? null : Number(arena),
+    },
+    rest,
+  };
+}
+
+function splitOption(word: string): [name: string | null, value: string | undefined] {
+  const match = /^--([a-z-]+)(?:=(.*))?$/s.exec(word);
+  return match ? [match[1]!, match[2]] : [null, undefined];
+}
+
+const isOption = (word: string | undefined): boolean => word?.startsWith('--') === true;
+
+/**
+ * The options behind the file name as lines of configuration, by the original's rules: "--name" begins a line, other words are its
+ * values; "--save" without a value means save "".
+ */
+export function optionLines(words: readonly string[]): { lines: string; fromStdin: boolean } {
+  let lines = '';
+  let fromStdin = false;
+  let lastDone = true;
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i]!;
+    if (word === '-' && i === words.length - 1) {
+      fromStdin = true;
+    } else if (lastDone && isOption(word)) {
+      if (lines !== '') lines += '\n';
+      lines += `${word.slice(2)} `;
+      const parts = splitWords(word);
+      lastDone = parts !== null && parts.length > 1;
+      if (!lastDone && word.toLowerCase() === '--save' && (i === words.length - 1 || isOption(words[i + 1]))) {
+        lines += '""';
+        lastDone = true;
+      }
+    } else {
+      lines += `${quoteWord(word)} `;
+      lastDone = true;
+    }
+  }
+  return { lines, fromStdin };
+}
+
+const latin1 = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
+
+function readConfigFile(path: string): string {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch (error) {
+    throw new ConfigFileMissing(path, error);
+  }
+}
+
+/** The files that an include names: one path, or those that a pattern with * and ? in its last part matches, in order. */
+function includedTexts(path: string): string[] {
+  if (!/[*?]/.test(basename(path))) return [readConfigFile(path)];
+  const pattern = new RegExp(
+    `^${basename(path)
+      .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+      .replace(/\*/g, '.*')
+      .replace(/\?/g, '.')}$`,
+  );
+  const folder = dirname(path);
+  return readdirSync(folder)
+    .filter((name) => pattern.test(name))
+    .sort()
+    .map((name) => readConfigFile(join(folder, name)));
+}
+
+function changeFolder(path: string): string | null {
+  try {
+    process.chdir(path);
+    return null;
+  } catch (error) {
+    return systemText(error);
+  }
+}
+
+function readStdin(): string {
+  const fd = openSync('/dev/stdin', 'r');
+  try {
+    return readFileSync(fd, 'latin1');
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/**
+ * Reads a command line in the original's form: [file] [--option value …] [-].
+ * @param argv without program and script
+ * @param onStdin is called before standard input is read (the original logs it)
+ * @throws ConfigFileError, ConfigFileMissing, OptionError
+ */
+export function readCommandLine(argv: readonly string[], onStdin: () => void = () => {}): RedisStart {
+  const { engine, rest } = splitEngineOptions(argv);
+  let configFile = '';
+  let options = rest;
+  if (rest.length > 0 && !rest[0]!.startsWith('-')) {
+    configFile = resolve(rest[0]!);
+    options = rest.slice(1);
+  }
+  const { lines, fromStdin } = optionLines(options);
+  let text = configFile === '' ? '' : readConfigFile(configFile);
+  if (fromStdin) {
+    onStdin();
+    text += readStdin();
+  }
+  text += `\n${latin1(lines)}`;
+  const config = defaultConfig();
+  config.dir = process.cwd();
+  const loaded = createLoadedConfig();
+  loadConfigText(config, text, { include: includedTexts, changeFolder }, loaded);
+  config.dir = process.cwd();
+  return { config, loaded, engine, configFile, fromStdin };
+}
+
+/** The text that the original prints before it exits with 1. */
+export function configErrorText(error: ConfigFileError): string {
+  return (
+    '\n*** FATAL CONFIG FILE ERROR (Redis 7.0.15) ***\n' +
+    `Reading the configuration file, at line ${error.lineNumber}\n>>> '${error.line}'\n${error.message}\n`
+  );
+}
