@@ -1,0 +1,151 @@
+/**
+ * One chart of the view model as a Chart.js configuration. The same function draws the PNGs (in Node.js) and the charts of the HTML
+ * report (in the browser, where its source text is inlined): it must therefore use nothing but its arguments.
+ */
+import type { ChartConfiguration } from 'chart.js';
+import type { Chart } from './view-model.ts';
+
+export interface Palette {
+  /** One colour a target. */
+  series: string[];
+  text: string;
+  muted: string;
+  grid: string;
+  background: string;
+}
+
+/** Colours that stay apart for colour-blind readers, for light paper. */
+export const LIGHT_PALETTE: Palette = {
+  series: ['#c2410c', '#0f766e', '#dc8a3c', '#2f9fd0', '#7c3aed', '#64748b', '#be185d', '#4d7c0f'],
+  text: '#1f2933',
+  muted: '#5b6773',
+  grid: '#e3e7eb',
+  background: '#ffffff',
+};
+
+/** The same, brighter, for a dark ground. */
+export const DARK_PALETTE: Palette = {
+  series: ['#fb8b5a', '#2dd4bf', '#f5c078', '#7cc8ee', '#b794f6', '#a3b1c2', '#f472b6', '#a3d65c'],
+  text: '#e6eaee',
+  muted: '#9aa7b4',
+  grid: '#2c353e',
+  background: '#14191e',
+};
+
+/**
+ * @param chart a chart of the view model
+ * @param palette colours
+ * @param animate false for pictures
+ * @returns a Chart.js configuration with linear or logarithmic axes and ticks in the chart's units
+ */
+export function chartConfig(chart: Chart, palette: Palette, animate: boolean): ChartConfiguration {
+  // Self-contained on purpose (see the head of this file): the helpers live inside.
+  const digits = (value: number): string => {
+    if (value === 0) return '0';
+    const size = Math.abs(value);
+    if (size >= 100) return String(Math.round(value)).replace(/\B(?=(\d{3})+(?!\d))/g, ',');
+    return String(Number(value.toPrecision(3)));
+  };
+  const scaled = (value: number, base: number, units: string[]): string => {
+    let unit = 0;
+    while (Math.abs(value) >= base && unit < units.length - 1) {
+      value /= base;
+      unit++;
+    }
+    return `${digits(value)} ${units[unit]}`.trim();
+  };
+  const text = (value: number, unit: string): string => {
+    if (unit === 'latency') return scaled(value, 1000, ['µs', 'ms', 's']);
+    if (unit === 'bytes') return scaled(value, 1024, ['B', 'KiB', 'MiB', 'GiB']);
+    if (unit === 'rate') return scaled(value, 1000, ['', 'k', 'M']);
+    if (unit === 'share') return `${digits(value * 100)} %`;
+    if (unit === 'seconds') return `${digits(value)} s`;
+    if (unit === 'percentile') return `${Number((100 - 100 / value).toFixed(6))} %`;
+    return digits(value);
+  };
+  // Logarithmic axes: only 1, 2 and 5 of each decade are named, else the labels run together.
+  const logTick = (value: number, unit: string): string => {
+    const mantissa = Math.round(value / 10 ** Math.floor(Math.log10(value) + 1e-9));
+    if (unit === 'percentile') return mantissa === 1 ? text(value, unit) : '';
+    return mantissa === 1 || mantissa === 2 || mantissa === 5 ? text(value, unit) : '';
+  };
+  const categories = chart.categories;
+  const isBar = chart.kind !== 'line';
+  const oneBarEach =
+    chart.kind === 'bar' && categories !== null && chart.series.every((line) => line.points.length === 1);
+  const point = (pair: [number, number | null]) => ({ x: pair[0], y: pair[1] });
+  const datasets = oneBarEach
+    ? [
+        {
+          label: chart.yLabel,
+          data: chart.series.map((line) => line.points[0]![1]),
+          backgroundColor: chart.series.map((line) => palette.series[line.color % palette.series.length]),
+          maxBarThickness: 72,
+        },
+      ]
+    : chart.series.map((line) => {
+        const color = palette.series[line.color % palette.series.length];
+        return {
+          label: line.label,
+          data: isBar ? line.points.map((pair) => pair[1]) : line.points.map(point),
+          backgroundColor: color,
+          borderColor: color,
+          borderWidth: isBar ? 0 : 2,
+          borderDash: line.dashed && !isBar ? [6, 4] : [],
+          pointRadius: line.points.length > 30 ? 0 : 3,
+          tension: 0,
+          spanGaps: false,
+          maxBarThickness: 72,
+        };
+      });
+  const axis = (label: string, unit: string, log: boolean) => ({
+    type: log ? 'logarithmic' : 'linear',
+    title: { display: true, text: label, color: palette.muted },
+    grid: { color: palette.grid },
+    border: { color: palette.grid },
+    beginAtZero: !log,
+    ticks: {
+      color: palette.muted,
+      maxRotation: 0,
+      callback: (value: number | string) => (log ? logTick(Number(value), unit) : text(Number(value), unit)),
+    },
+  });
+  const stacked = chart.kind === 'stacked-bar';
+  const xAxis = isBar
+    ? {
+        type: 'category',
+        labels: categories ?? [],
+        stacked,
+        grid: { display: false },
+        border: { color: palette.grid },
+        ticks: { color: palette.muted, maxRotation: 20 },
+      }
+    : { ...axis(chart.xLabel, chart.xUnit, chart.logX), beginAtZero: false };
+  return {
+    type: isBar ? 'bar' : 'line',
+    data: { labels: isBar ? (categories ?? []) : undefined, datasets },
+    options: {
+      animation: animate ? { duration: 250 } : false,
+      responsive: animate,
+      maintainAspectRatio: false,
+      interaction: { mode: isBar ? 'index' : 'nearest', intersect: false },
+      plugins: {
+        legend: { display: !oneBarEach, position: 'bottom', labels: { color: palette.text, boxWidth: 18 } },
+        title: { display: !animate, text: chart.title, color: palette.text, font: { size: 16 } },
+        tooltip: {
+          callbacks: {
+            title: (items: { label: string; parsed: { x: number } }[]) =>
+              items.length === 0
+                ? ''
+                : isBar
+                  ? items[0]!.label
+                  : `${chart.xLabel} ${text(items[0]!.parsed.x, chart.xUnit)}`,
+            label: (item: { dataset: { label?: string }; parsed: { y: number } }) =>
+              `${item.dataset.label}: ${text(item.parsed.y, chart.yUnit)}`,
+          },
+        },
+      },
+      scales: { x: xAxis, y: { ...axis(chart.yLabel, chart.yUnit, chart.logY), stacked } },
+    },
+  } as unknown as ChartConfiguration;
+}
