@@ -65,7 +65,8 @@ export function chartConfig(chart: Chart, palette: Palette, animate: boolean): C
   };
   // Logarithmic axes: only 1, 2 and 5 of each decade are named, else the labels run together.
   const logTick = (value: number, unit: string): string => {
-    const mantissa = Math.round(value / 10 ** Math.floor(Math.log10(value) + 1e-9));
+    const exact = value / 10 ** Math.floor(Math.log10(value) + 1e-9);
+    const mantissa = Math.abs(exact - Math.round(exact)) < 1e-6 ? Math.round(exact) : 0;
     if (unit === 'percentile') return mantissa === 1 ? text(value, unit) : '';
     return mantissa === 1 || mantissa === 2 || mantissa === 5 ? text(value, unit) : '';
   };
