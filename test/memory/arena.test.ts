@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { createArena, PAGE_BYTES } from '../../engines/memory/arena.ts';
 import { PageRuns } from '../../engines/memory/page-runs.ts';
-import { addressOf, canPurge, purge } from '../support/native-memory.ts';
+import { addressOf, canPurge, purge, residentAt } from '../support/native-memory.ts';
 import { seededRandom } from '../support/seed.ts';
 
 /** The plainest form of the same thing: one flag a page. */
@@ -147,8 +146,7 @@ describe('the arena', () => {
     const arena = createArena({ byteLength: 64 * 1024 * 1024, addressOf, purge });
     const pages = 10_000;
     const offset = arena.takePages(pages);
-    const resident = (): number =>
-      Number(/RssAnon:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) * 1024;
+    const resident = (): number => residentAt(arena.address + 2 ** 20);
     const before = resident();
     arena.u8.fill(1, offset, offset + pages * PAGE_BYTES);
     expect(resident() - before).toBeGreaterThan(30_000_000);
