@@ -1,0 +1,60 @@
+/** What a scenario's data set amounts to, and what hit ratio it must give where that can be said beforehand. */
+import type { Scenario } from '../../scenarios/spec.ts';
+import { createWorkload, Dataset } from './workload.ts';
+
+/** Up to so many keys every one is counted; beyond, so many evenly spaced ones stand for all. */
+const MAX_COUNTED_KEYS = 1_000_000;
+
+export interface DatasetTotals {
+  /** Entries (data keys and counters). */
+  entries: number;
+  keyBytes: number;
+  valueBytes: number;
+  /** keyBytes + valueBytes: the payload that `memory.limitShare` is a share of. */
+  bytes: number;
+  /** sampled: estimated from a million evenly spaced keys (exact for fixed sizes). */
+  method: 'exact' | 'sampled';
+}
+
+/** Payload of the whole data set (preloaded or not). */
+export function datasetBytes(scenario: Scenario): DatasetTotals {
+  const dataset = new Dataset(scenario);
+  const entries = dataset.indexes;
+  const counted = Math.min(entries, MAX_COUNTED_KEYS);
+  let keyBytes = 0;
+  let valueBytes = 0;
+  for (let i = 0; i < counted; i++) {
+    // Sizes are independent of the index, so evenly spaced indexes are as good a sample as any.
+    const index = counted === entries ? i : Math.floor((i * entries) / counted);
+    keyBytes += dataset.keyLength(index);
+    valueBytes += dataset.valueBytesOf(index);
+  }
+  const scale = entries / counted;
+  keyBytes = Math.round(keyBytes * scale);
+  valueBytes = Math.round(valueBytes * scale);
+  return { entries, keyBytes, valueBytes, bytes: keyBytes + valueBytes, method: scale === 1 ? 'exact' : 'sampled' };
+}
+
+/** The memory limit in bytes that a scenario asks for: its own, or its share of the data set. 0: none. */
+export function memoryLimitBytes(scenario: Scenario): number {
+  const { limitBytes, limitShare } = scenario.memory;
+  return limitShare > 0 ? Math.round(limitShare * datasetBytes(scenario).bytes) : limitBytes;
+}
+
+/**
+ * The share of gets that must hit, where it follows from the scenario alone: nothing evicts or expires, nothing is removed, and either all
+ * keys are preloaded or nothing stores further ones. Otherwise null: it is what the run shall find out.
+ */
+export function expectedHitRatio(scenario: Scenario): number | null {
+  const { memory, ttl, dataset, mix } = scenario;
+  if (scenario.kind !== 'load' || memory.limitBytes > 0 || memory.limitShare > 0 || ttl.kind !== 'none') return null;
+  const used = mix.filter((entry) => entry.weight > 0).map((entry) => entry.operation);
+  if (!used.some((operation) => operation === 'get' || operation === 'mget') || used.includes('delete')) return null;
+  const preloaded = Math.round(dataset.keys * dataset.preload);
+  if (preloaded === dataset.keys) return 1;
+  const stores = used.some((operation) => !['get', 'mget', 'touch', 'incr', 'replace'].includes(operation));
+  if (stores || scenario.cacheAside !== null) return null;
+  // A sequence meets all keys alike only in whole rounds; a run's end is not on a round.
+  if (scenario.popularity.kind === 'sequential') return null;
+  return createWorkload(scenario, scenario.seed).headShare(preloaded);
+}
