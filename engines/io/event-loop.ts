@@ -16,6 +16,8 @@ export interface EventLoopOptions {
   outputChunkBytes?: number;
   /** An input buffer may not grow beyond this: the connection is closed. Default 1 GiB. */
   inputLimitBytes?: number;
+  /** Seconds of silence after which TCP probes an accepted connection's peer; 0 (the default): never. */
+  tcpKeepAliveSeconds?: number;
 }
 
 /** A place where connections come in. */
@@ -32,6 +34,8 @@ export interface Listener {
 export interface Waker {
   /** eventfd of the epoll loop, or -1. */
   readonly fd: number;
+  /** One shared cell that the libuv loop waits on (it has no descriptor of its own to write to), or null. */
+  readonly cell: Int32Array | null;
 }
 
 export interface EventLoop extends Transport {
@@ -54,6 +58,10 @@ export interface EventLoop extends Transport {
    * What a connection beyond `maxConnections` is told before it is closed (the bytes are written best-effort). Called for each refused one.
    */
   onRefused: (() => Uint8Array | null) | null;
+  /** See EventLoopOptions; may be changed at any time, for connections accepted from then on. */
+  tcpKeepAliveSeconds: number;
+  /** See EventLoopOptions; may be raised or lowered at any time, established connections stay. */
+  maxConnections: number;
   /** Opens a connection; `onOpen` or `onClose` (with errno) follows from the loop. `listener` is -1 in onOpen. */
   connectTcp(host: string, port: number): number;
   connectUnix(path: string): number;

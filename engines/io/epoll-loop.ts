@@ -1,0 +1,624 @@
+/**
+ * The event loop over epoll. It owns its thread: it sleeps in the kernel and leaves it only to let libuv have a turn.
+ * Bytes go from socket to arena and back by raw address, so nothing of a request becomes a JavaScript object.
+ *
+ * Registrations are level-triggered and stay as they are: a request costs one read, one write and its share of one wait.
+ */
+import { chmodSync } from 'node:fs';
+import { isMainThread } from 'node:worker_threads';
+import type { Allocator } from '../ports.ts';
+import { CONNECTING, ConnectionLoop, DRAINING, OPEN } from './connection-loop.ts';
+import type { EventLoopOptions, Listener, Waker } from './event-loop.ts';
+import { nowUs } from './now.ts';
+import { copyInto } from './output-queues.ts';
+import {
+  AF_UNIX,
+  addressFamily,
+  readIpAddress,
+  readPort,
+  SOCKET_ADDRESS_BYTES,
+  writeIpAddress,
+  writeUnixAddress,
+} from './socket-address.ts';
+import { removeStaleSocket } from './stale-socket.ts';
+import { type SystemCalls, systemCalls, systemUnavailableReason, tightenTimers } from './system.ts';
+import { errnoOf, SystemError } from './system-error.ts';
+
+const EPOLLIN = 1;
+const EPOLLOUT = 4;
+const EPOLLERR = 8;
+const EPOLLHUP = 16;
+const CTL_ADD = 1;
+const CTL_DEL = 2;
+const CTL_MOD = 3;
+const CLOEXEC = 0o2000000;
+const NONBLOCK = 0o4000;
+const SOCK_STREAM = 1;
+const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
+const SO_ERROR = 4;
+const SO_KEEPALIVE = 9;
+const IPPROTO_TCP = 6;
+const TCP_NODELAY = 1;
+const TCP_KEEPIDLE = 4;
+const TCP_KEEPINTVL = 5;
+const TCP_KEEPCNT = 6;
+const IPPROTO_IPV6 = 41;
+const IPV6_V6ONLY = 26;
+const AF_INET6 = 10;
+
+const EINTR = errnoOf('EINTR');
+const EAGAIN = errnoOf('EAGAIN');
+const EINPROGRESS = errnoOf('EINPROGRESS');
+const ECONNABORTED = errnoOf('ECONNABORTED');
+
+/** struct epoll_event is packed on x86 only. */
+const EVENT_BYTES = process.arch === 'x64' || process.arch === 'ia32' ? 12 : 16;
+const EVENT_DATA = EVENT_BYTES === 12 ? 4 : 8;
+const MAX_EVENTS = 1024;
+const MAX_IOV = 256;
+/** Connections accepted from one listener in a turn. */
+const MAX_ACCEPTS = 1000;
+/** Calls of writev for one connection in a turn, so that a large reply does not hold up the others. */
+const MAX_WRITES = 4;
+/** libuv gets a turn at least this often. */
+const HOP_MS = 100;
+/** A listener that ran out of descriptors rests for this long instead of failing again at once. */
+const ACCEPT_REST_MS = 100;
+/** A Unix socket whose backlog is full is tried again after this. */
+const CONNECT_RETRY_MS = 2;
+
+/** What an event's data say beside a connection's slot. */
+const TAG_LISTENER = 0x40000000;
+const TAG_WAKE = 0x50000000;
+const TAG_UV = 0x60000000;
+
+interface EpollListener extends Listener {
+  fd: number;
+  unix: boolean;
+}
+
+/** @throws Error where system calls cannot be made (see `systemAvailable`) or the memory has no address */
+export function createEpollLoop(allocator: Allocator, options?: EventLoopOptions): EpollLoop {
+  const sys = systemCalls();
+  if (sys === null) throw new Error(`Cannot create an epoll loop: ${systemUnavailableReason()}`);
+  if (allocator.memory.address === 0) throw new Error('Cannot create an epoll loop: the memory has no address');
+  return new EpollLoop(allocator, sys, options);
+}
+
+export class EpollLoop extends ConnectionLoop {
+  readonly name = 'epoll' as const;
+  readonly waker: Waker;
+  private readonly sys: SystemCalls;
+  private readonly address: number;
+  private readonly epoll: number;
+  private readonly uvFd: number;
+  /** Arena offsets of what the kernel reads and fills: events, iovecs, socket address, small values. */
+  private readonly events: number;
+  private readonly iov: number;
+  private readonly nameAt: number;
+  private readonly small: number;
+  private fds: Int32Array;
+  private interest: Uint8Array;
+  private readonly listeners: EpollListener[] = [];
+  private listenerCount = 0;
+  /** Where connections of our own go, for names and retries. */
+  private readonly targets = new Map<number, string>();
+  private hopDueUs = 0;
+  private wantsHop = false;
+  private finished: (() => void) | null = null;
+  private tight = false;
+
+  constructor(allocator: Allocator, sys: SystemCalls, options?: EventLoopOptions) {
+    super(allocator, options);
+    this.sys = sys;
+    this.address = allocator.memory.address;
+    const slots = this.state.length;
+    this.fds = new Int32Array(slots).fill(-1);
+    this.interest = new Uint8Array(slots);
+    this.events = allocator.alloc(MAX_EVENTS * EVENT_BYTES);
+    this.iov = allocator.alloc(MAX_IOV * 16);
+    this.nameAt = allocator.alloc(SOCKET_ADDRESS_BYTES);
+    this.small = allocator.alloc(64);
+    if (this.events === 0 || this.iov === 0 || this.nameAt === 0 || this.small === 0) {
+      throw new Error('Cannot create an epoll loop: the arena is exhausted');
+    }
+    this.epoll = this.check('epoll_create1', sys.epoll_create1(CLOEXEC), 'Cannot create an epoll loop');
+    const fd = this.check('eventfd', sys.eventfd(0, CLOEXEC | NONBLOCK), 'Cannot create an epoll loop');
+    this.waker = { fd, cell: null };
+    this.control(CTL_ADD, fd, EPOLLIN, TAG_WAKE);
+    // Only the main thread's libuv loop can be reached from here; a worker's gets its regular hops.
+    this.uvFd = isMainThread ? sys.uvBackendFd() : -1;
+    if (this.uvFd >= 0) this.control(CTL_ADD, this.uvFd, EPOLLIN, TAG_UV);
+  }
+
+  // Listening
+
+  async listenTcp(host: string, port: number, backlog: number): Promise<Listener> {
+    const what = `Cannot listen on ${host}:${port}`;
+    const sys = this.sys;
+    const family = addressFamily(host);
+    const fd = this.check('socket', sys.socket(family, SOCK_STREAM | CLOEXEC | NONBLOCK, 0), what);
+    try {
+      this.setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+      // An IPv6 address means that one alone; the IPv4 side is bound by its own literal.
+      if (family === AF_INET6) this.setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+      const length = writeIpAddress(this.memory, this.nameAt, host, port);
+      this.check('bind', sys.bind(fd, this.address + this.nameAt, length), what);
+      this.check('listen', sys.listen(fd, backlog), what);
+      this.readName(fd, true);
+      return this.addListener(fd, host, readPort(this.memory, this.nameAt), false);
+    } catch (error) {
+      sys.close(fd);
+      throw error;
+    }
+  }
+
+  async listenUnix(path: string, backlog: number, mode: number): Promise<Listener> {
+    const what = `Cannot listen on Unix socket ${path}`;
+    const sys = this.sys;
+    const fd = this.check('socket', sys.socket(AF_UNIX, SOCK_STREAM | CLOEXEC | NONBLOCK, 0), what);
+    try {
+      removeStaleSocket(path);
+      const length = writeUnixAddress(this.memory, this.nameAt, path);
+      this.check('bind', sys.bind(fd, this.address + this.nameAt, length), what);
+      // Before `listen`, so that nobody gets in while the mode is still the umask's.
+      if (mode !== 0) chmodSync(path, mode);
+      this.check('listen', sys.listen(fd, backlog), what);
+      return this.addListener(fd, path, 0, true);
+    } catch (error) {
+      sys.close(fd);
+      throw error;
+    }
+  }
+
+  private addListener(fd: number, address: string, port: number, unix: boolean): Listener {
+    const listener: EpollListener = { id: this.listenerCount++, fd, address, port, unix };
+    this.listeners[listener.id] = listener;
+    this.control(CTL_ADD, fd, EPOLLIN, TAG_LISTENER + listener.id);
+    return listener;
+  }
+
+  closeListeners(): void {
+    for (const listener of this.listeners) {
+      if (listener.fd < 0) continue;
+      this.sys.close(listener.fd);
+      listener.fd = -1;
+      if (listener.unix) removeStaleSocket(listener.address);
+    }
+  }
+
+  private accept(listener: EpollListener): void {
+    const sys = this.sys;
+    for (let i = 0; i < MAX_ACCEPTS && listener.fd >= 0; i++) {
+      const fd = sys.accept4(listener.fd, 0, 0, CLOEXEC | NONBLOCK);
+      if (fd < 0) {
+        const errno = sys.errno();
+        if (errno === EINTR || errno === ECONNABORTED) continue;
+        if (errno !== EAGAIN) this.restListener(listener);
+        return;
+      }
+      const conn = this.connectionCount < this.maxConnections ? this.takeSlot(OPEN, listener.id) : -1;
+      if (conn < 0) {
+        this.refuse(fd);
+        continue;
+      }
+      this.counters.accepted++;
+      if (!listener.unix) this.tuneTcp(fd);
+      this.fds[conn] = fd;
+      this.interest[conn] = EPOLLIN;
+      this.control(CTL_ADD, fd, EPOLLIN, conn);
+      this.handler.onOpen(conn, listener.id);
+    }
+  }
+
+  /** No descriptor or memory is left: without a rest the waiting connection would be reported again and again. */
+  private restListener(listener: EpollListener): void {
+    this.control(CTL_MOD, listener.fd, 0, TAG_LISTENER + listener.id);
+    this.addTimer(ACCEPT_REST_MS, () => {
+      if (listener.fd >= 0) this.control(CTL_MOD, listener.fd, EPOLLIN, TAG_LISTENER + listener.id);
+      return -1;
+    });
+  }
+
+  private refuse(fd: number): void {
+    const bytes = this.refusal();
+    if (bytes !== null && bytes.length > 0) {
+      const offset = this.allocator.alloc(bytes.length);
+      if (offset !== 0) {
+        this.memory.u8.set(bytes, offset);
+        this.sys.write(fd, this.address + offset, bytes.length);
+        this.allocator.free(offset);
+      }
+    }
+    this.sys.close(fd);
+  }
+
+  private tuneTcp(fd: number): void {
+    this.setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    const seconds = this.tcpKeepAliveSeconds;
+    if (seconds <= 0) return;
+    this.setOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    this.setOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds);
+    this.setOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, Math.max(1, Math.floor(seconds / 3)));
+    this.setOption(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+  }
+
+  // Connecting
+
+  connectTcp(host: string, port: number): number {
+    const what = `Cannot connect to ${host}:${port}`;
+    const fd = this.check('socket', this.sys.socket(addressFamily(host), SOCK_STREAM | CLOEXEC | NONBLOCK, 0), what);
+    this.setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    return this.startConnect(fd, `${host}:${port}`, what, writeIpAddress(this.memory, this.nameAt, host, port));
+  }
+
+  connectUnix(path: string): number {
+    const what = `Cannot connect to Unix socket ${path}`;
+    const length = writeUnixAddress(this.memory, this.nameAt, path);
+    const fd = this.check('socket', this.sys.socket(AF_UNIX, SOCK_STREAM | CLOEXEC | NONBLOCK, 0), what);
+    const conn = this.startConnect(fd, path, what, length);
+    this.targets.set(conn, path);
+    return conn;
+  }
+
+  private startConnect(fd: number, target: string, what: string, length: number): number {
+    let conn: number;
+    try {
+      conn = this.takeOwnSlot(what);
+    } catch (error) {
+      this.sys.close(fd);
+      throw error;
+    }
+    this.fds[conn] = fd;
+    this.interest[conn] = 0;
+    this.tryConnect(conn, target, length);
+    return conn;
+  }
+
+  private tryConnect(conn: number, target: string, length: number): void {
+    const fd = this.fds[conn];
+    const errno = this.sys.connect(fd, this.address + this.nameAt, length) === 0 ? 0 : this.sys.errno();
+    if (errno === 0 || errno === EINPROGRESS) {
+      // Success at once is reported by the loop too: the socket is writable.
+      this.interest[conn] = EPOLLOUT;
+      this.control(CTL_ADD, fd, EPOLLOUT, conn);
+    } else if (errno === EAGAIN) {
+      this.addTimer(CONNECT_RETRY_MS, () => {
+        if (this.state[conn] === CONNECTING && this.fds[conn] === fd) {
+          this.tryConnect(conn, target, writeUnixAddress(this.memory, this.nameAt, target));
+        }
+        return -1;
+      });
+    } else {
+      this.fail(conn, errno);
+    }
+  }
+
+  private finishConnect(conn: number): void {
+    const errno = this.socketError(this.fds[conn]);
+    if (errno !== 0) {
+      this.fail(conn, errno);
+      return;
+    }
+    this.setInterest(conn, EPOLLIN);
+    this.established(conn);
+  }
+
+  // Names
+
+  peerName(conn: number): string {
+    return this.nameOf(conn, false);
+  }
+
+  localName(conn: number): string {
+    return this.nameOf(conn, true);
+  }
+
+  descriptor(conn: number): number {
+    return this.fds[conn];
+  }
+
+  private nameOf(conn: number, local: boolean): string {
+    const origin = this.origin[conn];
+    if (origin >= 0 && this.listeners[origin]!.unix) return `${this.listeners[origin]!.address}:0`;
+    const target = this.targets.get(conn);
+    if (target !== undefined) return `${target}:0`;
+    return this.readName(this.fds[conn], local) ? readIpAddress(this.memory, this.nameAt) : '?:0';
+  }
+
+  private readName(fd: number, local: boolean): boolean {
+    this.memory.view.setUint32(this.small, SOCKET_ADDRESS_BYTES, true);
+    const name = this.address + this.nameAt;
+    const length = this.address + this.small;
+    return (local ? this.sys.getsockname(fd, name, length) : this.sys.getpeername(fd, name, length)) === 0;
+  }
+
+  // Turns
+
+  async run(): Promise<void> {
+    if (this.running) throw new Error('Cannot run an event loop that is running');
+    this.running = true;
+    this.hopDueUs = nowUs() + HOP_MS * 1000;
+    try {
+      while (this.running) {
+        this.turn();
+        if (this.wantsHop || nowUs() >= this.hopDueUs) await this.hop();
+      }
+    } finally {
+      this.running = false;
+      this.finished?.();
+      this.finished = null;
+    }
+  }
+
+  private async hop(): Promise<void> {
+    this.wantsHop = false;
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    this.hopDueUs = nowUs() + HOP_MS * 1000;
+  }
+
+  private turn(): void {
+    const count = this.wait();
+    const u32 = this.memory.u32;
+    for (let i = 0; i < count; i++) {
+      const at = (this.events + i * EVENT_BYTES) >>> 2;
+      const flags = u32[at];
+      const tag = u32[at + (EVENT_DATA >>> 2)];
+      if (tag < TAG_LISTENER) this.serve(tag, flags);
+      else if (tag < TAG_WAKE) this.accept(this.listeners[tag - TAG_LISTENER]!);
+      else this.serveSpecial(tag);
+    }
+    this.finishTurn();
+  }
+
+  private serveSpecial(tag: number): void {
+    // Whoever woke us from another thread may have posted a message too, which libuv delivers.
+    this.wantsHop = true;
+    if (tag !== TAG_WAKE) return;
+    this.sys.read(this.waker.fd, this.address + this.small, 8);
+    this.onWake?.();
+  }
+
+  private serve(conn: number, flags: number): void {
+    const state = this.state[conn];
+    if (state === OPEN) {
+      if ((flags & EPOLLOUT) !== 0) this.writable(conn);
+      if (this.paused[conn] === 0) {
+        if ((flags & (EPOLLIN | EPOLLHUP | EPOLLERR)) !== 0) this.receive(conn);
+      } else {
+        this.rest(conn, flags);
+      }
+    } else if (state === CONNECTING) {
+      this.finishConnect(conn);
+    } else if (state === DRAINING) {
+      if ((flags & EPOLLOUT) !== 0) this.writable(conn);
+      else this.rest(conn, flags);
+    }
+  }
+
+  /** A connection that we do not read from now is reported: see to it that it is not again. */
+  private rest(conn: number, flags: number): void {
+    if ((flags & EPOLLERR) !== 0) this.fail(conn, this.socketError(this.fds[conn]));
+    else if ((flags & EPOLLHUP) !== 0) {
+      // The peer is gone altogether. What it had sent before may still be wanted when the pause ends, but a hang-up cannot
+      // be masked, so the socket leaves the poll set until then.
+      if (this.state[conn] === DRAINING) this.fail(conn, 0);
+      else {
+        this.control(CTL_DEL, this.fds[conn], 0, conn);
+        this.interest[conn] = DETACHED;
+      }
+    } else if ((flags & EPOLLIN) !== 0) this.setInterest(conn, this.interest[conn] & ~EPOLLIN);
+  }
+
+  private receive(conn: number): void {
+    if (!this.prepareRead(conn)) return;
+    const input = this.input;
+    this.counters.reads++;
+    const count = this.sys.read(this.fds[conn], this.address + input.readAt, input.readRoom);
+    if (count > 0) this.received(conn, count);
+    else if (count === 0) this.ended(conn);
+    else {
+      const errno = this.sys.errno();
+      if (errno !== EAGAIN && errno !== EINTR) this.fail(conn, errno);
+    }
+  }
+
+  /** Waits for events. @returns their number */
+  private wait(): number {
+    const sys = this.sys;
+    const events = this.address + this.events;
+    let count: number;
+    if (this.hasWork() || !this.running) {
+      count = sys.epoll_wait(this.epoll, events, MAX_EVENTS, 0);
+    } else {
+      count = this.waitUntil(events, this.nextWakeUs());
+    }
+    if (count >= 0) return count;
+    const errno = sys.errno();
+    if (errno !== EINTR) throw new SystemError('epoll_wait', errno, 'Cannot wait for events');
+    this.wantsHop = true;
+    return 0;
+  }
+
+  private waitUntil(events: number, wakeUs: number): number {
+    const sys = this.sys;
+    let waitMs = HOP_MS;
+    if (wakeUs !== Number.POSITIVE_INFINITY) {
+      waitMs = (wakeUs - nowUs()) / 1000;
+      if (waitMs <= 0) return sys.epoll_wait(this.epoll, events, MAX_EVENTS, 0);
+      if (waitMs > HOP_MS) waitMs = HOP_MS;
+    }
+    if (this.uvFd >= 0) {
+      const uvMs = sys.uvBackendTimeout();
+      if (uvMs >= 0 && uvMs < waitMs) {
+        waitMs = uvMs;
+        this.wantsHop = true;
+      }
+    }
+    if (waitMs === HOP_MS || sys.epoll_pwait2 === null) {
+      return sys.epoll_wait(this.epoll, events, MAX_EVENTS, sys.epoll_pwait2 === null ? Math.floor(waitMs) : waitMs);
+    }
+    if (!this.tight) {
+      this.tight = true;
+      tightenTimers();
+    }
+    const view = this.memory.view;
+    view.setUint32(this.small, 0, true);
+    view.setUint32(this.small + 4, 0, true);
+    view.setUint32(this.small + 8, Math.ceil(waitMs * 1e6), true);
+    view.setUint32(this.small + 12, 0, true);
+    return sys.epoll_pwait2(this.epoll, events, MAX_EVENTS, this.address + this.small, 0, 8);
+  }
+
+  protected wantTurn(): void {
+    // Callbacks run in this loop's own thread, between waits: `hasWork` keeps the next wait from sleeping.
+  }
+
+  // Output
+
+  protected send(conn: number): void {
+    const output = this.output;
+    const sys = this.sys;
+    const fd = this.fds[conn];
+    for (let round = 0; output.bytes[conn] > 0; round++) {
+      if (round === MAX_WRITES) {
+        this.block(conn);
+        return;
+      }
+      const head = output.head[conn];
+      const sent = output.sent[head];
+      let wanted = output.used[head] - sent;
+      let count: number;
+      this.counters.writes++;
+      if (output.next[head] < 0) {
+        count = sys.write(fd, this.address + output.base[head] + sent, wanted);
+      } else {
+        const ranges = this.fillIov(head);
+        wanted = this.iovBytes;
+        count = sys.writev(fd, this.address + this.iov, ranges);
+      }
+      if (count < 0) {
+        const errno = sys.errno();
+        if (errno === EINTR) continue;
+        if (errno === EAGAIN) this.block(conn);
+        else this.fail(conn, errno);
+        return;
+      }
+      this.counters.bytesOut += count;
+      output.advance(conn, count);
+      if (count < wanted) {
+        this.block(conn);
+        return;
+      }
+    }
+    // Ranges that were reserved but never filled.
+    if (output.head[conn] >= 0) output.advance(conn, 0);
+    if ((this.interest[conn] & EPOLLOUT) !== 0) this.setInterest(conn, this.interest[conn] & ~EPOLLOUT);
+  }
+
+  private iovBytes = 0;
+
+  private fillIov(head: number): number {
+    const output = this.output;
+    const u32 = this.memory.u32;
+    let at = this.iov >>> 2;
+    let count = 0;
+    let bytes = 0;
+    for (let range = head; range >= 0 && count < MAX_IOV; range = output.next[range]) {
+      const length = output.used[range] - output.sent[range];
+      if (length === 0) continue;
+      const address = this.address + output.base[range] + output.sent[range];
+      u32[at] = address % 4294967296;
+      u32[at + 1] = address / 4294967296;
+      u32[at + 2] = length;
+      u32[at + 3] = 0;
+      at += 4;
+      bytes += length;
+      count++;
+    }
+    this.iovBytes = bytes;
+    return count;
+  }
+
+  private block(conn: number): void {
+    this.blocked[conn] = 1;
+    // A detached socket has hung up; the write that comes next tells.
+    if (this.interest[conn] !== DETACHED) this.setInterest(conn, this.interest[conn] | EPOLLOUT);
+  }
+
+  // Registration
+
+  protected readingChanged(conn: number): void {
+    // Input is switched off lazily, when it is reported: most pauses end before.
+    if (this.state[conn] !== OPEN || this.paused[conn] === 1) return;
+    const interest = this.interest[conn];
+    if (interest === DETACHED) {
+      this.interest[conn] = this.blocked[conn] === 1 ? EPOLLIN | EPOLLOUT : EPOLLIN;
+      this.control(CTL_ADD, this.fds[conn], this.interest[conn], conn);
+    } else if ((interest & EPOLLIN) === 0) this.setInterest(conn, interest | EPOLLIN);
+  }
+
+  private setInterest(conn: number, interest: number): void {
+    if (this.interest[conn] === interest) return;
+    this.interest[conn] = interest;
+    this.control(CTL_MOD, this.fds[conn], interest, conn);
+  }
+
+  private control(operation: number, fd: number, events: number, tag: number): void {
+    const u32 = this.memory.u32;
+    const at = this.small >>> 2;
+    u32[at] = events;
+    u32[at + 1] = EVENT_DATA === 4 ? tag : 0;
+    u32[at + 2] = EVENT_DATA === 4 ? 0 : tag;
+    u32[at + 3] = 0;
+    const result = this.sys.epoll_ctl(this.epoll, operation, fd, this.address + this.small);
+    this.check('epoll_ctl', result, `Cannot watch descriptor ${fd}`);
+  }
+
+  protected release(conn: number): void {
+    const fd = this.fds[conn];
+    if (fd < 0) return;
+    // Closing takes it out of the poll set as well: no other descriptor refers to the same socket.
+    this.sys.close(fd);
+    this.fds[conn] = -1;
+    this.targets.delete(conn);
+  }
+
+  protected growTables(slots: number): void {
+    this.fds = copyInto(new Int32Array(slots).fill(-1), this.fds);
+    this.interest = copyInto(new Uint8Array(slots), this.interest);
+  }
+
+  protected closeSystem(): void {
+    this.sys.close(this.waker.fd);
+    this.sys.close(this.epoll);
+    this.allocator.free(this.events);
+    this.allocator.free(this.iov);
+    this.allocator.free(this.nameAt);
+    this.allocator.free(this.small);
+  }
+
+  // Small system matters
+
+  private socketError(fd: number): number {
+    const view = this.memory.view;
+    view.setInt32(this.small, 0, true);
+    view.setUint32(this.small + 4, 4, true);
+    this.sys.getsockopt(fd, SOL_SOCKET, SO_ERROR, this.address + this.small, this.address + this.small + 4);
+    return view.getInt32(this.small, true);
+  }
+
+  private setOption(fd: number, level: number, option: number, value: number): void {
+    this.memory.view.setInt32(this.small, value, true);
+    this.sys.setsockopt(fd, level, option, this.address + this.small, 4);
+  }
+
+  private check(syscall: string, result: number, what: string): number {
+    if (result < 0) throw new SystemError(syscall, this.sys.errno(), what);
+    return result;
+  }
+}
+
+/** Marks a connection that is not in the poll set. */
+const DETACHED = 0x80;

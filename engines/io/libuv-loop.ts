@@ -1,0 +1,378 @@
+/**
+ * The event loop over Node's own sockets (libuv): for machines where system calls cannot be made, and to measure what
+ * `node:net` costs. Same table, buffers and order of a turn as the epoll loop; bytes are copied between Node's buffers and the arena.
+ */
+import { chmodSync } from 'node:fs';
+import net from 'node:net';
+import type { Allocator } from '../ports.ts';
+import { CONNECTING, ConnectionLoop, OPEN } from './connection-loop.ts';
+import type { EventLoopOptions, Listener, Waker } from './event-loop.ts';
+import { nowUs } from './now.ts';
+import { removeStaleSocket } from './stale-socket.ts';
+import { errnoOf, fromNodeError } from './system-error.ts';
+
+/** Bytes handed to a socket at a time: what is in Node's hands cannot be taken back when a connection is closed. */
+const MAX_WRITE_BYTES = 262_144;
+/** Node's timers count whole milliseconds: nearer moments are waited for turn by turn. */
+const MIN_TIMEOUT_MS = 1.5;
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
+interface LibuvListener extends Listener {
+  server: net.Server;
+  unix: boolean;
+}
+
+export function createLibuvLoop(allocator: Allocator, options?: EventLoopOptions): LibuvLoop {
+  return new LibuvLoop(allocator, options);
+}
+
+export class LibuvLoop extends ConnectionLoop {
+  readonly name = 'libuv' as const;
+  readonly waker: Waker = { fd: -1, cell: new Int32Array(new SharedArrayBuffer(4)) };
+  private readonly sockets: (net.Socket | null)[] = [];
+  /** Input that Node has read but the core does not want yet. */
+  private readonly held: (Buffer | null)[] = [];
+  private readonly targets: string[] = [];
+  private readonly listeners: LibuvListener[] = [];
+  /** Events that came while the loop did not run. */
+  private early: (() => void)[] = [];
+  private unheld: number[] = [];
+  private immediate: NodeJS.Immediate | null = null;
+  private timeout: NodeJS.Timeout | null = null;
+  private timeoutDueUs = Number.POSITIVE_INFINITY;
+  private finished: (() => void) | null = null;
+  private destroyed = false;
+
+  constructor(allocator: Allocator, options?: EventLoopOptions) {
+    super(allocator, options);
+    this.awaitWake();
+  }
+
+  // Listening
+
+  listenTcp(host: string, port: number, backlog: number): Promise<Listener> {
+    const literal = literalOf(host);
+    return this.listen(host, { host: literal, port, backlog, ipv6Only: true }, `Cannot listen on ${host}:${port}`);
+  }
+
+  async listenUnix(path: string, backlog: number, mode: number): Promise<Listener> {
+    removeStaleSocket(path);
+    const listener = await this.listen(path, { path, backlog }, `Cannot listen on Unix socket ${path}`);
+    if (mode !== 0) chmodSync(path, mode);
+    return listener;
+  }
+
+  private listen(address: string, options: net.ListenOptions, what: string): Promise<Listener> {
+    const server = net.createServer({ allowHalfOpen: true, noDelay: true });
+    const unix = options.path !== undefined;
+    return new Promise((resolve, reject) => {
+      server.once('error', (error) => reject(fromNodeError(error, what)));
+      server.listen(options, () => {
+        const port = unix ? 0 : (server.address() as net.AddressInfo).port;
+        const listener: LibuvListener = { id: this.listeners.length, server, address, port, unix };
+        this.listeners.push(listener);
+        server.removeAllListeners('error');
+        // EMFILE and the like: Node itself backs off.
+        server.on('error', () => {});
+        server.on('connection', (socket) => this.inTurn(() => this.accept(listener, socket)));
+        resolve(listener);
+      });
+    });
+  }
+
+  closeListeners(): void {
+    for (const listener of this.listeners) {
+      if (listener.server.listening) listener.server.close();
+      if (listener.unix) removeStaleSocket(listener.address);
+    }
+  }
+
+  private accept(listener: LibuvListener, socket: net.Socket): void {
+    if (socket.destroyed) return;
+    const conn = this.connectionCount < this.maxConnections ? this.takeSlot(OPEN, listener.id) : -1;
+    if (conn < 0) {
+      const bytes = this.refusal();
+      socket.on('error', () => {});
+      if (bytes !== null && bytes.length > 0) socket.write(Buffer.from(bytes), () => socket.destroy());
+      else socket.destroy();
+      return;
+    }
+    this.counters.accepted++;
+    if (this.tcpKeepAliveSeconds > 0 && !listener.unix) socket.setKeepAlive(true, this.tcpKeepAliveSeconds * 1000);
+    this.adopt(conn, socket);
+    this.handler.onOpen(conn, listener.id);
+  }
+
+  private adopt(conn: number, socket: net.Socket): void {
+    this.sockets[conn] = socket;
+    this.held[conn] = null;
+    const mine = (): boolean => this.sockets[conn] === socket;
+    socket.on('data', (data: Buffer) => this.inTurn(() => mine() && this.feed(conn, data)));
+    socket.on('end', () => this.inTurn(() => mine() && this.state[conn] === OPEN && this.ended(conn)));
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      const errno = Math.abs(error.errno ?? 0) || errnoOf(error.code);
+      this.inTurn(() => mine() && this.fail(conn, errno));
+    });
+    socket.on('close', () => this.inTurn(() => mine() && this.fail(conn, 0)));
+  }
+
+  // Connecting
+
+  connectTcp(host: string, port: number): number {
+    const literal = literalOf(host);
+    const conn = this.takeOwnSlot(`Cannot connect to ${host}:${port}`);
+    return this.startConnect(conn, net.connect({ host: literal, port, allowHalfOpen: true, noDelay: true }), '');
+  }
+
+  connectUnix(path: string): number {
+    const conn = this.takeOwnSlot(`Cannot connect to Unix socket ${path}`);
+    return this.startConnect(conn, net.connect({ path, allowHalfOpen: true }), path);
+  }
+
+  private startConnect(conn: number, socket: net.Socket, target: string): number {
+    this.targets[conn] = target;
+    this.adopt(conn, socket);
+    socket.once('connect', () =>
+      this.inTurn(() => {
+        if (this.sockets[conn] === socket && this.state[conn] === CONNECTING) this.established(conn);
+      }),
+    );
+    return conn;
+  }
+
+  // Names
+
+  peerName(conn: number): string {
+    const socket = this.sockets[conn];
+    return this.nameOf(conn, socket?.remoteAddress, socket?.remotePort);
+  }
+
+  localName(conn: number): string {
+    const socket = this.sockets[conn];
+    return this.nameOf(conn, socket?.localAddress, socket?.localPort);
+  }
+
+  private nameOf(conn: number, address: string | undefined, port: number | undefined): string {
+    const origin = this.origin[conn];
+    if (origin >= 0 && this.listeners[origin]!.unix) return `${this.listeners[origin]!.address}:0`;
+    if (origin < 0 && this.targets[conn]) return `${this.targets[conn]}:0`;
+    if (address === undefined) return '?:0';
+    return net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`;
+  }
+
+  descriptor(conn: number): number {
+    const handle = (this.sockets[conn] as unknown as { _handle?: { fd?: number } } | null)?._handle;
+    return handle?.fd ?? -1;
+  }
+
+  // Input
+
+  private feed(conn: number, data: Buffer): void {
+    this.counters.reads++;
+    const u8 = this.memory.u8;
+    let at = 0;
+    while (at < data.length && this.state[conn] === OPEN) {
+      if (this.paused[conn] === 1) {
+        this.held[conn] = at === 0 ? data : data.subarray(at);
+        return;
+      }
+      if (!this.prepareRead(conn)) return;
+      const count = Math.min(this.input.readRoom, data.length - at);
+      u8.set(count === data.length ? data : data.subarray(at, at + count), this.input.readAt);
+      at += count;
+      this.received(conn, count);
+    }
+  }
+
+  protected readingChanged(conn: number): void {
+    const socket = this.sockets[conn];
+    if (socket === null || socket === undefined) return;
+    if (this.state[conn] !== OPEN || this.paused[conn] === 1) socket.pause();
+    else if (this.held[conn] === null) socket.resume();
+    else {
+      this.unheld.push(conn);
+      this.wantTurn();
+    }
+  }
+
+  private feedUnheld(): void {
+    const unheld = this.unheld;
+    this.unheld = [];
+    for (const conn of unheld) {
+      const data = this.held[conn];
+      if (data === null || data === undefined || this.state[conn] !== OPEN || this.paused[conn] === 1) continue;
+      this.held[conn] = null;
+      this.feed(conn, data);
+      if (this.held[conn] === null && this.state[conn] === OPEN && this.paused[conn] === 0) {
+        this.sockets[conn]?.resume();
+      }
+    }
+  }
+
+  // Output
+
+  protected send(conn: number): void {
+    const socket = this.sockets[conn]!;
+    const output = this.output;
+    if (output.bytes[conn] === 0) {
+      if (output.head[conn] >= 0) output.advance(conn, 0);
+      return;
+    }
+    const data = this.gather(conn);
+    this.counters.writes++;
+    const written = (): void => {
+      if (this.sockets[conn] !== socket) return;
+      this.counters.bytesOut += data.length;
+      output.advance(conn, data.length);
+      this.writable(conn);
+    };
+    this.blocked[conn] = 1;
+    let waits = true;
+    socket.write(data, (error) => {
+      if (waits && !error) this.inTurn(written);
+    });
+    if (socket.writableLength === 0 && !socket.destroyed) {
+      // The system took it all at once.
+      waits = false;
+      this.blocked[conn] = 0;
+      this.counters.bytesOut += data.length;
+      output.advance(conn, data.length);
+      if (output.bytes[conn] > 0) this.writable(conn);
+    }
+  }
+
+  private gather(conn: number): Buffer {
+    const output = this.output;
+    const u8 = this.memory.u8;
+    const data = Buffer.allocUnsafe(Math.min(output.bytes[conn], MAX_WRITE_BYTES));
+    let at = 0;
+    for (let range = output.head[conn]; range >= 0 && at < data.length; range = output.next[range]) {
+      const from = output.base[range] + output.sent[range];
+      const length = Math.min(output.used[range] - output.sent[range], data.length - at);
+      data.set(u8.subarray(from, from + length), at);
+      at += length;
+    }
+    return data;
+  }
+
+  protected release(conn: number): void {
+    const socket = this.sockets[conn];
+    this.sockets[conn] = null;
+    this.held[conn] = null;
+    this.targets[conn] = '';
+    socket?.destroy();
+  }
+
+  // Turns
+
+  run(): Promise<void> {
+    if (this.running) throw new Error('Cannot run an event loop that is running');
+    this.running = true;
+    return new Promise((resolve) => {
+      // A loop without listeners and connections waits for its timers and wake-ups nevertheless.
+      const alive = setInterval(() => {}, MAX_TIMEOUT_MS);
+      this.finished = () => {
+        clearInterval(alive);
+        resolve();
+      };
+      this.wantTurn();
+    });
+  }
+
+  /** Runs one event of Node's as part of the coming turn; while the loop does not run it is put off. */
+  private inTurn(event: () => void): void {
+    if (this.destroyed) return;
+    if (this.running) event();
+    else this.early.push(event);
+    this.wantTurn();
+  }
+
+  protected wantTurn(): void {
+    if (this.finished === null || this.immediate !== null || this.destroyed) return;
+    this.immediate = setImmediate(() => {
+      this.immediate = null;
+      this.turn();
+    });
+  }
+
+  private turn(): void {
+    if (this.running && this.early.length > 0) {
+      const early = this.early;
+      this.early = [];
+      for (const event of early) event();
+    }
+    this.finishTurn();
+    if (!this.running) {
+      this.finished?.();
+      this.finished = null;
+      return;
+    }
+    if (this.hasWork()) this.wantTurn();
+    this.timesChanged();
+  }
+
+  protected override handOverResumed(): void {
+    super.handOverResumed();
+    if (this.unheld.length > 0) this.feedUnheld();
+  }
+
+  protected override timesChanged(): void {
+    if (!this.running) return;
+    const dueUs = this.nextWakeUs();
+    if (this.timeout !== null) {
+      if (this.timeoutDueUs === dueUs) return;
+      clearTimeout(this.timeout);
+      this.timeout = null;
+    }
+    if (dueUs === Number.POSITIVE_INFINITY) return;
+    const delayMs = (dueUs - nowUs()) / 1000;
+    if (delayMs < MIN_TIMEOUT_MS) {
+      this.wantTurn();
+      return;
+    }
+    this.timeoutDueUs = dueUs;
+    this.timeout = setTimeout(
+      () => {
+        this.timeout = null;
+        this.wantTurn();
+      },
+      Math.min(Math.floor(delayMs), MAX_TIMEOUT_MS),
+    );
+  }
+
+  private awaitWake(): void {
+    const cell = this.waker.cell!;
+    const wait = (seen: number): void => {
+      const result = Atomics.waitAsync(cell, 0, seen);
+      const again = (): void => {
+        if (this.destroyed) return;
+        this.inTurn(() => this.onWake?.());
+        wait(Atomics.load(cell, 0));
+      };
+      if (result.async) result.value.then(again);
+      else again();
+    };
+    wait(0);
+  }
+
+  protected growTables(): void {
+    // The tables here are plain arrays that grow by themselves.
+  }
+
+  protected closeSystem(): void {
+    this.destroyed = true;
+    if (this.timeout !== null) clearTimeout(this.timeout);
+    if (this.immediate !== null) clearImmediate(this.immediate);
+    // Ends the pending wait, which would otherwise live as long as the process.
+    Atomics.notify(this.waker.cell!, 0);
+    this.finished?.();
+    this.finished = null;
+  }
+}
+
+/** @returns the IP literal; other names are refused, as in the epoll loop */
+function literalOf(host: string): string {
+  if (host === 'localhost') return '127.0.0.1';
+  if (net.isIP(host) === 0) throw new Error(`Cannot use address "${host}": it is neither an IPv4 nor an IPv6 literal`);
+  return host;
+}
