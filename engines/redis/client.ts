@@ -1,0 +1,185 @@
+/** One connected client: identity, selected database, parser state, the arguments of its present command. */
+import type { Transport } from '../ports.ts';
+import type { Command } from './command.ts';
+import type { Db } from './db.ts';
+import type { RedisCore } from './redis-core.ts';
+import { sdsFree } from './structures/sds.ts';
+
+export const CLIENT_MULTI = 1 << 0;
+export const CLIENT_BLOCKED = 1 << 1;
+export const CLIENT_DIRTY_CAS = 1 << 2;
+export const CLIENT_DIRTY_EXEC = 1 << 3;
+/** The connection closes when its output has left; nothing more is executed or replied. */
+export const CLIENT_CLOSE_AFTER_REPLY = 1 << 4;
+/** The connection is being closed; nothing more is executed or replied. */
+export const CLIENT_CLOSE_ASAP = 1 << 5;
+export const CLIENT_UNIX_SOCKET = 1 << 6;
+/** Subscribed to at least one channel or pattern. */
+export const CLIENT_PUBSUB = 1 << 7;
+export const CLIENT_REPLY_OFF = 1 << 8;
+/** Set by CLIENT REPLY SKIP: the next command turns it into CLIENT_REPLY_SKIP. */
+export const CLIENT_REPLY_SKIP_NEXT = 1 << 9;
+export const CLIENT_REPLY_SKIP = 1 << 10;
+/** While set, replies leave in spite of REPLY_OFF and REPLY_SKIP: pushes do. */
+export const CLIENT_PUSHING = 1 << 11;
+export const CLIENT_NO_EVICT = 1 << 12;
+export const CLIENT_MONITOR = 1 << 13;
+export const CLIENT_TRACKING = 1 << 14;
+/** Held back by CLIENT PAUSE; its command is kept unread. */
+export const CLIENT_PAUSED = 1 << 15;
+export const CLIENT_READONLY = 1 << 16;
+/** Whoever set this asked to be disconnected as soon as the present command ends (e.g. a failed AUTH limit). */
+export const CLIENT_CLOSE_AFTER_COMMAND = 1 << 17;
+
+/** No reply may be stored with one of these. */
+export const CLIENT_NO_REPLY_MASK = CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_ASAP | CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP;
+/** No further command is executed with one of these. */
+export const CLIENT_STOP_MASK = CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_ASAP | CLIENT_BLOCKED | CLIENT_PAUSED;
+
+/** Argument slots that a client keeps between commands; larger ones are given back. */
+const KEPT_ARGUMENT_SLOTS = 1_024;
+const FIRST_ARGUMENT_SLOTS = 8;
+
+export class Client {
+  readonly core: RedisCore;
+  readonly conn: number;
+  readonly transport: Transport;
+  /** Increases with every client of this server. */
+  readonly id: number;
+  /** The listener it came in by, -1 for a client without one. */
+  readonly listener: number;
+  flags = 0;
+  /** Protocol version, 2 or 3. */
+  resp = 2;
+  db: Db;
+  authenticated = false;
+  user = 'default';
+  /** Set by CLIENT SETNAME or HELLO; empty: none. */
+  name = '';
+  /** Peer and local address as the original prints them. */
+  readonly addr: string;
+  readonly laddr: string;
+  /** Seconds since the epoch. */
+  readonly ctime: number;
+  /** Seconds since the epoch of the last command or subscription. */
+  lastInteraction: number;
+  /** The last executed command, null before the first. */
+  lastCommand: Command | null = null;
+  /** The command being executed. */
+  command: Command | null = null;
+  /** Channels, patterns and shard channels, as latin1 strings; null: never subscribed. */
+  channels: Set<string> | null = null;
+  patterns: Set<string> | null = null;
+  shardChannels: Set<string> | null = null;
+  /** When the soft output limit was first exceeded, in seconds since the epoch; 0: not exceeded. */
+  softLimitSince = 0;
+  /** Largest number of waiting output bytes seen lately (client cron). */
+  peakOutput = 0;
+
+  /** Number of arguments of the present command, its name included. */
+  argc = 0;
+  /** Offsets of the arguments in memory.u8. */
+  argOff: Uint32Array = new Uint32Array(FIRST_ARGUMENT_SLOTS);
+  /** Lengths of the arguments. */
+  argLen: Uint32Array = new Uint32Array(FIRST_ARGUMENT_SLOTS);
+
+  // Parser state of an incomplete request (protocol/request.ts).
+  /** 0: at the start of a request, 1: inline, 2: multibulk. */
+  requestType = 0;
+  /** Arguments still to come. */
+  multibulkLeft = 0;
+  /** Length of the argument being read, -1 before its header. */
+  bulkLength = -1;
+  /** How far the incomplete request has been parsed, relative to its first kept byte. */
+  parsed = 0;
+  /** Where the kept bytes lay when their argument offsets were written. */
+  parseBase = 0;
+  /** Arguments below this index lie in blocks of `owned`, not in the input buffer. */
+  argFixed = 0;
+  /** Blocks that hold arguments; freed after the command unless taken over. Empty almost always. */
+  readonly owned: number[] = [];
+  /** The sds that a direct read is filling, 0 for none; its capacity and what has been asked for. */
+  bigSds = 0;
+  bigRoom = 0;
+  bigAsked = 0;
+  /** The argument that is an sds of its own because it was read directly (the last such one), -1: none. */
+  bigArg = -1;
+  /** Its sds, 0 once it has been taken over. */
+  bigArgSds = 0;
+
+  /** A complete command waits in the arguments for the end of CLIENT PAUSE. */
+  pendingCommand = false;
+
+  constructor(core: RedisCore, conn: number, listener: number, id: number, db: Db) {
+    this.core = core;
+    this.conn = conn;
+    this.transport = core.transport;
+    this.id = id;
+    this.listener = listener;
+    this.db = db;
+    this.addr = conn < 0 ? '' : core.transport.peerName(conn);
+    this.laddr = conn < 0 ? '' : core.transport.localName(conn);
+    this.ctime = core.unixtime;
+    this.lastInteraction = core.unixtime;
+  }
+
+  /** Makes room for at least `count` arguments, keeping those that are there. */
+  growArguments(count: number): void {
+    let size = this.argOff.length;
+    while (size < count) size *= 2;
+    const off = new Uint32Array(size);
+    off.set(this.argOff);
+    const len = new Uint32Array(size);
+    len.set(this.argLen);
+    this.argOff = off;
+    this.argLen = len;
+  }
+
+  /** Gives back argument slots after an unusually long command. */
+  trimArguments(): void {
+    if (this.argOff.length > KEPT_ARGUMENT_SLOTS) {
+      this.argOff = new Uint32Array(FIRST_ARGUMENT_SLOTS);
+      this.argLen = new Uint32Array(FIRST_ARGUMENT_SLOTS);
+    }
+  }
+
+  /** Frees the blocks that hold arguments and forgets a half-read one. */
+  releaseArguments(): void {
+    const heap = this.core.heap;
+    for (let block = this.owned.pop(); block !== undefined; block = this.owned.pop()) heap.free(block);
+    if (this.bigArgSds !== 0) sdsFree(heap, this.bigArgSds);
+    if (this.bigSds !== 0) sdsFree(heap, this.bigSds);
+    this.bigArgSds = 0;
+    this.bigSds = 0;
+    this.bigArg = -1;
+    this.argFixed = 0;
+  }
+
+  /** Takes over the sds of argument `i` if it is one of its own. @returns its offset, or 0 */
+  takeSds(i: number): number {
+    if (i !== this.bigArg) return 0;
+    const s = this.bigArgSds;
+    this.bigArgSds = 0;
+    this.bigArg = -1;
+    return s;
+  }
+
+  /** An argument as a string, one char a byte. Not for hot paths. */
+  argText(i: number): string {
+    return this.core.heap.latin1(this.argOff[i], this.argLen[i]);
+  }
+
+  /** Whether argument `i` is this word (given in lower case), in any case. */
+  argIs(i: number, word: string): boolean {
+    const length = word.length;
+    if (this.argLen[i] !== length) return false;
+    const u8 = this.core.heap.u8;
+    const at = this.argOff[i];
+    for (let k = 0; k < length; k++) {
+      let byte = u8[at + k];
+      if (byte >= 65 && byte <= 90) byte += 32;
+      if (byte !== word.charCodeAt(k)) return false;
+    }
+    return true;
+  }
+}

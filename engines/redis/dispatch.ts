@@ -1,0 +1,205 @@
+/** From a parsed request to a command's execution: what may run, and what is counted. */
+import {
+  CLIENT_CLOSE_AFTER_COMMAND,
+  CLIENT_PAUSED,
+  CLIENT_PUBSUB,
+  CLIENT_REPLY_SKIP,
+  CLIENT_REPLY_SKIP_NEXT,
+  CLIENT_UNIX_SOCKET,
+  type Client,
+} from './client.ts';
+import {
+  CMD_DENYOOM,
+  CMD_MAY_REPLICATE,
+  CMD_NO_AUTH,
+  CMD_PROTECTED,
+  CMD_SKIP_SLOWLOG,
+  CMD_WRITE,
+  type Command,
+} from './command.ts';
+import { EVICT_FAIL, performEvictions } from './evict.ts';
+import { LatencyHistogram } from './latency-histogram.ts';
+import { addReplyError } from './protocol/reply.ts';
+import type { RedisCore } from './redis-core.ts';
+import { ArenaExhausted } from './structures/heap.ts';
+
+/** Longest part of a name or of the arguments that an error shows. */
+const ERROR_TEXT_MAX = 128;
+const SUBSCRIBER_COMMANDS = new Set([
+  'ping',
+  'subscribe',
+  'ssubscribe',
+  'sunsubscribe',
+  'unsubscribe',
+  'psubscribe',
+  'punsubscribe',
+  'quit',
+  'reset',
+]);
+export const OOM_ERROR = "-OOM command not allowed when used memory > 'maxmemory'.";
+const ARENA_ERROR = '-OOM command not allowed: the arena is exhausted';
+
+/** Counts and answers a command that does not get to run. */
+function reject(core: RedisCore, c: Client, command: Command | null, text: string): void {
+  if (command !== null) command.rejectedCalls++;
+  addReplyError(c, text);
+  endOfCommand(core, c);
+}
+
+function unknownCommand(c: Client): string {
+  let shown = '';
+  for (let i = 1; i < c.argc && shown.length < ERROR_TEXT_MAX; i++) {
+    shown += `'${cString(c.argText(i).slice(0, ERROR_TEXT_MAX - shown.length))}' `;
+  }
+  return `unknown command '${cString(c.argText(0)).slice(0, ERROR_TEXT_MAX)}', with args beginning with: ${shown}`;
+}
+
+/** The original prints arguments with %s, which ends at a NUL. */
+function cString(text: string): string {
+  const nul = text.indexOf('\0');
+  return nul < 0 ? text : text.slice(0, nul);
+}
+
+/** Whether the number of arguments suits the command. */
+function arityFits(command: Command, argc: number): boolean {
+  return command.arity >= 0 ? command.arity === argc : argc >= -command.arity;
+}
+
+/**
+ * Finds the command or subcommand that the arguments name.
+ * @returns null when there is none; `notFoundParent` then tells whether a container was found
+ */
+export function lookupCommand(core: RedisCore, c: Client): Command | null {
+  const u8 = core.heap.u8;
+  const command = core.commands.find(u8, c.argOff[0], c.argLen[0]);
+  if (command === null || command.subcommands === null || c.argc === 1) return command;
+  return command.subcommands.find(u8, c.argOff[1], c.argLen[1]) ?? null;
+}
+
+/** Executes the request in the client's arguments, or answers why not. */
+export function processCommand(core: RedisCore, c: Client): void {
+  const command = lookupCommand(core, c);
+  if (command === null) {
+    const parent = core.commands.find(core.heap.u8, c.argOff[0], c.argLen[0]);
+    if (parent === null) reject(core, c, null, unknownCommand(c));
+    else {
+      const given = cString(c.argText(1)).slice(0, ERROR_TEXT_MAX);
+      reject(core, c, null, `unknown subcommand '${given}'. Try ${parent.name.toUpperCase()} HELP.`);
+    }
+    return;
+  }
+  c.command = command;
+  if (!arityFits(command, c.argc)) {
+    reject(core, c, command, `wrong number of arguments for '${command.fullName}' command`);
+    return;
+  }
+  if ((command.flags & CMD_PROTECTED) !== 0 && !protectedCommandAllowed(core, c)) {
+    reject(
+      core,
+      c,
+      command,
+      'DEBUG command not allowed. If the enable-debug-command option is set to "local", you can run it from a local ' +
+        'connection, otherwise you need to set this option in the configuration file, and then restart the server.',
+    );
+    return;
+  }
+  if (!c.authenticated && (command.flags & CMD_NO_AUTH) === 0) {
+    reject(core, c, command, '-NOAUTH Authentication required.');
+    return;
+  }
+  if (core.maxmemory !== 0) {
+    const outOfMemory = performEvictions(core) === EVICT_FAIL;
+    if (outOfMemory && (command.flags & CMD_DENYOOM) !== 0) {
+      reject(core, c, command, OOM_ERROR);
+      return;
+    }
+  }
+  if ((c.flags & CLIENT_PUBSUB) !== 0 && c.resp === 2 && !SUBSCRIBER_COMMANDS.has(command.fullName)) {
+    reject(
+      core,
+      c,
+      command,
+      `Can't execute '${command.fullName}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context`,
+    );
+    return;
+  }
+  if (core.pauseUntilMs !== 0 && heldBack(core, command)) {
+    c.flags |= CLIENT_PAUSED;
+    core.transport.pause(c.conn);
+    return;
+  }
+  call(core, c, command);
+  endOfCommand(core, c);
+}
+
+function heldBack(core: RedisCore, command: Command): boolean {
+  if (core.nowMs >= core.pauseUntilMs) {
+    core.unpauseClients();
+    return false;
+  }
+  // CLIENT itself gets through, or nobody could end the pause.
+  if (core.pauseAll) return command.parent?.name !== 'client';
+  return (command.flags & (CMD_WRITE | CMD_MAY_REPLICATE)) !== 0;
+}
+
+function protectedCommandAllowed(core: RedisCore, c: Client): boolean {
+  const allowed = core.protectedCommands;
+  if (allowed === 'yes') return true;
+  if (allowed !== 'local') return false;
+  return (c.flags & CLIENT_UNIX_SOCKET) !== 0 || c.addr.startsWith('127.') || c.addr.startsWith('[::1]') || c.conn < 0;
+}
+
+/** Runs a command and counts it. */
+export function call(core: RedisCore, c: Client, command: Command): void {
+  const startUs = core.commandStartUs;
+  core.errorsInCommand = 0;
+  core.executing = true;
+  try {
+    command.proc(core, c);
+  } catch (error) {
+    if (core.scratch.client !== null) core.scratch.release();
+    if (!(error instanceof ArenaExhausted)) throw error;
+    addReplyError(c, ARENA_ERROR);
+  }
+  core.executing = false;
+  // The end of this command is the start of the next one of the same batch: one look at the clock for each.
+  const endUs = core.clock.monoUs();
+  core.advanceTime(endUs);
+  const durationUs = endUs - startUs;
+  command.calls++;
+  command.usec += durationUs;
+  if (core.errorsInCommand > 0) command.failedCalls++;
+  c.lastCommand = command;
+  core.stats.totalCommandsProcessed++;
+  if (core.latencyTracking) {
+    if (command.histogram === null) makeHistogram(core, command);
+    command.histogram?.record(durationUs * 1000);
+  }
+  const slow = core.slowlogLogSlowerThan;
+  if (slow >= 0 && durationUs >= slow && (command.flags & CMD_SKIP_SLOWLOG) === 0) {
+    for (const hook of core.hooks.slowCommand) hook(c, command, durationUs);
+  }
+}
+
+function makeHistogram(core: RedisCore, command: Command): void {
+  try {
+    command.histogram = new LatencyHistogram(core.heap);
+  } catch (error) {
+    // Without memory there are no percentiles; the command has been executed all the same.
+    if (!(error instanceof ArenaExhausted)) throw error;
+  }
+}
+
+/** What follows a command, executed or rejected: REPLY SKIP moves on by one. */
+function endOfCommand(core: RedisCore, c: Client): void {
+  if ((c.flags & (CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT | CLIENT_CLOSE_AFTER_COMMAND)) === 0) return;
+  c.flags &= ~CLIENT_REPLY_SKIP;
+  if ((c.flags & CLIENT_REPLY_SKIP_NEXT) !== 0) {
+    c.flags |= CLIENT_REPLY_SKIP;
+    c.flags &= ~CLIENT_REPLY_SKIP_NEXT;
+  }
+  if ((c.flags & CLIENT_CLOSE_AFTER_COMMAND) !== 0) {
+    c.flags &= ~CLIENT_CLOSE_AFTER_COMMAND;
+    core.closeClient(c, true);
+  }
+}

@@ -1,0 +1,323 @@
+/**
+ * The Redis-like core: everything of the server that is not a socket, a file or a clock. A loop calls it as its
+ * ConnectionHandler; composition code calls `cron` at the rate that it asks for.
+ */
+import type { Allocator, Clock, ConnectionHandler, Disk, Random, Transport } from '../ports.ts';
+import { CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_PAUSED, Client } from './client.ts';
+import type { Command, CommandTable } from './command.ts';
+import { POLICY_FLAG_LFU, POLICY_FLAG_NO_SHARED_INTEGERS, type RedisConfig } from './config.ts';
+import { databasesCron } from './databases-cron.ts';
+import { Db } from './db.ts';
+import { EvictionPool, lfuTimeInMinutes, performEvictions } from './evict.ts';
+import { activeExpireCycle, ExpireState } from './expire.ts';
+import { onDirectRead, processInput, runPendingCommand } from './protocol/request.ts';
+import { Scratch } from './protocol/scratch.ts';
+import { Stats } from './stats.ts';
+import { Heap } from './structures/heap.ts';
+import { createSharedIntegers, decrRefCount } from './structures/robj.ts';
+
+export const LOG_DEBUG = 0;
+export const LOG_VERBOSE = 1;
+export const LOG_NOTICE = 2;
+export const LOG_WARNING = 3;
+
+/** The LRU clock counts seconds in 24 bits. */
+export const LRU_CLOCK_MAX = (1 << 24) - 1;
+const LFU_FIRST_COUNTER = 5;
+/** With dynamic-hz the cron runs more often when more clients than this per call would have to be looked after. */
+const MAX_CLIENTS_PER_CRON = 200;
+const MAX_HZ = 500;
+
+/** Facts about the process that a core cannot learn by itself. */
+export interface HostFacts {
+  readonly pid: number;
+  readonly tcpPort: number;
+  /** Name of the event loop, for INFO. */
+  readonly eventLoop: string;
+  readonly executable: string;
+  readonly configFile: string;
+  /** As uname reports it: "Linux 6.1.0 x86_64". */
+  readonly os: string;
+}
+
+export interface RedisCoreOptions {
+  allocator: Allocator;
+  transport: Transport;
+  clock: Clock;
+  random: Random;
+  /** Absent where there is no disk (a simulation). */
+  disk?: Disk | null;
+  config: RedisConfig;
+  commands: CommandTable;
+  log: (level: number, text: string) => void;
+  host: HostFacts;
+}
+
+/** Where other parts of the server hook in. All may be empty. */
+export interface CoreHooks {
+  /** A client has connected and may be refused: write the reason and close it. */
+  clientOpened: ((c: Client) => void)[];
+  /** A client is gone; forget it. */
+  clientClosed: ((c: Client) => void)[];
+  /** Runs hz times a second, `loops` counting the calls. */
+  cron: ((loops: number) => void)[];
+  /** Runs once a turn before replies leave. */
+  beforeSleep: (() => void)[];
+  /** A command took longer than slowlog-log-slower-than. */
+  slowCommand: ((c: Client, command: Command, durationUs: number) => void)[];
+  /** The server was asked to stop (SHUTDOWN); composition code sets it. */
+  shutdown: ((flags: number) => void) | null;
+}
+
+export class RedisCore implements ConnectionHandler {
+  readonly heap: Heap;
+  readonly allocator: Allocator;
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly disk: Disk | null;
+  readonly config: RedisConfig;
+  readonly commands: CommandTable;
+  readonly log: (level: number, text: string) => void;
+  readonly host: HostFacts;
+  readonly hooks: CoreHooks = {
+    clientOpened: [],
+    clientClosed: [],
+    cron: [],
+    beforeSleep: [],
+    slowCommand: [],
+    shutdown: null,
+  };
+  readonly stats = new Stats();
+  readonly dbs: Db[] = [];
+  /** By connection slot; null where there is none. */
+  readonly clients: (Client | null)[] = [];
+  clientCount = 0;
+  /** Id of the next client. */
+  nextClientId = 1;
+  readonly scratch: Scratch;
+  readonly expireState = new ExpireState();
+  readonly evictionPool: EvictionPool;
+  /** Number of error replies by their first word, for errorstats. */
+  readonly errorStats = new Map<string, number>();
+
+  /** Wall-clock time of the present command in ms since the epoch. */
+  nowMs = 0;
+  /** The same in whole seconds. */
+  unixtime = 0;
+  /** Seconds modulo 2^24, refreshed by cron: the clock of LRU. */
+  lruClock = 0;
+  /** Monotonic time in µs at the start of the present command. */
+  commandStartUs = 0;
+  /** Wall-clock and monotonic time at the start of this batch of input; time within it is derived from the latter. */
+  private batchWallMs = 0;
+  private batchMonoUs = 0;
+  readonly startedUnixtime: number;
+  readonly startedMonoUs: number;
+  /** Calls of cron so far. */
+  cronLoops = 0;
+  /** The rate in use; above config.hz with many clients and dynamic-hz. */
+  hz: number;
+  /** Changes to the data since the last save. */
+  dirty = 0;
+  /** DEBUG SET-ACTIVE-EXPIRE. */
+  activeExpireEnabled = true;
+  /** CLIENT PAUSE: until when (ms since the epoch, 0: not) and whether all commands or writes only are held back. */
+  pauseUntilMs = 0;
+  pauseAll = false;
+  /** Copies of settings that every command looks at: see applyConfig. */
+  maxmemory = 0;
+  latencyTracking = true;
+  slowlogLogSlowerThan = -1;
+  /** enable-debug-command. */
+  protectedCommands = 'no';
+  /** Where eviction by chance and the cron's rehashing go on. */
+  nextEvictionDb = 0;
+  nextRehashDb = 0;
+  /** Eviction ran out of time and goes on with the next turn. */
+  evictionRunning = false;
+  /** Errors counted so far in the present command. */
+  errorsInCommand = 0;
+  /** Whether commands run now; false while a cron or a turn's end works. */
+  executing = false;
+
+  constructor(options: RedisCoreOptions) {
+    this.allocator = options.allocator;
+    this.transport = options.transport;
+    this.clock = options.clock;
+    this.random = options.random;
+    this.disk = options.disk ?? null;
+    this.config = options.config;
+    this.commands = options.commands;
+    this.log = options.log;
+    this.host = options.host;
+    this.heap = new Heap(options.allocator, options.random);
+    this.scratch = new Scratch(this.heap);
+    this.evictionPool = new EvictionPool(this.heap);
+    this.hz = options.config.hz;
+    this.refreshTime();
+    this.startedUnixtime = this.unixtime;
+    this.startedMonoUs = this.batchMonoUs;
+    this.applyConfig();
+    createSharedIntegers(this.heap);
+    for (let id = 0; id < options.config.databases; id++) this.dbs.push(new Db(this.heap, id));
+  }
+
+  /** Reads both clocks. */
+  refreshTime(): void {
+    this.batchWallMs = this.clock.wallMs();
+    this.batchMonoUs = this.clock.monoUs();
+    this.commandStartUs = this.batchMonoUs;
+    this.nowMs = this.batchWallMs;
+    this.unixtime = Math.floor(this.nowMs / 1000);
+  }
+
+  /** Advances the time of the present command to a monotonic reading, without another system call. */
+  advanceTime(monoUs: number): void {
+    this.commandStartUs = monoUs;
+    const elapsedMs = Math.floor((monoUs - this.batchMonoUs) / 1000);
+    if (elapsedMs > 0) {
+      this.nowMs = this.batchWallMs + elapsedMs;
+      this.unixtime = Math.floor(this.nowMs / 1000);
+    }
+  }
+
+  /** Takes over settings that are copied for speed. Call it after every change of the configuration. */
+  applyConfig(): void {
+    this.maxmemory = this.config.maxmemory;
+    this.latencyTracking = this.config.latencyTracking;
+    this.slowlogLogSlowerThan = this.config.slowlogLogSlowerThan;
+    this.protectedCommands = this.config.enableDebugCommand;
+    this.updateLruClock();
+  }
+
+  /** Sets the LRU clock and what new objects get in their access field. Also after a change of the policy. */
+  updateLruClock(): void {
+    this.lruClock = Math.floor(this.nowMs / 1000) & LRU_CLOCK_MAX;
+    const policy = this.config.maxmemoryPolicy;
+    const lfu = (policy & POLICY_FLAG_LFU) !== 0;
+    this.heap.newObjectLru = lfu ? (lfuTimeInMinutes(this.nowMs) << 8) | LFU_FIRST_COUNTER : this.lruClock;
+    this.heap.mayShareIntegers = this.config.maxmemory === 0 || (policy & POLICY_FLAG_NO_SHARED_INTEGERS) === 0;
+  }
+
+  onOpen(conn: number, listener: number): void {
+    this.refreshTime();
+    const c = new Client(this, conn, listener, this.nextClientId++, this.dbs[0]);
+    c.authenticated = this.config.requirepass === '';
+    while (this.clients.length <= conn) this.clients.push(null);
+    this.clients[conn] = c;
+    this.clientCount++;
+    this.stats.totalConnectionsReceived++;
+    for (const hook of this.hooks.clientOpened) hook(c);
+  }
+
+  onInput(conn: number, start: number, end: number): number {
+    const c = this.clients[conn];
+    if (c === null || c === undefined) return end;
+    this.refreshTime();
+    c.lastInteraction = this.unixtime;
+    this.stats.totalReadsProcessed++;
+    return processInput(this, c, start, end);
+  }
+
+  onDirect(conn: number): void {
+    const c = this.clients[conn];
+    if (c === null || c === undefined) return;
+    this.refreshTime();
+    c.lastInteraction = this.unixtime;
+    onDirectRead(this, c);
+  }
+
+  onClose(conn: number, _reason: number): void {
+    const c = this.clients[conn];
+    if (c === null || c === undefined) return;
+    c.flags |= CLIENT_CLOSE_ASAP;
+    for (const hook of this.hooks.clientClosed) hook(c);
+    c.releaseArguments();
+    this.clients[conn] = null;
+    this.clientCount--;
+  }
+
+  /** The lease of a lent reply is the object that holds its bytes. */
+  onReleased(lease: number): void {
+    decrRefCount(this.heap, lease);
+  }
+
+  onTurn(): void {
+    if (this.activeExpireEnabled) activeExpireCycle(this, true);
+    if (this.evictionRunning) performEvictions(this);
+    const hooks = this.hooks.beforeSleep;
+    for (let i = 0; i < hooks.length; i++) hooks[i]();
+  }
+
+  /** The server's periodic work. @returns ms until the next call is due */
+  cron(): number {
+    this.refreshTime();
+    this.hz = this.config.hz;
+    if (this.config.dynamicHz) {
+      while (this.clientCount / this.hz > MAX_CLIENTS_PER_CRON && this.hz < MAX_HZ) this.hz *= 2;
+      if (this.hz > MAX_HZ) this.hz = MAX_HZ;
+    }
+    this.updateLruClock();
+    const used = this.allocator.usedBytes;
+    if (used > this.stats.peakMemory) this.stats.peakMemory = used;
+    if (this.pauseUntilMs !== 0 && this.nowMs >= this.pauseUntilMs) this.unpauseClients();
+    const hooks = this.hooks.cron;
+    for (let i = 0; i < hooks.length; i++) hooks[i](this.cronLoops);
+    databasesCron(this);
+    this.cronLoops++;
+    return 1000 / this.hz;
+  }
+
+  /** Lets the clients that CLIENT PAUSE held back go on. */
+  unpauseClients(): void {
+    this.pauseUntilMs = 0;
+    for (const c of this.clients) {
+      if (c === null || (c.flags & CLIENT_PAUSED) === 0) continue;
+      c.flags &= ~CLIENT_PAUSED;
+      if (c.pendingCommand) runPendingCommand(this, c);
+      this.transport.resume(c.conn);
+    }
+  }
+
+  /**
+   * Disconnects a client.
+   * @param afterOutput true: first sends what has been replied so far
+   */
+  closeClient(c: Client, afterOutput: boolean): void {
+    if (c.conn < 0 || (c.flags & CLIENT_CLOSE_ASAP) !== 0) return;
+    c.flags |= afterOutput ? CLIENT_CLOSE_AFTER_REPLY : CLIENT_CLOSE_ASAP;
+    this.transport.close(c.conn, afterOutput);
+  }
+
+  /** Counts an error reply (its line without CRLF, with or without "-CODE"). */
+  countError(c: Client, line: string): void {
+    this.stats.totalErrorReplies++;
+    this.errorsInCommand++;
+    let code = 'ERR';
+    if (line.startsWith('-')) {
+      const blank = line.indexOf(' ');
+      code = line.slice(1, blank < 0 ? undefined : blank);
+    }
+    this.errorStats.set(code, (this.errorStats.get(code) ?? 0) + 1);
+    if ((c.flags & CLIENT_CLOSE_ASAP) !== 0) this.stats.unexpectedErrorReplies++;
+  }
+
+  // Seams for what other parts add later. They are methods so that calls stay cheap while nothing listens.
+
+  /** A key was changed: watchers and trackers want to know. */
+  signalModifiedKey(_db: Db, _offset: number, _length: number): void {}
+  /** A key came into being: blocked clients may be served. */
+  signalKeyAsReady(_db: Db, _offset: number, _length: number): void {}
+  /** A database is about to lose or has exchanged all its keys. */
+  signalFlushedDb(_db: Db | null): void {}
+  /** Keyspace events: class, name, key, database. */
+  notifyKeyspaceEvent(_type: number, _event: string, _offset: number, _length: number, _db: number): void {}
+  /** A key was deleted by expiry or eviction: logs and replicas must hear of it. */
+  propagateDeletion(_db: Db, _offset: number, _length: number): void {}
+}
+
+/** Makes a core. Pass it to the loop's setHandler, and call `cron` from a timer with the delays that it returns. */
+export function createRedisCore(options: RedisCoreOptions): RedisCore {
+  return new RedisCore(options);
+}

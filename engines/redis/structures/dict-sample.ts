@@ -1,0 +1,144 @@
+/** Random entries of a dict: one, one that is fair among its neighbours, several neighbours, and the stateless scan. */
+import {
+  dictBucket,
+  dictIsRehashing,
+  dictNext,
+  dictPauseRehashing,
+  dictRehash,
+  dictRehashIndex,
+  dictResumeRehashing,
+  dictSize,
+  dictSlots,
+  dictTableSize,
+} from './dict.ts';
+import type { Heap } from './heap.ts';
+
+/** A fair choice is made among so many neighbours. */
+const FAIR_SAMPLE = 15;
+/** Sampling visits at most so many buckets for each entry wanted. */
+const STEPS_PER_SAMPLE = 10;
+const EMPTY_RUN = 5;
+
+/** An entry, each bucket being equally likely. @returns 0 when the dict is empty */
+export function dictRandomEntry(h: Heap, d: number): number {
+  if (dictSize(h, d) === 0) return 0;
+  if (dictIsRehashing(h, d)) dictRehash(h, d, 1);
+  let entry = 0;
+  if (dictIsRehashing(h, d)) {
+    const first = dictTableSize(h, d, 0);
+    // Buckets below the rehash index of the first table are empty.
+    const index = dictRehashIndex(h, d);
+    const span = dictSlots(h, d) - index;
+    do {
+      const at = index + h.random.nextBelow(span);
+      entry = at >= first ? dictBucket(h, d, 1, at - first) : dictBucket(h, d, 0, at);
+    } while (entry === 0);
+  } else {
+    const size = dictTableSize(h, d, 0);
+    do entry = dictBucket(h, d, 0, h.random.nextBelow(size));
+    while (entry === 0);
+  }
+  let length = 0;
+  for (let e = entry; e !== 0; e = dictNext(h, e)) length++;
+  for (let skip = length > 1 ? h.random.nextBelow(length) : 0; skip > 0; skip--) entry = dictNext(h, entry);
+  return entry;
+}
+
+const fair = new Float64Array(FAIR_SAMPLE);
+
+/** An entry, chosen among neighbours so that a long chain does not make its members rare. @returns 0 when empty */
+export function dictFairRandomEntry(h: Heap, d: number): number {
+  const count = dictSampleEntries(h, d, fair, FAIR_SAMPLE);
+  return count === 0 ? dictRandomEntry(h, d) : fair[h.random.nextBelow(count)];
+}
+
+/**
+ * Collects up to `wanted` entries from consecutive buckets beginning at a random one. Not all distinct samples are equally likely; it
+ * is fast.
+ * @returns how many were stored in `into`
+ */
+export function dictSampleEntries(h: Heap, d: number, into: Float64Array, wanted: number): number {
+  const count = Math.min(wanted, dictSize(h, d));
+  let steps = count * STEPS_PER_SAMPLE;
+  for (let i = 0; i < count && dictIsRehashing(h, d); i++) dictRehash(h, d, 1);
+  const tables = dictIsRehashing(h, d) ? 2 : 1;
+  const span = Math.max(dictTableSize(h, d, 0), tables === 2 ? dictTableSize(h, d, 1) : 0);
+  if (count === 0) return 0;
+  const rehashed = dictRehashIndex(h, d);
+  let at = h.random.nextBelow(span);
+  let emptyRun = 0;
+  let stored = 0;
+  while (stored < count && steps-- > 0) {
+    for (let table = 0; table < tables; table++) {
+      if (tables === 2 && table === 0 && at < rehashed) {
+        // Nothing is left here in the first table; if the second is too small for this index, jump ahead.
+        if (at >= dictTableSize(h, d, 1)) at = rehashed;
+        else continue;
+      }
+      if (at >= dictTableSize(h, d, table)) continue;
+      let entry = dictBucket(h, d, table, at);
+      if (entry === 0) {
+        emptyRun++;
+        if (emptyRun >= EMPTY_RUN && emptyRun > count) {
+          at = h.random.nextBelow(span);
+          emptyRun = 0;
+        }
+        continue;
+      }
+      emptyRun = 0;
+      for (; entry !== 0; entry = dictNext(h, entry)) {
+        into[stored++] = entry;
+        if (stored === count) return stored;
+      }
+    }
+    at = (at + 1) % span;
+  }
+  return stored;
+}
+
+function reverseBits(value: number): number {
+  let v = value;
+  v = ((v >>> 1) & 0x55555555) | ((v & 0x55555555) << 1);
+  v = ((v >>> 2) & 0x33333333) | ((v & 0x33333333) << 2);
+  v = ((v >>> 4) & 0x0f0f0f0f) | ((v & 0x0f0f0f0f) << 4);
+  v = ((v >>> 8) & 0x00ff00ff) | ((v & 0x00ff00ff) << 8);
+  return (v >>> 16) | (v << 16);
+}
+
+/** Increments the bits of a cursor that lie within `mask`, the highest first. */
+function nextCursor(cursor: number, mask: number): number {
+  return reverseBits((reverseBits(cursor | ~mask) + 1) | 0) >>> 0;
+}
+
+/**
+ * One step of a scan that holds no state but its cursor, and yet passes every entry that stays for the whole scan at least once,
+ * however often the table is resized in between: the cursor counts with its bits reversed, so that all buckets that one bucket of
+ * a smaller table becomes in a larger one are passed one after the other.
+ * @param visit called for each entry of the step; it must not change the dict
+ * @returns the next cursor, 0 at the end
+ */
+export function dictScan(h: Heap, d: number, cursor: number, visit: (entry: number) => void): number {
+  if (dictSize(h, d) === 0) return 0;
+  dictPauseRehashing(h, d);
+  const visitBucket = (table: number, index: number) => {
+    for (let entry = dictBucket(h, d, table, index); entry !== 0; entry = dictNext(h, entry)) visit(entry);
+  };
+  let next = cursor;
+  if (!dictIsRehashing(h, d)) {
+    const mask = dictTableSize(h, d, 0) - 1;
+    visitBucket(0, (next & mask) >>> 0);
+    next = nextCursor(next, mask);
+  } else {
+    const small = dictTableSize(h, d, 0) <= dictTableSize(h, d, 1) ? 0 : 1;
+    const large = 1 - small;
+    const smallMask = dictTableSize(h, d, small) - 1;
+    const largeMask = dictTableSize(h, d, large) - 1;
+    visitBucket(small, (next & smallMask) >>> 0);
+    do {
+      visitBucket(large, (next & largeMask) >>> 0);
+      next = nextCursor(next, largeMask);
+    } while ((next & (smallMask ^ largeMask)) !== 0);
+  }
+  dictResumeRehashing(h, d);
+  return next;
+}
