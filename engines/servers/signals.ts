@@ -1,0 +1,37 @@
+/** Signals that end a server, as the originals take them. */
+
+export interface ShutdownSignals {
+  /** Called once, with the first signal. Runs in the event loop's thread between two turns. */
+  onSignal: (signal: 'SIGTERM' | 'SIGINT') => void;
+  /**
+   * Called when a second SIGINT comes while the shutdown is still under way: the user insists. The process then exits with code 1.
+   * Good for a last log line and for removing temporary files; must not wait.
+   */
+  onInsist?: () => void;
+}
+
+/**
+ * Listens for SIGTERM and SIGINT. SIGHUP is ignored, as a server that outlives its terminal must.
+ * @returns a function that takes the listeners away again
+ */
+export function listenForShutdown(handlers: ShutdownSignals): () => void {
+  let signalled = false;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (!signalled) {
+      signalled = true;
+      handlers.onSignal(signal as 'SIGTERM' | 'SIGINT');
+    } else if (signal === 'SIGINT') {
+      handlers.onInsist?.();
+      process.exit(1);
+    }
+  };
+  const onHangUp = (): void => {};
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  process.on('SIGHUP', onHangUp);
+  return () => {
+    process.off('SIGTERM', onSignal);
+    process.off('SIGINT', onSignal);
+    process.off('SIGHUP', onHangUp);
+  };
+}
