@@ -119,12 +119,16 @@ function loadSetting(
   return null;
 }
 
-/** Lines about directives that were given and that this engine accepts without acting on them, grouped by the reason. */
-export function inertNotices(loaded: LoadedConfig): string[] {
+/** Lines about directives that were given, ask for something, and that this engine accepts without acting on them, grouped by the reason. */
+export function inertNotices(config: RedisConfig, loaded: LoadedConfig): string[] {
   const byReason = new Map<string, string[]>();
   for (const directive of loaded.named) {
-    const reason = settings.get(directive)!.about.inert;
+    const setting = settings.get(directive)!;
+    const reason = setting.about.inert;
     if (reason === null) continue;
+    // What is switched off needs no effect.
+    const printed = formatSetting(setting, readSetting(config, setting));
+    if (printed === '' || printed === 'no') continue;
     byReason.set(reason, [...(byReason.get(reason) ?? []), directive]);
   }
   for (const line of loaded.ignored) byReason.set('it is not supported', [line]);

@@ -47,7 +47,9 @@ describe('a configuration text', () => {
     expect(shown(config, 'maxmemory-policy')).toBe('allkeys-lfu');
     expect(shown(config, 'save')).toBe('900 1 60 5');
     expect(shown(config, 'timeout')).toBe('0');
-    expect(inertNotices(loaded)).toEqual(['WARNING accepted without effect, as nothing is persisted yet: save']);
+    expect(inertNotices(config, loaded)).toEqual([
+      'WARNING accepted without effect, as nothing is persisted yet: save',
+    ]);
   });
 
   it('is refused with the line that is wrong', () => {

@@ -1,0 +1,71 @@
+/** The line that describes a client, in CLIENT LIST and in the log. */
+import { CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_NO_EVICT, CLIENT_PUBSUB, type Client } from './client.ts';
+import { shardSubscriptionCount, subscriptionCount } from './pubsub.ts';
+import type { RedisCore } from './redis-core.ts';
+
+/** Bytes that a client is reckoned to take on the JavaScript heap: an estimate, as V8 does not tell. */
+export const CLIENT_OBJECT_BYTES = 1_024;
+/** Size of the output chunk that a connection starts with, as the loops use it. */
+const OUTPUT_CHUNK_BYTES = 16_384;
+
+function flagLetters(c: Client): string {
+  let letters = '';
+  if ((c.flags & CLIENT_PUBSUB) !== 0) letters += 'P';
+  if ((c.flags & CLIENT_CLOSE_AFTER_REPLY) !== 0) letters += 'c';
+  if ((c.flags & CLIENT_CLOSE_ASAP) !== 0) letters += 'A';
+  if (isUnixSocket(c)) letters += 'U';
+  if ((c.flags & CLIENT_NO_EVICT) !== 0) letters += 'e';
+  return letters === '' ? 'N' : letters;
+}
+
+/** A Unix socket's peer is named by the socket's path and port 0. */
+export function isUnixSocket(c: Client): boolean {
+  return c.addr.startsWith('/') || (c.addr.endsWith(':0') && !c.addr.includes('.') && !c.addr.startsWith('['));
+}
+
+/** Memory in bytes that a client holds: its buffers, and an estimate of its record. */
+export function clientMemory(core: RedisCore, c: Client): number {
+  return CLIENT_OBJECT_BYTES + core.transport.inputCapacity(c.conn) + core.transport.outputMemory(c.conn);
+}
+
+/** The fields of CLIENT LIST, without a line end. */
+export function clientInfo(core: RedisCore, c: Client): string {
+  const transport = core.transport;
+  const input = transport.inputBytes(c.conn);
+  let argumentBytes = 0;
+  if (c.command !== null) for (let i = 1; i < c.argc; i++) argumentBytes += c.argLen[i]!;
+  const output = transport.outputMemory(c.conn);
+  const waiting = transport.outputBytes(c.conn);
+  const chunks = transport.outputChunks(c.conn);
+  const command = (c.command ?? c.lastCommand)?.fullName ?? 'NULL';
+  return [
+    `id=${c.id}`,
+    `addr=${c.addr}`,
+    `laddr=${c.laddr}`,
+    `fd=${transport.descriptor(c.conn)}`,
+    `name=${c.name}`,
+    `age=${core.unixtime - c.ctime}`,
+    `idle=${core.unixtime - c.lastInteraction}`,
+    `flags=${flagLetters(c)}`,
+    `db=${c.db.id}`,
+    `sub=${c.channels?.size ?? 0}`,
+    `psub=${subscriptionCount(c) - (c.channels?.size ?? 0)}`,
+    `ssub=${shardSubscriptionCount(c)}`,
+    'multi=-1',
+    `qbuf=${input}`,
+    `qbuf-free=${Math.max(0, transport.inputCapacity(c.conn) - input)}`,
+    `argv-mem=${argumentBytes}`,
+    'multi-mem=0',
+    `rbs=${OUTPUT_CHUNK_BYTES}`,
+    `rbp=${c.peakOutput}`,
+    `obl=${chunks === 0 ? waiting : Math.min(waiting, OUTPUT_CHUNK_BYTES)}`,
+    `oll=${chunks}`,
+    `omem=${chunks === 0 ? 0 : output}`,
+    `tot-mem=${clientMemory(core, c)}`,
+    'events=r',
+    `cmd=${command}`,
+    `user=${c.user}`,
+    'redir=-1',
+    `resp=${c.resp}`,
+  ].join(' ');
+}

@@ -1,0 +1,51 @@
+/** Bounds on what may wait for a client that does not read, and on how long a silent one may stay. */
+import { CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_PUBSUB, type Client } from './client.ts';
+import { clientInfo } from './client-info.ts';
+import type { OutputBufferLimit } from './config.ts';
+import { LOG_VERBOSE, LOG_WARNING, type RedisCore } from './redis-core.ts';
+
+function limitOf(core: RedisCore, c: Client): OutputBufferLimit {
+  const limits = core.config.clientOutputBufferLimit;
+  return (c.flags & CLIENT_PUBSUB) !== 0 ? limits.pubsub : limits.normal;
+}
+
+/** @returns whether more output waits for the client than its class may have; keeps the time since the soft limit was passed */
+function isOverLimit(core: RedisCore, c: Client): boolean {
+  const limit = limitOf(core, c);
+  if (limit.hardBytes === 0 && limit.softBytes === 0) return false;
+  const held = core.transport.outputMemory(c.conn);
+  if (limit.hardBytes !== 0 && held >= limit.hardBytes) return true;
+  if (limit.softBytes === 0 || held < limit.softBytes) {
+    c.softLimitSince = 0;
+    return false;
+  }
+  if (c.softLimitSince === 0) {
+    c.softLimitSince = core.unixtime;
+    return false;
+  }
+  return core.unixtime - c.softLimitSince > limit.softSeconds;
+}
+
+/** Disconnects a client for which too much output waits. To be called after something was added to it. */
+export function closeOverLimit(core: RedisCore, c: Client): void {
+  if (c.conn < 0 || (c.flags & (CLIENT_CLOSE_ASAP | CLIENT_CLOSE_AFTER_REPLY)) !== 0) return;
+  if (!isOverLimit(core, c)) return;
+  const info = clientInfo(core, c);
+  core.closeClient(c, false);
+  core.stats.clientOutputBufferLimitDisconnections++;
+  core.log(LOG_WARNING, `Client ${info} scheduled to be closed ASAP for overcoming of output buffer limits.`);
+}
+
+/** What the cron looks after for each client: idle ones with `timeout`, the soft limits of those that stopped reading. */
+export function clientsCron(core: RedisCore): void {
+  const timeout = core.config.timeout;
+  for (const c of core.clients) {
+    if (c === null) continue;
+    closeOverLimit(core, c);
+    if (timeout === 0 || (c.flags & CLIENT_PUBSUB) !== 0) continue;
+    if (core.unixtime - c.lastInteraction > timeout) {
+      core.log(LOG_VERBOSE, 'Closing idle client');
+      core.closeClient(c, false);
+    }
+  }
+}

@@ -1,0 +1,401 @@
+/**
+ * A running Redis-like server: core, loop, clock, memory, disk and log put together. Nothing here knows a command; nothing in the core
+ * knows a socket.
+ */
+import { randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import { release, totalmem } from 'node:os';
+import { createRandom } from '../base/random.ts';
+import { createEventLoop } from '../io/create-event-loop.ts';
+import type { EventLoop } from '../io/event-loop.ts';
+import { nowUs } from '../io/now.ts';
+import { addressOf, disableHugePages, purgePages, raiseFileLimit } from '../io/system.ts';
+import { createArena } from '../memory/arena.ts';
+import { createJemalloc, type Jemalloc } from '../memory/jemalloc.ts';
+import { type AdminHost, attachAdmin } from '../redis/admin.ts';
+import { clientsCron } from '../redis/client-limits.ts';
+import type { RedisConfig } from '../redis/config.ts';
+import { ConfigFileError, inertNotices } from '../redis/config-file.ts';
+import type { SettingAppliers } from '../redis/config-set.ts';
+import { createRedisCore, LOG_NOTICE, LOG_WARNING, type RedisCore } from '../redis/redis-core.ts';
+import { createCommandTable } from '../redis/registry.ts';
+import { daemonReady, isDaemon, startDaemon } from './daemon.ts';
+import { createLocalDisk } from './local-disk.ts';
+import { checkLogFile, createLogFile } from './log-file.ts';
+import { removePidFile, writePidFile } from './pid-file.ts';
+import {
+  ConfigFileMissing,
+  configErrorText,
+  OptionError,
+  type RedisStart,
+  readCommandLine,
+  systemText,
+} from './redis-conf.ts';
+import { ListenError, listenEverywhere, protectClients, refusesBeyondLoopback } from './redis-listeners.ts';
+import { RedisLog } from './redis-log.ts';
+import { allocatorReport } from './redis-malloc-report.ts';
+import { listenForShutdown } from './signals.ts';
+
+/** Descriptors that the server needs beside its clients: listeners, log, epoll and so on. */
+const RESERVED_FILES = 32;
+const MIN_HZ = 1;
+const MAX_HZ = 500;
+/** The loop's tables are made for at least so many clients, so that maxclients may be raised to it at run time. */
+const MIN_LOOP_CLIENTS = 10_000;
+const PID_FILE_DEFAULT = '/var/run/redis.pid';
+
+/** A server that listens. */
+export interface RunningServer {
+  readonly core: RedisCore;
+  readonly loop: EventLoop;
+  readonly allocator: Jemalloc;
+  /** TCP port, 0: none. */
+  readonly port: number;
+  /** Resolves with the exit code when the server has ended and given back sockets and files. */
+  readonly ended: Promise<number>;
+  /** Asks it to end. */
+  stop(): void;
+}
+
+/** The server cannot start; the log has said why. */
+export class StartError extends Error {}
+
+function createHost(
+  loop: EventLoop,
+  allocator: Jemalloc,
+  appliers: SettingAppliers,
+  stop: (code: number) => void,
+): AdminHost {
+  return {
+    processFigures() {
+      const { user, system } = process.cpuUsage();
+      return {
+        residentBytes: process.memoryUsage.rss(),
+        cpuUserSeconds: user / 1e6,
+        cpuSystemSeconds: system / 1e6,
+        cpuUserMainSeconds: user / 1e6,
+        cpuSystemMainSeconds: system / 1e6,
+      };
+    },
+    allocatorFigures: () => allocator.stats(),
+    trafficFigures: () => loop.counters,
+    allocatorReport: () => allocatorReport(allocator),
+    purgeMemory: () => allocator.purgeAll(),
+    totalMemoryBytes: totalmem(),
+    allocatorName: allocator.table.name === 'upstream' ? 'jemalloc-5.2.1' : 'jemalloc-5.3.0',
+    monotonicClockName: 'POSIX clock_gettime',
+    sleepUs(us) {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, us / 1000);
+    },
+    shutdown: stop,
+    changeFolder(path) {
+      try {
+        process.chdir(path);
+        return null;
+      } catch (error) {
+        return systemText(error);
+      }
+    },
+    appliers,
+  };
+}
+
+function limitHz(config: RedisConfig): null {
+  config.hz = Math.min(MAX_HZ, Math.max(MIN_HZ, config.hz));
+  return null;
+}
+
+/** What changes outside the core when a setting changes at run time. */
+function createAppliers(start: RedisStart, log: RedisLog, mostClients: number, core: () => RedisCore): SettingAppliers {
+  const fixedPort = start.config.port;
+  const fixedBind = start.config.bind.join(' ');
+  return new Map([
+    ['hz', limitHz],
+    [
+      'loglevel',
+      (config: RedisConfig) => {
+        log.level = config.loglevel;
+        return null;
+      },
+    ],
+    [
+      'maxclients',
+      (config: RedisConfig) =>
+        config.maxclients > mostClients
+          ? `The operating system is not able to handle the specified number of clients, try with ${mostClients}`
+          : null,
+    ],
+    [
+      'maxmemory',
+      (config: RedisConfig) => {
+        const used = core().allocator.usedBytes;
+        if (config.maxmemory !== 0 && config.maxmemory < used) {
+          log.write(
+            LOG_WARNING,
+            `WARNING: the new maxmemory value set via CONFIG SET (${config.maxmemory}) is smaller than the current memory usage ` +
+              `(${used}). Keys will be evicted or writes refused, depending on maxmemory-policy.`,
+          );
+        }
+        return null;
+      },
+    ],
+    [
+      'port',
+      (config: RedisConfig) =>
+        config.port === fixedPort ? null : 'Unable to listen on this port. It cannot be changed while the server runs.',
+    ],
+    [
+      'bind',
+      (config: RedisConfig) => (config.bind.join(' ') === fixedBind ? null : 'Failed to bind to specified addresses.'),
+    ],
+    [
+      'tls-port',
+      (config: RedisConfig) => (config.tlsPort === 0 ? null : 'Unable to update TLS configuration. Check server logs.'),
+    ],
+    [
+      'activedefrag',
+      (config: RedisConfig) =>
+        config.activedefrag
+          ? 'Active defragmentation cannot be enabled: it requires a Redis server compiled with a modified Jemalloc like the ' +
+            'one shipped by default with the Redis source distribution'
+          : null,
+    ],
+  ] as const);
+}
+
+/** Fills the process title's template. */
+function processTitle(config: RedisConfig, configFile: string, port: number): string {
+  const address = port !== 0 ? `${config.bind[0] ?? '*'}:${port}` : config.unixsocket;
+  const values: Record<string, string> = {
+    title: 'cachelab-redis',
+    'listen-addr': address,
+    'server-mode': '',
+    port: String(port),
+    'tls-port': '0',
+    unixsocket: config.unixsocket,
+    'config-file': configFile,
+  };
+  return config.procTitleTemplate.replace(/\{([^}]*)\}/g, (_, name: string) => values[name] ?? '').trimEnd();
+}
+
+/**
+ * Starts a server in this process.
+ * @throws StartError when it cannot listen (the log has the reason)
+ */
+export async function startRedisServer(start: RedisStart, log: RedisLog): Promise<RunningServer> {
+  const { config, engine } = start;
+  limitHz(config);
+  log.level = config.loglevel;
+  if (config.disableThp) disableHugePages();
+  const files = raiseFileLimit(config.maxclients + RESERVED_FILES);
+  if (files < config.maxclients + RESERVED_FILES) {
+    const possible = Math.max(1, files - RESERVED_FILES);
+    log.write(
+      LOG_WARNING,
+      `You requested maxclients of ${config.maxclients} requiring at least ${config.maxclients + RESERVED_FILES} max file ` +
+        `descriptors. Only ${files} are available: maxclients has been reduced to ${possible}.`,
+    );
+    config.maxclients = possible;
+  }
+  const memory = createArena({
+    ...(engine.arenaBytes === null ? {} : { byteLength: engine.arenaBytes }),
+    addressOf,
+    purge: purgePages,
+  });
+  const clock = { wallMs: () => Date.now(), monoUs: nowUs };
+  const allocator = createJemalloc(memory, { classes: engine.allocator, clock });
+  const mostClients = Math.max(config.maxclients, Math.min(MIN_LOOP_CLIENTS, files - RESERVED_FILES));
+  const loop = createEventLoop(engine.eventLoop, allocator, { maxConnections: mostClients });
+  const core = createRedisCore({
+    allocator,
+    transport: loop,
+    clock,
+    random: createRandom(randomBytes(16).toString('hex')),
+    disk: createLocalDisk(),
+    config,
+    commands: createCommandTable(),
+    log: (level, text) => log.write(level, text),
+    host: {
+      pid: process.pid,
+      tcpPort: config.port,
+      eventLoop: loop.name,
+      executable: process.argv[1] ?? process.execPath,
+      configFile: start.configFile,
+      os: `Linux ${release()} ${process.arch === 'x64' ? 'x86_64' : process.arch}`,
+    },
+  });
+  loop.setHandler(core);
+  log.role = 'M';
+  log.write(LOG_NOTICE, 'monotonic clock: POSIX clock_gettime');
+  for (const notice of inertNotices(config, start.loaded)) log.write(LOG_WARNING, notice);
+  let exitCode = 0;
+  const stop = (code: number): void => {
+    exitCode = code;
+    loop.stop();
+  };
+  const appliers = createAppliers(start, log, mostClients, () => core);
+  const admin = attachAdmin(core, createHost(loop, allocator, appliers, stop));
+  core.hooks.cron.push(() => {
+    allocator.tick();
+    clientsCron(core);
+  });
+  protectClients(core);
+  loop.onRefused = () => {
+    core.stats.rejectedConnections++;
+    return Buffer.from('-ERR max number of clients reached\r\n');
+  };
+  let port: number;
+  try {
+    port = await listenEverywhere(loop, config, (level, text) => log.write(level, text));
+  } catch (error) {
+    loop.destroy();
+    if (error instanceof ListenError) throw new StartError(error.message);
+    throw error;
+  }
+  loop.addTimer(1, () => core.cron());
+  if (config.setProcTitle) process.title = processTitle(config, start.configFile, port);
+  log.write(LOG_NOTICE, `Running mode=standalone, port=${port}.`);
+  log.write(LOG_WARNING, 'Server initialized');
+  admin.startupMemory = allocator.usedBytes;
+  if (port !== 0) log.write(LOG_NOTICE, 'Ready to accept connections');
+  if (config.unixsocket !== '') {
+    log.write(LOG_NOTICE, `The server is now ready to accept connections at ${config.unixsocket}`);
+  }
+  const ended = loop.run().then(() => {
+    loop.destroy();
+    return exitCode;
+  });
+  return { core, loop, allocator, port, ended, stop: () => stop(0) };
+}
+
+const usage = `Usage: cachelab serve redis [/path/to/redis.conf] [options] [-]
+       cachelab serve redis - (read the configuration from standard input)
+       cachelab serve redis -v or --version
+       cachelab serve redis -h or --help
+
+Any directive of redis.conf can be given as an option: --port 7777 --maxmemory 100mb --save "".
+
+Options of this engine alone:
+       --event-loop epoll|libuv|auto   how sockets are served (default: auto)
+       --allocator debian|upstream     size classes of which build (default: debian)
+       --arena-bytes BYTES             memory for data, a multiple of 4096 (default: 4 GiB)
+`;
+
+function readStart(argv: readonly string[], log: RedisLog): RedisStart | number {
+  try {
+    return readCommandLine(argv, () => log.write(LOG_WARNING, 'Reading config from stdin'));
+  } catch (error) {
+    if (error instanceof ConfigFileError) {
+      process.stderr.write(configErrorText(error));
+      daemonReady(error.message);
+    } else if (error instanceof ConfigFileMissing) {
+      log.write(LOG_WARNING, error.message);
+      daemonReady(error.message);
+    } else if (error instanceof OptionError) {
+      process.stderr.write(`${error.message}\n`);
+    } else {
+      throw error;
+    }
+    return 1;
+  }
+}
+
+/** The log file if it can be opened. */
+function openLog(path: string): RedisLog | null {
+  try {
+    checkLogFile(path);
+    return new RedisLog(createLogFile(path));
+  } catch (error) {
+    process.stderr.write(
+      `\n*** FATAL CONFIG FILE ERROR (Redis 7.0.15) ***\nCan't open the log file: ${systemText(error)}\n`,
+    );
+    return null;
+  }
+}
+
+/**
+ * The server as a program: reads the command line, serves until it is told to end, and gives the exit code. The process that
+ * called it is the server (unless `daemonize yes`).
+ * @param argv the original's command line without the program's name
+ */
+export async function runRedisServer(argv: readonly string[]): Promise<number> {
+  if (argv[0] === '-v' || argv[0] === '--version') {
+    process.stdout.write('Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=cachelab\n');
+    return 0;
+  }
+  if (argv[0] === '-h' || argv[0] === '--help') {
+    process.stdout.write(usage);
+    return 0;
+  }
+  const start = readStart(argv, new RedisLog(createLogFile('')));
+  if (typeof start === 'number') return start;
+  const { config } = start;
+  if (config.daemonize && !isDaemon()) {
+    const { error } = await startDaemon();
+    if (error !== null) process.stderr.write(`Cannot start in the background: ${error}\n`);
+    return error === null ? 0 : 1;
+  }
+  const log = openLog(config.logfile);
+  if (log === null) {
+    daemonReady("can't open the log file");
+    return 1;
+  }
+  log.level = config.loglevel;
+  const refusal = refusesBeyondLoopback(config);
+  if (refusal !== null) {
+    log.write(LOG_WARNING, refusal);
+    daemonReady(refusal);
+    return 1;
+  }
+  log.write(LOG_WARNING, 'oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo');
+  log.write(
+    LOG_WARNING,
+    `Redis version=7.0.15, bits=64, commit=00000000, modified=0, pid=${process.pid}, just started`,
+  );
+  if (argv.length === 0) {
+    log.write(LOG_WARNING, 'Warning: no config file specified, using the default config.');
+  } else {
+    log.write(LOG_WARNING, 'Configuration loaded');
+  }
+  let server: RunningServer;
+  try {
+    server = await startRedisServer(start, log);
+  } catch (error) {
+    if (!(error instanceof StartError)) throw error;
+    daemonReady(error.message);
+    return 1;
+  }
+  return serveUntilEnd(server, config, log);
+}
+
+async function serveUntilEnd(server: RunningServer, config: RedisConfig, log: RedisLog): Promise<number> {
+  const pidFile = config.pidfile !== '' ? config.pidfile : config.daemonize ? PID_FILE_DEFAULT : '';
+  if (pidFile !== '') {
+    const error = writePidFile(pidFile);
+    if (error !== null) log.write(LOG_NOTICE, error);
+  }
+  const forget = listenForShutdown({
+    onSignal(signal) {
+      log.writeFromSignal(`Received ${signal} scheduling shutdown...`);
+      log.write(LOG_WARNING, 'User requested shutdown...');
+      server.stop();
+    },
+    onInsist: () => {
+      log.writeFromSignal('You insist... exiting now.');
+      if (pidFile !== '') removePidFile(pidFile);
+    },
+  });
+  daemonReady();
+  const code = await server.ended;
+  forget();
+  if (pidFile !== '') {
+    log.write(LOG_NOTICE, 'Removing the pid file.');
+    removePidFile(pidFile);
+  }
+  if (config.unixsocket !== '') {
+    log.write(LOG_NOTICE, 'Removing the unix socket file.');
+    rmSync(config.unixsocket, { force: true });
+  }
+  log.write(LOG_WARNING, 'Redis is now ready to exit, bye bye...');
+  return code;
+}
