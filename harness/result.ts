@@ -119,6 +119,8 @@ export interface RunResult {
   timeline: TimelineRow[];
   server: ServerUsage | null;
   memory: MemoryLedger | null;
+  /** How memory grew: after the start, after the preload, after the measured phase. Absent in older results. */
+  memoryPhases?: MemoryPhase[];
   client: ClientUsage;
   validity: Guard[];
 }
@@ -223,6 +225,17 @@ export interface MemoryLedger {
   expired: number | null;
   /** The server's own figures, as text, for the appendix. */
   raw: Record<string, string>;
+}
+
+/** The ledger's main figures at one moment of a run; bytes. */
+export interface MemoryPhase {
+  phase: 'start' | 'preloaded' | 'measured';
+  keys: number | null;
+  used: number | null;
+  allocated: number | null;
+  active: number | null;
+  resident: number | null;
+  rss: number | null;
 }
 
 export interface ClientUsage {

@@ -17,16 +17,17 @@ const SIZE_UNITS: Record<string, number> = {
   gib: 1024 ** 3,
 };
 
-const DURATION_UNITS_MS: Record<string, number> = {
-  ns: 1e-6,
-  us: 1e-3,
-  µs: 1e-3,
-  ms: 1,
-  s: 1e3,
-  m: 60e3,
-  min: 60e3,
-  h: 3_600e3,
-  d: 86_400e3,
+/** In nanoseconds, so that the factors are whole and no digit is lost. */
+const DURATION_UNITS_NS: Record<string, number> = {
+  ns: 1,
+  us: 1e3,
+  µs: 1e3,
+  ms: 1e6,
+  s: 1e9,
+  m: 60e9,
+  min: 60e9,
+  h: 3_600e9,
+  d: 86_400e9,
 };
 
 /**
@@ -78,11 +79,11 @@ function threeDigits(value: number): string {
  */
 export function parseDuration(text: string): number {
   const match = /^\s*(\d+(?:\.\d+)?)\s*([a-zµ]+)\s*$/i.exec(text);
-  const unit = match === null ? undefined : DURATION_UNITS_MS[match[2].toLowerCase()];
+  const unit = match === null ? undefined : DURATION_UNITS_NS[match[2].toLowerCase()];
   if (match === null || unit === undefined) {
     throw new Error(`Cannot parse duration "${text}": write a number and ns, us, ms, s, m, h or d, as in 250ms`);
   }
-  return Number(match[1]) * unit;
+  return (Number(match[1]) * unit) / 1e6;
 }
 
 /** A duration in milliseconds for people: "850 ns", "12.3 µs", "4.00 ms", "2.50 s", "3.0 min", "1.5 h". */

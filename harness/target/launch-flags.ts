@@ -82,7 +82,7 @@ export function redisLaunch(
 
 /** Flags of memcached (the real one and the embedded one take the same). */
 export function memcachedLaunch(address: ServerAddress, settings: CellSettings, flags: readonly string[]): Launch {
-  const { scenario, limitBytes, datasetBytes } = settings;
+  const { scenario, limitBytes, datasetBytes, entries } = settings;
   const notes: string[] = [];
   const where =
     address.kind === 'unix'
@@ -97,7 +97,7 @@ export function memcachedLaunch(address: ServerAddress, settings: CellSettings, 
       );
     }
   } else {
-    const needed = (datasetBytes + scenario.dataset.keys * MEMCACHED_ITEM_OVERHEAD) * MEMCACHED_HEADROOM;
+    const needed = (datasetBytes + entries * MEMCACHED_ITEM_OVERHEAD) * MEMCACHED_HEADROOM;
     mebibytes = Math.max(MEMCACHED_DEFAULT_MIB, Math.ceil(needed / MIB) + 48);
     if (mebibytes > MEMCACHED_DEFAULT_MIB) {
       notes.push(`memcached cannot run without a limit: ${mebibytes} MiB hold the whole data set.`);

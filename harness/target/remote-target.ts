@@ -95,9 +95,9 @@ async function connectRemote(
     'The configuration of a server elsewhere is not changed: its own memory limit and eviction policy held, not those of the scenario.',
   ];
   const batches = function* (limit: number): Generator<string[]> {
-    const step = Math.max(1, Math.ceil(dataset.keys / limit));
+    const step = Math.max(1, Math.ceil(settings.entries / limit));
     let names: string[] = [];
-    for (let index = 0; index < dataset.keys; index += step) {
+    for (let index = 0; index < settings.entries; index += step) {
       names.push(keyName(dataset.keyPrefix, dataset.keyBytes, index));
       if (names.length === KEYS_PER_REQUEST) {
         yield names;

@@ -14,6 +14,8 @@ export interface CellSettings {
   limitBytes: number;
   /** Payload (keys + values) of the whole data set in bytes, for servers that must be sized to hold it. */
   datasetBytes: number;
+  /** Keys of the whole data set, counters among them. */
+  entries: number;
 }
 
 /** What a server says about itself before the run. */

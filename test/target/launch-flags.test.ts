@@ -7,7 +7,7 @@ const MIB = 1_048_576;
 
 function settings(limitBytes: number, over = {}) {
   const scenario = makeScenario(over);
-  return { scenario, limitBytes, datasetBytes: scenario.dataset.keys * 116 };
+  return { scenario, limitBytes, datasetBytes: scenario.dataset.keys * 116, entries: scenario.dataset.keys };
 }
 
 describe('the flags of a started server', () => {
@@ -31,7 +31,11 @@ describe('the flags of a started server', () => {
 
   it('give memcached room for the whole data set when there is no limit', () => {
     const scenario = makeScenario();
-    const { args, notes } = memcachedLaunch(TCP, { scenario, limitBytes: 0, datasetBytes: 500 * MIB }, []);
+    const { args, notes } = memcachedLaunch(
+      TCP,
+      { scenario, limitBytes: 0, datasetBytes: 500 * MIB, entries: 1_000 },
+      [],
+    );
     expect(Number(args[args.indexOf('-m') + 1])).toBeGreaterThan(600);
     expect(notes[0]).toContain('cannot run without a limit');
   });

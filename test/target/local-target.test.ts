@@ -11,7 +11,7 @@ import { describeReal } from '../support/real.ts';
 import { makeScenario, makeTarget } from '../support/scenario.ts';
 
 const MIB = 1_048_576;
-const settings = { scenario: makeScenario(), limitBytes: 32 * MIB, datasetBytes: 116_000 };
+const settings = { scenario: makeScenario(), limitBytes: 32 * MIB, datasetBytes: 116_000, entries: 1_000 };
 const remoteOptions = { allowFlush: false };
 
 async function waitFor(what: () => boolean, timeoutMs = 8_000): Promise<void> {

@@ -21,6 +21,7 @@ import {
   robjPtr,
 } from '../structures/robj.ts';
 import { sdsLen } from '../structures/sds.ts';
+import { putUint } from './decimal.ts';
 
 /** A stored string of at least so many bytes leaves without being copied. */
 export const LEND_BYTES = 16_384;
@@ -50,31 +51,6 @@ function finish(c: Client, end: number): void {
   const scratch = c.core.scratch;
   if (scratch.client === c) scratch.commit(end);
   else c.transport.commit(c.conn, end);
-}
-
-/** Stores a non-negative safe integer in decimal. @returns the offset behind it */
-export function putUint(u8: Uint8Array, at: number, value: number): number {
-  if (value < 10) {
-    u8[at] = 48 + value;
-    return at + 1;
-  }
-  let digits = 2;
-  for (let limit = 100; value >= limit && digits < 16; limit *= 10) digits++;
-  const end = at + digits;
-  let p = end;
-  let v = value;
-  while (v > 0x3fffffff) {
-    const q = Math.floor(v / 10);
-    u8[--p] = 48 + (v - q * 10);
-    v = q;
-  }
-  let n = v | 0;
-  while (p > at) {
-    const q = (n / 10) | 0;
-    u8[--p] = 48 + (n - q * 10);
-    n = q;
-  }
-  return end;
 }
 
 function addHead(c: Client, type: number, value: number): void {

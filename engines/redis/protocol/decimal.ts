@@ -1,0 +1,26 @@
+/** Integers in decimal, written without strings. */
+
+/** Stores a non-negative safe integer in decimal. @returns the offset behind it */
+export function putUint(u8: Uint8Array, at: number, value: number): number {
+  if (value < 10) {
+    u8[at] = 48 + value;
+    return at + 1;
+  }
+  let digits = 2;
+  for (let limit = 100; value >= limit && digits < 16; limit *= 10) digits++;
+  const end = at + digits;
+  let p = end;
+  let v = value;
+  while (v > 0x3fffffff) {
+    const q = Math.floor(v / 10);
+    u8[--p] = 48 + (v - q * 10);
+    v = q;
+  }
+  let n = v | 0;
+  while (p > at) {
+    const q = (n / 10) | 0;
+    u8[--p] = 48 + (n - q * 10);
+    n = q;
+  }
+  return end;
+}

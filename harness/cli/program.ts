@@ -1,0 +1,61 @@
+/** The commands, as yargs sees them. */
+import yargs, { type CommandModule } from 'yargs';
+import { benchCommand } from './bench.ts';
+import { EXIT_OK, UsageError } from './exit-codes.ts';
+import { reportCommand } from './report.ts';
+import { runCommand } from './run.ts';
+import { SERVE_USAGE } from './serve.ts';
+import { cachelabVersion } from './version.ts';
+
+/** Here only for `--help`: `main` hands the words behind `serve` to the server before yargs sees them. */
+const serveCommand: CommandModule = {
+  command: 'serve <engine>',
+  describe: 'Start one of the embedded engines (redis, memcached) with the flags of the original',
+  builder: (y) => y.usage(SERVE_USAGE).strict(false),
+  handler: () => {},
+};
+
+const EPILOGUE = `Exit codes: 0 done; 1 a server, a disk or a check failed; 2 wrong command line or scenario; 3 with --strict: a run is
+inconclusive; 130 interrupted (what was measured is kept).`;
+
+/** @param args the words behind the program's name @returns the exit code */
+export async function runProgram(args: readonly string[]): Promise<number> {
+  let code: number = EXIT_OK;
+  const parser = yargs([...args])
+    .scriptName('cachelab')
+    .usage('$0 <command>\n\nSettles "Redis or Memcached, and configured how?" for a workload of your own.')
+    .command([
+      runCommand((value) => {
+        code = value;
+      }),
+      reportCommand,
+      serveCommand,
+      benchCommand,
+      ...(await scenarioCommands()),
+    ] as CommandModule[])
+    .example('$0 run quickstart', 'compare the embedded engines, and real servers if they are on PATH')
+    .example('$0 run my.yaml --target redis://db:6379', 'replay a scenario against a server of your own')
+    .example('$0 run quickstart --set durationS=5 --no-png', 'change any field of a scenario')
+    .example('$0 report out/RUN/result.json --format markdown', 'draw a report again')
+    .example('$0 serve redis --port 6400', 'start an engine to point real clients at')
+    .epilogue(EPILOGUE)
+    .version(cachelabVersion())
+    .alias({ h: 'help', v: 'version' })
+    .demandCommand(1, 'Say what to do: run, report, serve, list, show, init, schema')
+    .strict()
+    .recommendCommands()
+    .wrap(Math.min(110, process.stdout.columns ?? 100))
+    .exitProcess(false)
+    .fail((message, error) => {
+      // A handler's error comes with `error`, a mistake in the command line with `message` only.
+      if (error) throw error;
+      throw new UsageError(message.startsWith('Did you mean') ? `Unknown command "${args[0]}". ${message}` : message);
+    });
+  await parser.parseAsync();
+  return code;
+}
+
+/** list, show, init and schema: what one does with scenario files. */
+async function scenarioCommands(): Promise<CommandModule[]> {
+  return [];
+}

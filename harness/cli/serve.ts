@@ -1,0 +1,42 @@
+/**
+ * `cachelab serve redis|memcached …`: the rest of the command line belongs to the server and is handed over as it is, so
+ * that the original's own flags, files and "-" work. The server runs in this very process: its pid is the one started.
+ */
+import { entryUrl } from '../../engines/base/entry.ts';
+import { EXIT_OK, UsageError } from './exit-codes.ts';
+
+export const SERVE_USAGE = `cachelab serve redis [redis.conf | -] [--option value …]
+cachelab serve memcached [-p port] [-m MiB] [-l address] [-s path] …
+
+Starts one of cachelab's own engines. It takes the flags of redis-server 7.0 and of memcached 1.6, and
+--event-loop epoll|libuv.
+
+  npx cachelab serve redis --port 6400 --maxmemory 100mb --maxmemory-policy allkeys-lfu
+  npx cachelab serve memcached -p 11300 -m 100
+`;
+
+/** @param args what stands behind `serve` @returns an exit code, once the server has ended */
+export async function serve(args: readonly string[]): Promise<number> {
+  const [engine, ...rest] = args;
+  if (engine === undefined || engine === '--help' || engine === '-h') {
+    process.stdout.write(SERVE_USAGE);
+    if (engine === undefined) throw new UsageError('Cannot serve: say which engine, redis or memcached');
+    return EXIT_OK;
+  }
+  if (engine === 'redis') {
+    const { runRedisServer } = await room('../../engines/servers/redis-server.ts');
+    return (await runRedisServer(rest)) ?? EXIT_OK;
+  }
+  if (engine === 'memcached') {
+    const { runMemcachedServer } = await room('../../engines/servers/memcached-server.ts');
+    return (await runMemcachedServer(rest)) ?? EXIT_OK;
+  }
+  throw new UsageError(`Cannot serve "${engine}": the engines are redis and memcached`);
+}
+
+type ServerMain = (args: string[]) => Promise<number | undefined>;
+
+/** An engine is loaded only when it is asked for: the other commands start without it. */
+async function room(path: string): Promise<{ runRedisServer: ServerMain; runMemcachedServer: ServerMain }> {
+  return import(entryUrl(import.meta.url, path).href);
+}

@@ -1,0 +1,12 @@
+/** The two halves of the load driver as the runner uses them; tests put something smaller in their place. */
+import { entryUrl } from '../../engines/base/entry.ts';
+import type { LoadHooks, LoadPlan, LoadReport } from '../driver/load-plan.ts';
+
+export interface LoadDriver {
+  runLoad(plan: LoadPlan, hooks?: LoadHooks): Promise<LoadReport>;
+  preload(plan: LoadPlan, hooks?: LoadHooks): Promise<{ keys: number; bytes: number; seconds: number }>;
+}
+
+export async function defaultLoadDriver(): Promise<LoadDriver> {
+  return (await import(entryUrl(import.meta.url, '../driver/run-load.ts').href)) as LoadDriver;
+}

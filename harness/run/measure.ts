@@ -1,0 +1,209 @@
+/**
+ * One measurement: one cell of the matrix on one target, once. A server that the harness starts is a fresh process each
+ * time, because what came before stays in a server that is merely flushed: memcached keeps its slab pages in the classes
+ * they were given to, an allocator keeps its fragmentation, hash tables keep their size. A server elsewhere is given up its
+ * own keys of the last measurement instead.
+ */
+import type { Scenario } from '../../scenarios/spec.ts';
+import type { LoadPlan, LoadReport } from '../driver/load-plan.ts';
+import { type ProcessSample, sampleMachine, sampleProcess, stolenShare } from '../measure/process-sample.ts';
+import type { MemoryLedger, MemoryPhase, RunResult, TimelineRow } from '../result.ts';
+import type { RunningTarget, Target, TargetFacts } from '../target/target.ts';
+import { expectedHitRatio } from '../workload/dataset-totals.ts';
+import type { LoadDriver } from './load-driver.ts';
+import type { Progress } from './progress.ts';
+import { emptyReport, toRunResult } from './run-result.ts';
+
+/** A driver that does not come back so long after its time is told to stop … */
+const OVERTIME_S = 60;
+/** … and is given up after so much more. */
+const GIVE_UP_S = 15;
+
+export interface Measurement {
+  target: Target;
+  scenario: Scenario;
+  limitBytes: number;
+  datasetBytes: number;
+  /** Keys of the data set, counters among them. */
+  entries: number;
+  repetition: number;
+  seed: string;
+  driver: LoadDriver;
+  progress: Progress;
+  signal: AbortSignal;
+  /** Called with what the server says about itself, once it is up. */
+  onFacts: (running: RunningTarget, facts: TargetFacts) => void;
+}
+
+/** Never throws for what a target or a driver does: the failure is in the result. */
+export async function measure(measurement: Measurement): Promise<RunResult> {
+  const { scenario, repetition, seed, target } = measurement;
+  const phases: MemoryPhase[] = [];
+  let running: RunningTarget | null = null;
+  try {
+    measurement.progress.phase('starting', null);
+    running = await target.start({
+      scenario,
+      limitBytes: measurement.limitBytes,
+      datasetBytes: measurement.datasetBytes,
+      entries: measurement.entries,
+    });
+    return await measureRunning(measurement, running, phases);
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    const died = running?.died();
+    return toRunResult({
+      scenario,
+      repetition,
+      seed,
+      report: emptyReport(scenario),
+      before: null,
+      after: null,
+      pid: running?.pid ?? null,
+      memory: null,
+      memoryPhases: phases,
+      expectedHitRatio: null,
+      stolenShare: null,
+      failure: measurement.signal.aborted ? 'interrupted before the measured phase' : died ? `${died}: ${text}` : text,
+    });
+  } finally {
+    await running?.stop().catch(() => {});
+  }
+}
+
+async function measureRunning(
+  measurement: Measurement,
+  running: RunningTarget,
+  phases: MemoryPhase[],
+): Promise<RunResult> {
+  const { scenario, repetition, seed, driver, progress, signal } = measurement;
+  const isRemote = running.pid === null;
+  const facts = await running.facts();
+  measurement.onFacts(running, facts);
+  if (isRemote) await running.flush();
+  phases.push(phaseOf('start', await running.memory()));
+  const plan: LoadPlan = {
+    endpoint: running.endpoint,
+    scenario,
+    seed,
+    eventLoop: 'auto',
+  };
+  if (scenario.kind === 'load' && scenario.dataset.preload > 0) {
+    progress.phase('preloading', null);
+    await driver.preload(plan, { signal, onInterval: (row) => progress.tick(row) });
+    signal.throwIfAborted();
+    phases.push(phaseOf('preloaded', await running.memory()));
+  }
+  await running.resetStats();
+  const watched = await watchLoad(measurement, running, plan);
+  progress.phase('reading memory', null);
+  const ledger = await running.memory().catch(() => null);
+  const memory = ledger && withPayload(ledger, measurement);
+  if (memory) phases.push(phaseOf('measured', memory));
+  if (isRemote) await running.flush().catch(() => null);
+  const died = running.died();
+  const interrupted = signal.aborted ? 'interrupted: only a part of the measured phase is here' : null;
+  return toRunResult({
+    scenario,
+    repetition,
+    seed,
+    report: watched.report,
+    before: watched.before,
+    after: watched.after,
+    pid: running.pid,
+    memory,
+    memoryPhases: phases,
+    // A server elsewhere may have a limit that we do not know of.
+    expectedHitRatio: isRemote ? null : expectedHitRatio(scenario),
+    stolenShare: watched.stolen,
+    failure: interrupted ?? (died ? `${died}${watched.report.aborted ? `: ${watched.report.aborted}` : ''}` : null),
+  });
+}
+
+interface Watched {
+  report: LoadReport;
+  before: ProcessSample | null;
+  after: ProcessSample | null;
+  stolen: number | null;
+}
+
+/** Runs the load and looks at the server's process at the edges of the measured phase and in each interval. */
+async function watchLoad(measurement: Measurement, running: RunningTarget, plan: LoadPlan): Promise<Watched> {
+  const { scenario, driver, progress, signal } = measurement;
+  const { pid } = running;
+  let before: ProcessSample | null = null;
+  let after: ProcessSample | null = null;
+  let machineBefore = sampleMachine();
+  let machineAfter = machineBefore;
+  let last: { sample: ProcessSample; atMs: number } | null = null;
+  const seen = new Map<number, { rss: number; serverCpu: number }>();
+  const overtime = new AbortController();
+  const stop = (): void => overtime.abort(signal.reason);
+  signal.addEventListener('abort', stop, { once: true });
+  if (signal.aborted) stop();
+  progress.phase(scenario.warmUpS > 0 ? 'warming up' : 'measuring', scenario.warmUpS || scenario.durationS);
+  const onInterval = (row: TimelineRow, phase: string): void => {
+    progress.tick(row);
+    if (phase !== 'measure' || pid === null) return;
+    const sample = sampleProcess(pid);
+    const atMs = performance.now();
+    if (sample === null) return;
+    if (last !== null && atMs > last.atMs) {
+      const cpuS = sample.userS + sample.systemS - last.sample.userS - last.sample.systemS;
+      seen.set(row.t, { rss: sample.rssBytes, serverCpu: (cpuS * 1_000) / (atMs - last.atMs) });
+    }
+    last = { sample, atMs };
+  };
+  const load = driver.runLoad(plan, {
+    signal: overtime.signal,
+    onInterval,
+    onMeasureStart: () => {
+      before = pid === null ? null : sampleProcess(pid);
+      last = before && { sample: before, atMs: performance.now() };
+      machineBefore = sampleMachine();
+      progress.phase('measuring', scenario.durationS);
+    },
+    onMeasureEnd: () => {
+      after = pid === null ? null : sampleProcess(pid);
+      machineAfter = sampleMachine();
+    },
+  });
+  const budgetS = scenario.warmUpS + scenario.durationS + OVERTIME_S;
+  const timers: NodeJS.Timeout[] = [];
+  const tooLate = new Promise<never>((_resolve, reject) => {
+    timers.push(setTimeout(() => overtime.abort(new Error('overtime')), budgetS * 1_000));
+    const text = `the load did not end ${OVERTIME_S + GIVE_UP_S} s after its time`;
+    timers.push(setTimeout(() => reject(new Error(text)), (budgetS + GIVE_UP_S) * 1_000));
+  });
+  try {
+    const report = await Promise.race([load, tooLate]);
+    // PSS costs a walk over all mappings, so it is read once, outside the measured phase.
+    const pss = pid === null ? null : sampleProcess(pid, true);
+    const end = after as ProcessSample | null;
+    if (end !== null && pss !== null && pss.startTicks === end.startTicks) end.pssBytes = pss.pssBytes;
+    for (const row of report.timeline) {
+      const sampled = seen.get(row.t);
+      row.rss ??= sampled?.rss ?? null;
+      row.serverCpu ??= sampled?.serverCpu ?? null;
+    }
+    return { report, before, after: end, stolen: stolenShare(machineBefore, machineAfter) };
+  } finally {
+    for (const timer of timers) clearTimeout(timer);
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+/** Fills in the payload: servers that do not count it hold a share of the data set whose average we know. */
+function withPayload(ledger: MemoryLedger, { scenario, entries, datasetBytes }: Measurement): MemoryLedger {
+  if (ledger.payload !== null || ledger.keys === null || scenario.kind !== 'load') return ledger;
+  return {
+    ...ledger,
+    payload: Math.round((ledger.keys / entries) * datasetBytes),
+    payloadIs: 'estimated',
+  };
+}
+
+function phaseOf(phase: MemoryPhase['phase'], ledger: MemoryLedger): MemoryPhase {
+  const { keys, used, allocated, active, resident, rss } = ledger;
+  return { phase, keys, used, allocated, active, resident, rss };
+}

@@ -1,0 +1,161 @@
+/** Turns what the driver, the server and the system reported about one run into its entry of the result document. */
+import type { DurationSpec, Scenario } from '../../scenarios/spec.ts';
+import type { LoadReport } from '../driver/load-plan.ts';
+import type { ProcessSample } from '../measure/process-sample.ts';
+import { judgeValidity } from '../measure/validity.ts';
+import type { CacheAsideResult, Guard, MemoryLedger, RunResult, RunStatus, ServerUsage } from '../result.ts';
+
+export interface RunEvidence {
+  scenario: Scenario;
+  repetition: number;
+  seed: string;
+  report: LoadReport;
+  /** The server's process at the start and the end of the measured phase; null for a remote or without /proc. */
+  before: ProcessSample | null;
+  after: ProcessSample | null;
+  pid: number | null;
+  memory: MemoryLedger | null;
+  memoryPhases: RunResult['memoryPhases'];
+  expectedHitRatio: number | null;
+  stolenShare: number | null;
+  /** Why the run failed beside what the report says, or null. */
+  failure: string | null;
+}
+
+/** Guards whose failure means wrong answers, not merely figures that cannot be trusted. */
+const FATAL_GUARDS = new Set(['verification', 'errors']);
+/** A full cache that may not evict refuses writes: a result to think about, no breakdown. */
+const REFUSED_FOR_MEMORY = /^(OOM |SERVER_ERROR out of memory)/;
+
+/** Mean of a latency distribution in ms. */
+export function meanMs(spec: DurationSpec): number {
+  switch (spec.kind) {
+    case 'none':
+      return 0;
+    case 'fixed':
+      return spec.ms;
+    case 'uniform':
+      return (spec.min + spec.max) / 2;
+    case 'exponential':
+      return spec.mean;
+    default:
+      return Math.min(spec.max, Math.max(spec.min, spec.median * Math.exp(spec.sigma ** 2 / 2)));
+  }
+}
+
+function serverUsage(evidence: RunEvidence): ServerUsage | null {
+  const { before, after, pid, report } = evidence;
+  if (pid === null) return null;
+  const same = before !== null && after !== null && before.startTicks === after.startTicks;
+  const userS = same ? after.userS - before.userS : null;
+  const systemS = same ? after.systemS - before.systemS : null;
+  return {
+    pid,
+    userS,
+    systemS,
+    cpuUsPerOperation:
+      userS !== null && systemS !== null && report.operations > 0
+        ? ((userS + systemS) / report.operations) * 1e6
+        : null,
+    rssBytes: after?.rssBytes ?? null,
+    pssBytes: after?.pssBytes ?? null,
+    peakRssBytes: after?.peakRssBytes ?? null,
+  };
+}
+
+function cacheAside(scenario: Scenario, report: LoadReport): CacheAsideResult | null {
+  if (scenario.cacheAside === null || report.userLatency === null) return null;
+  const gets = report.hits + report.misses;
+  return {
+    user: report.userLatency,
+    originRate: report.durationS > 0 ? report.originRequests / report.durationS : 0,
+    originShare: gets > 0 ? report.originRequests / gets : 0,
+    originMeanMs: meanMs(scenario.cacheAside.originLatency),
+  };
+}
+
+function statusOf(
+  failure: string | null,
+  guards: readonly Guard[],
+  errorTexts: Record<string, number>,
+): { status: RunStatus; failure: string | null } {
+  if (failure !== null) return { status: 'failed', failure };
+  const texts = Object.keys(errorTexts);
+  const onlyRefused = texts.length > 0 && texts.every((text) => REFUSED_FOR_MEMORY.test(text));
+  const fatal = guards.find(
+    (guard) => !guard.passed && FATAL_GUARDS.has(guard.name) && !(guard.name === 'errors' && onlyRefused),
+  );
+  if (fatal) return { status: 'failed', failure: fatal.detail };
+  return { status: guards.every((guard) => guard.passed) ? 'ok' : 'inconclusive', failure: null };
+}
+
+export function toRunResult(evidence: RunEvidence): RunResult {
+  const { scenario, report } = evidence;
+  const gets = report.hits + report.misses;
+  const validity = judgeValidity({
+    ...report,
+    expectedHitRatio: evidence.expectedHitRatio,
+    stolenShare: evidence.stolenShare,
+    verify: scenario.kind === 'load' && gets > 0 ? scenario.verify : 0,
+  });
+  const judged = statusOf(evidence.failure ?? report.aborted, validity, report.errorTexts);
+  return {
+    repetition: evidence.repetition,
+    seed: evidence.seed,
+    status: judged.status,
+    failure: judged.failure,
+    durationS: report.durationS,
+    arrival: scenario.arrival.kind,
+    offeredRate: report.offeredRate,
+    achievedRate: report.durationS > 0 ? report.operations / report.durationS : 0,
+    operations: report.operations,
+    errors: report.errors,
+    errorTexts: report.errorTexts,
+    bytesSent: report.bytesSent,
+    bytesReceived: report.bytesReceived,
+    latency: report.latency,
+    hits: report.hits,
+    misses: report.misses,
+    hitRatio: gets > 0 ? report.hits / gets : null,
+    cacheAside: cacheAside(scenario, report),
+    fanout: report.fanout === null ? null : { subscribers: scenario.fanout?.subscribers ?? 0, ...report.fanout },
+    verified: report.verified,
+    timeline: report.timeline,
+    server: serverUsage(evidence),
+    memory: evidence.memory,
+    memoryPhases: evidence.memoryPhases,
+    client: {
+      cpu: report.clientCpuS !== null && report.durationS > 0 ? report.clientCpuS / report.durationS : null,
+      threads: report.threads,
+      connections: report.connections,
+      sendLag: report.sendLag,
+    },
+    validity,
+  };
+}
+
+/** The report of a run that never came to its measured phase. */
+export function emptyReport(scenario: Scenario): LoadReport {
+  return {
+    durationS: 0,
+    offeredRate: scenario.arrival.kind === 'open' ? scenario.arrival.rate : null,
+    operations: 0,
+    errors: 0,
+    errorTexts: {},
+    bytesSent: 0,
+    bytesReceived: 0,
+    latency: [],
+    hits: 0,
+    misses: 0,
+    originRequests: 0,
+    userLatency: null,
+    sendLag: null,
+    verified: { checked: 0, wrong: 0 },
+    timeline: [],
+    clientCpuS: null,
+    threads: scenario.threads,
+    connections: scenario.connections,
+    aborted: null,
+    fanout: null,
+  };
+}
