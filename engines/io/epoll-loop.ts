@@ -61,8 +61,8 @@ const MAX_IOV = 256;
 const MAX_ACCEPTS = 1000;
 /** Calls of writev for one connection in a turn, so that a large reply does not hold up the others. */
 const MAX_WRITES = 4;
-/** libuv gets a turn at least this often. */
-const HOP_MS = 100;
+/** libuv gets a turn at least this often unless the options say otherwise. */
+const DEFAULT_HOP_MS = 100;
 /** A listener that ran out of descriptors rests for this long instead of failing again at once. */
 const ACCEPT_REST_MS = 100;
 /** A Unix socket whose backlog is full is tried again after this. */
@@ -104,6 +104,7 @@ export class EpollLoop extends ConnectionLoop {
   private listenerCount = 0;
   /** Where connections of our own go, for names and retries. */
   private readonly targets = new Map<number, string>();
+  private readonly hopMs: number;
   private hopDueUs = 0;
   private wantsHop = false;
   private finished: (() => void) | null = null;
@@ -113,6 +114,7 @@ export class EpollLoop extends ConnectionLoop {
     super(allocator, options);
     this.sys = sys;
     this.address = allocator.memory.address;
+    this.hopMs = options?.hopMs ?? DEFAULT_HOP_MS;
     const slots = this.state.length;
     this.fds = new Int32Array(slots).fill(-1);
     this.interest = new Uint8Array(slots);
@@ -339,7 +341,7 @@ export class EpollLoop extends ConnectionLoop {
   async run(): Promise<void> {
     if (this.running) throw new Error('Cannot run an event loop that is running');
     this.running = true;
-    this.hopDueUs = nowUs() + HOP_MS * 1000;
+    this.hopDueUs = nowUs() + this.hopMs * 1000;
     try {
       while (this.running) {
         this.turn();
@@ -355,7 +357,7 @@ export class EpollLoop extends ConnectionLoop {
   private async hop(): Promise<void> {
     this.wantsHop = false;
     await new Promise<void>((resolve) => setImmediate(resolve));
-    this.hopDueUs = nowUs() + HOP_MS * 1000;
+    this.hopDueUs = nowUs() + this.hopMs * 1000;
   }
 
   private turn(): void {
@@ -443,20 +445,13 @@ export class EpollLoop extends ConnectionLoop {
 
   private waitUntil(events: number, wakeUs: number): number {
     const sys = this.sys;
-    let waitMs = HOP_MS;
+    let waitMs = this.hopMs;
     if (wakeUs !== Number.POSITIVE_INFINITY) {
       waitMs = (wakeUs - nowUs()) / 1000;
       if (waitMs <= 0) return sys.epoll_wait(this.epoll, events, MAX_EVENTS, 0);
-      if (waitMs > HOP_MS) waitMs = HOP_MS;
+      if (waitMs > this.hopMs) waitMs = this.hopMs;
     }
-    if (this.uvFd >= 0) {
-      const uvMs = sys.uvBackendTimeout();
-      if (uvMs >= 0 && uvMs < waitMs) {
-        waitMs = uvMs;
-        this.wantsHop = true;
-      }
-    }
-    if (waitMs === HOP_MS || sys.epoll_pwait2 === null) {
+    if (waitMs === this.hopMs || sys.epoll_pwait2 === null) {
       return sys.epoll_wait(this.epoll, events, MAX_EVENTS, sys.epoll_pwait2 === null ? Math.floor(waitMs) : waitMs);
     }
     if (!this.tight) {

@@ -18,6 +18,11 @@ export interface EventLoopOptions {
   inputLimitBytes?: number;
   /** Seconds of silence after which TCP probes an accepted connection's peer; 0 (the default): never. */
   tcpKeepAliveSeconds?: number;
+  /**
+   * Whole milliseconds after which the epoll loop lets libuv have a turn at the latest. Node's own timers are late by up to as much
+   * (signals and its sockets are not, in the main thread). Default 100.
+   */
+  hopMs?: number;
 }
 
 /** A place where connections come in. */

@@ -15,6 +15,8 @@ import { errnoOf, fromNodeError } from './system-error.ts';
 const MAX_WRITE_BYTES = 262_144;
 /** Node's timers count whole milliseconds: nearer moments are waited for turn by turn. */
 const MIN_TIMEOUT_MS = 1.5;
+/** A Unix socket whose backlog is full is tried again after this. */
+const CONNECT_RETRY_MS = 2;
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 interface LibuvListener extends Listener {
@@ -111,7 +113,8 @@ export class LibuvLoop extends ConnectionLoop {
     socket.on('end', () => this.inTurn(() => mine() && this.state[conn] === OPEN && this.ended(conn)));
     socket.on('error', (error: NodeJS.ErrnoException) => {
       const errno = Math.abs(error.errno ?? 0) || errnoOf(error.code);
-      this.inTurn(() => mine() && this.fail(conn, errno));
+      if (error.code === 'EAGAIN' && mine() && this.state[conn] === CONNECTING) this.retryConnect(conn, socket);
+      else this.inTurn(() => mine() && this.fail(conn, errno));
     });
     socket.on('close', () => this.inTurn(() => mine() && this.fail(conn, 0)));
   }
@@ -138,6 +141,19 @@ export class LibuvLoop extends ConnectionLoop {
       }),
     );
     return conn;
+  }
+
+  /** The backlog of a Unix socket is full: its server needs a moment to accept. */
+  private retryConnect(conn: number, failed: net.Socket): void {
+    const path = this.targets[conn]!;
+    this.sockets[conn] = null;
+    failed.destroy();
+    this.addTimer(CONNECT_RETRY_MS, () => {
+      if (this.state[conn] === CONNECTING && this.sockets[conn] === null && this.targets[conn] === path) {
+        this.startConnect(conn, net.connect({ path, allowHalfOpen: true }), path);
+      }
+      return -1;
+    });
   }
 
   // Names

@@ -38,10 +38,8 @@ export interface SystemCalls {
   setrlimit(resource: number, limit: number): number;
   memmove(to: number, from: number, length: number): number;
   errno(): number;
-  /** File descriptor of libuv's own poll set of the main thread, or -1. Call again after nothing: it never changes. */
+  /** File descriptor of libuv's own poll set in the main thread, or -1. */
   uvBackendFd(): number;
-  /** Milliseconds until libuv's next timer in the main thread, -1 for none. */
-  uvBackendTimeout(): number;
 }
 
 interface Koffi {
@@ -99,7 +97,6 @@ function bind(): SystemCalls {
   };
   const defaultLoop = optional('uintptr_t uv_default_loop()');
   const backendFd = optional('int uv_backend_fd(uintptr_t)');
-  const backendTimeout = optional('int uv_backend_timeout(uintptr_t)');
   const uv = defaultLoop !== null ? defaultLoop() : 0;
   return {
     epoll_create1: libc.func('int epoll_create1(int)'),
@@ -128,7 +125,6 @@ function bind(): SystemCalls {
     memmove: libc.func('uintptr_t memmove(uintptr_t, uintptr_t, size_t)'),
     errno: koffi.errno,
     uvBackendFd: () => (uv !== 0 && backendFd !== null ? backendFd(uv) : -1),
-    uvBackendTimeout: () => (uv !== 0 && backendTimeout !== null ? backendTimeout(uv) : -1),
   };
 }
 

@@ -35,7 +35,7 @@ export function startLoop(
   options?: EventLoopOptions,
 ): RunningLoop {
   const allocator = testAllocator();
-  const loop = createEventLoop(name, allocator, options);
+  const loop = createEventLoop(name, allocator, { hopMs: 4, ...options });
   loop.setHandler({ ...silentHandler(), ...makeHandler(loop, allocator) });
   const running = loop.run();
   return {
