@@ -52,6 +52,11 @@ export function judge(result: ScenarioResult): Verdict {
   };
 }
 
+/** A sentence may begin with "in"; a target's label stays as its owner wrote it. */
+function capitalIn(text: string): string {
+  return text.replace(/^in /, 'In ');
+}
+
 function noDifference([a, b]: [TargetResult, TargetResult]): string {
   return `No difference between ${a.label} and ${b.label} that is larger than the spread of the runs`;
 }
@@ -117,8 +122,7 @@ function sentenceOf({ metric, differences }: Finding, [a, b]: [TargetResult, Tar
   }
   if (parts.length === 0)
     return `In ${metric.name} the two cannot be told apart in any of ${differences.length} cells.`;
-  const text = parts.join('; ');
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+  return `${capitalIn(parts.join('; '))}.`;
 }
 
 function headlineOf(claims: readonly Finding[], [a, b]: [TargetResult, TargetResult]): string {
@@ -134,8 +138,7 @@ function headlineOf(claims: readonly Finding[], [a, b]: [TargetResult, TargetRes
     const amount = differences.length > 1 ? `up to ${amountOf(best)}` : amountOf(best);
     parts.push(`${(forA > 0 ? a : b).label} ${metric.words(amount)}`);
   }
-  const text = parts.join('; ');
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
+  return capitalIn(parts.join('; '));
 }
 
 /** Where real servers decide, the embedded engines are held against them in a sentence. */

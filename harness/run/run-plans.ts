@@ -186,6 +186,7 @@ async function runScenario(
           onFacts: (running, facts) => recordTarget(result, target.spec, running, facts),
         });
         addRun(result, cell.axis, target.spec.id, run);
+        sortAsPlanned(prepared);
         options.progress.end(describeRun(run));
         result.verdict = judge(result);
         save();
@@ -241,6 +242,18 @@ function addRun(result: ScenarioResult, axis: CellResult['axis'], targetId: stri
   );
   if (same) same.runs.push(run);
   else result.cells.push({ axis, targetId, runs: [run] });
+}
+
+/** Measured in changing order, shown in the order of the scenario. */
+function sortAsPlanned({ plan, result, targets }: Prepared): void {
+  const targetOrder = targets.map((target) => target.spec.id);
+  const cellOrder = plan.cells.map((cell) => JSON.stringify(cell.axis));
+  result.targets.sort((a, b) => targetOrder.indexOf(a.id) - targetOrder.indexOf(b.id));
+  result.cells.sort(
+    (a, b) =>
+      cellOrder.indexOf(JSON.stringify(a.axis)) - cellOrder.indexOf(JSON.stringify(b.axis)) ||
+      targetOrder.indexOf(a.targetId) - targetOrder.indexOf(b.targetId),
+  );
 }
 
 export function describeAxis(axis: CellResult['axis']): string {
