@@ -18,6 +18,8 @@ import { emptyReport, toRunResult } from './run-result.ts';
 const OVERTIME_S = 60;
 /** … and is given up after so much more. */
 const GIVE_UP_S = 15;
+/** So long after a failure we wait to hear that the server's process has ended. */
+const DEATH_NEWS_MS = 500;
 
 export interface Measurement {
   target: Target;
@@ -51,7 +53,7 @@ export async function measure(measurement: Measurement): Promise<RunResult> {
     return await measureRunning(measurement, running, phases);
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
-    const died = running?.died();
+    const died = running && (await causeOfDeath(running, true));
     return toRunResult({
       scenario,
       repetition,
@@ -101,7 +103,7 @@ async function measureRunning(
   const memory = ledger && withPayload(ledger, measurement);
   if (memory) phases.push(phaseOf('measured', memory));
   if (isRemote) await running.flush().catch(() => null);
-  const died = running.died();
+  const died = await causeOfDeath(running, memory === null || watched.report.aborted !== null);
   const interrupted = signal.aborted ? 'interrupted: only a part of the measured phase is here' : null;
   return toRunResult({
     scenario,
@@ -118,6 +120,15 @@ async function measureRunning(
     stolenShare: watched.stolen,
     failure: interrupted ?? (died ? `${died}${watched.report.aborted ? `: ${watched.report.aborted}` : ''}` : null),
   });
+}
+
+/** @param suspected something went wrong: the news of a process's end may come a moment after its connections broke */
+async function causeOfDeath(running: RunningTarget, suspected: boolean): Promise<string | null> {
+  const deadline = performance.now() + (suspected && running.pid !== null ? DEATH_NEWS_MS : 0);
+  while (running.died() === null && performance.now() < deadline) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return running.died();
 }
 
 interface Watched {
