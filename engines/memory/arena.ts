@@ -33,6 +33,8 @@ export interface Arena extends Memory {
   readonly totalPages: number;
   /** Length in pages of the longest run that can be had. */
   readonly longestRun: number;
+  /** Pages from this offset on have never been taken: they read as zero. */
+  readonly zeroFrom: number;
   /** Deep check. @throws Error naming the first damage found */
   verify(): void;
 }
@@ -73,6 +75,7 @@ class PagedArena implements Arena {
   readonly address: number;
   readonly totalPages: number;
   readonly #origin: number;
+  #zeroFrom = 0;
   readonly #free: PageRuns;
   readonly #purge: ((address: number, bytes: number) => boolean) | null;
 
@@ -112,7 +115,14 @@ class PagedArena implements Arena {
       const firstPage = Math.floor((this.address + this.#origin) / PAGE_BYTES) % alignPages;
       page = this.#free.takeAligned(pages, alignPages, this.address === 0 ? 0 : -firstPage);
     }
-    return page < 0 ? 0 : this.#origin + page * PAGE_BYTES;
+    if (page < 0) return 0;
+    const offset = this.#origin + page * PAGE_BYTES;
+    this.#zeroFrom = Math.max(this.#zeroFrom, offset + pages * PAGE_BYTES);
+    return offset;
+  }
+
+  get zeroFrom(): number {
+    return this.#zeroFrom;
   }
 
   #pageOf(offset: number, verb: string): number {

@@ -16,15 +16,14 @@
  * (the original's oversize_threshold).
  */
 import type { Allocator, Clock, Memory } from '../ports.ts';
-import { Decay } from './decay.ts';
-import { PageRuns } from './page-runs.ts';
+import type { AllocatorStats, BinStats, LargeStats } from './allocator-stats.ts';
+import { PagePool } from './page-pool.ts';
 import { CACHED_CLASS_MAX, type ClassTable, type ClassTableName, classOf, classTable } from './size-classes.ts';
+import { SlabHeap } from './slab-heap.ts';
 
 const PAGE = 4096;
 /** `opt.oversize_threshold`: freed extents of this class size or more do not wait for decay. */
 const OVERSIZE_BYTES = 8 * 1024 * 1024;
-/** The first run of pages that is taken from the arena; the next ones follow the size classes upwards. */
-const GROW_BYTES_FIRST = 2 * 1024 * 1024;
 /** Words of the region bitmap of a page: no slab has more than 512 regions. */
 const BITMAP_WORDS = 16;
 /** In the page table: this page belongs to a slab; bits 20 to 25 hold the class, the low 20 the slab's first page. */
@@ -34,57 +33,6 @@ const SLAB_PAGE_MASK = 0xf_ffff;
 const CACHE_GC_INTERVAL_MS = 1000;
 /** Default time in ms over which dirty pages go back (`opt.dirty_decay_ms`). */
 export const DECAY_MS_DEFAULT = 10_000;
-
-/** Counts in bytes, named as the original's `stats.*`. */
-export interface AllocatorStats {
-  /** Classes of all regions and extents that are not free, cached ones included. */
-  allocated: number;
-  /** Pages of all slabs and extents. */
-  active: number;
-  /** active + dirty + metadata. */
-  resident: number;
-  /** Address space whose memory was given back. */
-  retained: number;
-  /** The allocator's own tables, as far as they have been touched. */
-  metadata: number;
-  /** active + dirty + metadata: what is mapped and not retained. */
-  mapped: number;
-  /** Pages that are free and still hold memory. */
-  dirty: number;
-  /** Classes of the objects in caches (part of `allocated`). */
-  cached: number;
-  /** Bytes purged since the start. */
-  purged: number;
-}
-
-/** One small class, named as in the original's malloc stats. */
-export interface BinStats {
-  size: number;
-  /** Regions and pages of a slab. */
-  regs: number;
-  pages: number;
-  /** Regions not free (cached ones included), slabs, slabs with room. */
-  curregs: number;
-  curslabs: number;
-  nonfull: number;
-  /** curregs / (curslabs * regs), 1 without slabs. */
-  util: number;
-  cached: number;
-  /** Regions taken and returned by the cache, fills, flushes, slabs ever made. */
-  nmalloc: number;
-  ndalloc: number;
-  nfills: number;
-  nflushes: number;
-  nslabs: number;
-}
-
-/** One large class. */
-export interface LargeStats {
-  size: number;
-  nmalloc: number;
-  ndalloc: number;
-  curlextents: number;
-}
 
 export interface JemallocOptions {
   /** Which build's classes, or a table of one's own. */
@@ -101,7 +49,6 @@ export class Jemalloc implements Allocator {
   /** Offset of page 0 within its page: the same for every run of one arena. */
   readonly #shift: number;
   readonly #clock: Clock | null;
-  readonly #decay: Decay;
   readonly #u8: Uint8Array;
   readonly #lookup: Uint8Array;
   readonly #sizes: Uint32Array;
@@ -111,12 +58,10 @@ export class Jemalloc implements Allocator {
   readonly #owner: Int32Array;
   /** By a slab's first page: set bits are free regions. */
   readonly #bitmap: Int32Array;
-  /** By a slab's first page: free regions, and its place + 1 in the heap of its class (0: in none). */
+  /** By a slab's first page: free regions. */
   readonly #slabFree: Int32Array;
-  readonly #heapPlace: Int32Array;
-  /** By class: slabs with room as a heap by address, and the slab that is being filled (-1: none). */
-  readonly #heaps: Int32Array[];
-  readonly #heapCount: Int32Array;
+  /** By class: slabs with room, and the slab that is being filled (-1: none). */
+  readonly #roomy: SlabHeap[];
   readonly #current: Int32Array;
   /** By cached class: 256 entries each. */
   readonly #stacks: Uint32Array;
@@ -124,8 +69,7 @@ export class Jemalloc implements Allocator {
   readonly #cacheMax: Int32Array;
   readonly #cacheSeen: Int32Array;
   readonly #cachedClasses: number;
-  readonly #dirty: PageRuns;
-  readonly #retained: PageRuns;
+  readonly #pool: PagePool;
   /** By class. `#count` holds what is out of the bins (regions) or allocated (large extents). */
   readonly #count: Int32Array;
   readonly #slabs: Int32Array;
@@ -136,11 +80,6 @@ export class Jemalloc implements Allocator {
   readonly #nslabs: Float64Array;
   /** A double in a typed array: a field would box a number each time it changes. */
   readonly #used = new Float64Array(1);
-  #activePages = 0;
-  #purgedPages = 0;
-  /** Pages from 0 whose tables may have been touched. */
-  #highPage = 0;
-  #growClass: number;
   #cacheGcAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(memory: Memory, options: JemallocOptions) {
@@ -150,7 +89,8 @@ export class Jemalloc implements Allocator {
     this.memory = memory;
     this.table = table;
     this.#clock = options.clock ?? null;
-    this.#decay = new Decay(options.decayMs ?? DECAY_MS_DEFAULT);
+    this.#pool = new PagePool(memory, table, options.decayMs ?? DECAY_MS_DEFAULT);
+    this.#shift = this.#pool.shift;
     this.#u8 = memory.u8;
     this.#lookup = table.lookup;
     this.#sizes = table.sizes;
@@ -158,17 +98,14 @@ export class Jemalloc implements Allocator {
     this.#owner = new Int32Array(pages);
     this.#bitmap = new Int32Array(pages * BITMAP_WORDS);
     this.#slabFree = new Int32Array(pages);
-    this.#heapPlace = new Int32Array(pages);
-    this.#heaps = Array.from({ length: table.smallCount }, () => new Int32Array(16));
-    this.#heapCount = new Int32Array(table.smallCount);
+    const places = new Int32Array(pages);
+    this.#roomy = Array.from({ length: table.smallCount }, () => new SlabHeap(places));
     this.#current = new Int32Array(table.smallCount).fill(-1);
     this.#stacks = new Uint32Array(table.cachedCount * 256);
     this.#cacheCount = new Int32Array(table.cachedCount);
     this.#cacheMax = table.cacheMax;
     this.#cacheSeen = new Int32Array(table.cachedCount);
     this.#cachedClasses = table.cachedCount;
-    this.#dirty = new PageRuns(pages, true);
-    this.#retained = new PageRuns(pages);
     this.#count = new Int32Array(classes);
     this.#slabs = new Int32Array(table.smallCount);
     this.#nmalloc = new Float64Array(classes);
@@ -176,11 +113,6 @@ export class Jemalloc implements Allocator {
     this.#nfills = new Float64Array(table.cachedCount);
     this.#nflushes = new Float64Array(table.cachedCount);
     this.#nslabs = new Float64Array(table.smallCount);
-    this.#growClass = classOf(table, GROW_BYTES_FIRST);
-    // One page is asked for and given back to learn where page boundaries lie in this arena.
-    const probe = memory.takePages(1);
-    this.#shift = probe % PAGE;
-    if (probe !== 0) memory.givePages(probe, 1);
   }
 
   get usedBytes(): number {
@@ -262,10 +194,12 @@ export class Jemalloc implements Allocator {
     return fresh;
   }
 
-  /** As `alloc`, but the usable bytes are all zero. */
+  /** As `alloc`, but the usable bytes are all zero. Large ones on fresh pages need no store, so a huge table costs nothing until it is used. */
   allocZeroed(bytes: number): number {
     const offset = this.alloc(bytes);
-    if (offset !== 0) this.#u8.fill(0, offset, offset + this.usableSize(offset));
+    if (offset === 0) return 0;
+    const usable = this.usableSize(offset);
+    if (usable <= CACHED_CLASS_MAX || !this.#pool.tookZero) this.#u8.fill(0, offset, offset + usable);
     return offset;
   }
 
@@ -327,9 +261,7 @@ export class Jemalloc implements Allocator {
       if (this.#clock === null) throw new Error('Cannot tick without a time: the allocator was given no clock');
       nowMs = this.#clock.monoUs() / 1000;
     }
-    const dirty = this.#dirty.total;
-    const limit = this.#decay.limit(nowMs, dirty);
-    if (limit < dirty) this.#purgeDirty(dirty - limit);
+    this.#pool.tick(nowMs);
     if (nowMs - this.#cacheGcAtMs >= CACHE_GC_INTERVAL_MS) {
       this.#cacheGcAtMs = nowMs;
       this.#collectCaches();
@@ -338,7 +270,7 @@ export class Jemalloc implements Allocator {
 
   /** Gives all dirty pages back now (MEMORY PURGE). */
   purgeAll(): void {
-    this.#purgeDirty(this.#dirty.total);
+    this.#pool.purgeAll();
   }
 
   /** Returns every cached object to its slab. */
@@ -352,22 +284,22 @@ export class Jemalloc implements Allocator {
     for (let c = 0; c < this.#count.length; c++) allocated += this.#count[c] * this.#sizes[c];
     let cached = 0;
     for (let c = 0; c < this.#cachedClasses; c++) cached += this.#cacheCount[c] * this.#sizes[c];
-    const active = this.#activePages * PAGE;
-    const dirty = this.#dirty.total * PAGE;
-    // By page: the four tables here (4 + 64 + 4 + 4 bytes), the live bits (64) and those of the two page sets.
-    const high = this.#highPage;
-    const metadata = high * (76 + 64) + this.#dirty.tableBytes(high) + this.#retained.tableBytes(high);
+    const pool = this.#pool;
+    const active = pool.activePages * PAGE;
+    const dirty = pool.dirtyPages * PAGE;
+    // By page: the four tables here (4 + 64 + 4 + 4 bytes), the live bits (64) and those of the pool.
+    const metadata = pool.highPage * (76 + 64) + pool.tableBytes;
     const mapped = active + dirty + metadata;
     return {
       allocated,
       active,
       resident: mapped,
-      retained: this.#retained.total * PAGE,
+      retained: pool.retainedPages * PAGE,
       metadata,
       mapped,
       dirty,
       cached,
-      purged: this.#purgedPages * PAGE,
+      purged: pool.purgedPages * PAGE,
     };
   }
 
@@ -384,7 +316,7 @@ export class Jemalloc implements Allocator {
         curregs: this.#count[c],
         curslabs: this.#slabs[c],
         // The original counts the slabs in its heap; the one being filled is in none.
-        nonfull: this.#heapCount[c],
+        nonfull: this.#roomy[c].size,
         util: room === 0 ? 1 : this.#count[c] / room,
         cached: this.#cacheCount[c],
         nmalloc: this.#nmalloc[c],
@@ -424,70 +356,6 @@ export class Jemalloc implements Allocator {
     return page * PAGE + this.#shift;
   }
 
-  // ---- pages ----
-
-  /** @returns the first page of a run that now is active, or -1 */
-  #takePages(pages: number): number {
-    let page = this.#dirty.take(pages);
-    if (page < 0) page = this.#retained.take(pages);
-    if (page < 0) page = this.#grow(pages);
-    if (page < 0) {
-      // Dirty and retained pages may lie side by side; given back, they form one run.
-      this.#purgeDirty(this.#dirty.total);
-      page = this.#retained.take(pages);
-    }
-    if (page < 0) return -1;
-    this.#activePages += pages;
-    if (page + pages > this.#highPage) this.#highPage = page + pages;
-    return page;
-  }
-
-  /** Takes more of the arena: as much as the next growth step says, or else just what is needed. */
-  #grow(pages: number): number {
-    const step = Math.min(this.#growClass, this.#sizes.length - 1);
-    const wanted = Math.max(pages, this.#sizes[step] / PAGE);
-    let got = wanted;
-    let offset = this.memory.takePages(wanted);
-    if (offset === 0 && wanted > pages) {
-      got = pages;
-      offset = this.memory.takePages(pages);
-    }
-    if (offset === 0) return -1;
-    if (got === wanted) this.#growClass = step + 1;
-    this.#retained.give((offset - this.#shift) / PAGE, got);
-    return this.#retained.take(pages);
-  }
-
-  #givePages(page: number, pages: number, atOnce: boolean): void {
-    this.#activePages -= pages;
-    if (atOnce) this.#purgeRun(page, pages);
-    else this.#dirty.give(page, pages);
-  }
-
-  /** The run leaves the dirty state. Where the system cannot take pages the counts still follow the model. */
-  #purgeRun(page: number, pages: number): void {
-    this.memory.purge(this.#offsetOf(page), pages);
-    this.#purgedPages += pages;
-    this.#retained.give(page, pages);
-  }
-
-  /** Purges this many dirty pages, those of the oldest runs first and of each run those at its end. */
-  #purgeDirty(pages: number): void {
-    const dirty = this.#dirty;
-    while (pages > 0 && dirty.oldest >= 0) {
-      let page = dirty.oldest;
-      let length = dirty.lengthAt(page);
-      if (length > pages) {
-        page = dirty.takeTail(page, pages);
-        length = pages;
-      } else {
-        dirty.takeAt(page, length);
-      }
-      this.#purgeRun(page, length);
-      pages -= length;
-    }
-  }
-
   // ---- large ----
 
   #allocUncached(bytes: number): number {
@@ -500,7 +368,7 @@ export class Jemalloc implements Allocator {
   }
 
   #allocLarge(c: number): number {
-    const page = this.#takePages(this.table.pages[c]);
+    const page = this.#pool.take(this.table.pages[c]);
     if (page < 0) return 0;
     this.#owner[page] = ~c;
     this.#count[c]++;
@@ -512,7 +380,7 @@ export class Jemalloc implements Allocator {
     this.#owner[page] = 0;
     this.#count[c]--;
     this.#ndalloc[c]++;
-    this.#givePages(page, this.table.pages[c], this.#sizes[c] >= OVERSIZE_BYTES);
+    this.#pool.give(page, this.table.pages[c], this.#sizes[c] >= OVERSIZE_BYTES);
   }
 
   /** Resizes a large extent in its place. @returns false, nothing changed, if the pages after it are not free */
@@ -522,11 +390,9 @@ export class Jemalloc implements Allocator {
     const end = page + oldPages;
     const more = newPages - oldPages;
     if (more < 0) {
-      this.#givePages(page + newPages, -more, this.#sizes[from] >= OVERSIZE_BYTES);
+      this.#pool.give(page + newPages, -more, this.#sizes[from] >= OVERSIZE_BYTES);
     } else {
-      if (!this.#dirty.takeAt(end, more) && !this.#retained.takeAt(end, more)) return false;
-      this.#activePages += more;
-      if (end + more > this.#highPage) this.#highPage = end + more;
+      if (!this.#pool.extend(end, more)) return false;
     }
     this.#owner[page] = ~to;
     this.#count[from]--;
@@ -594,8 +460,8 @@ export class Jemalloc implements Allocator {
   #takeRegion(c: number): number {
     let slab = this.#current[c];
     if (slab < 0 || this.#slabFree[slab] === 0) {
-      slab = this.#heapCount[c] > 0 ? this.#heaps[c][0] : -1;
-      if (slab >= 0) this.#heapRemove(c, slab);
+      slab = this.#roomy[c].lowest;
+      if (slab >= 0) this.#roomy[c].remove(slab);
       else slab = this.#newSlab(c);
       if (slab < 0) return 0;
       this.#current[c] = slab;
@@ -616,7 +482,7 @@ export class Jemalloc implements Allocator {
 
   #newSlab(c: number): number {
     const pages = this.table.pages[c];
-    const slab = this.#takePages(pages);
+    const slab = this.#pool.take(pages);
     if (slab < 0) return -1;
     const mark = SLAB_FLAG | (c << 20) | slab;
     for (let page = slab; page < slab + pages; page++) this.#owner[page] = mark;
@@ -641,81 +507,29 @@ export class Jemalloc implements Allocator {
       // The slab was full and has room again. The one being filled is always the lowest of those with room.
       const current = this.#current[c];
       if (current > slab) {
-        if (this.#slabFree[current] > 0) this.#heapInsert(c, current);
+        if (this.#slabFree[current] > 0) this.#roomy[c].insert(current);
         this.#current[c] = slab;
       } else {
-        this.#heapInsert(c, slab);
+        this.#roomy[c].insert(slab);
       }
     }
   }
 
   #dropSlab(c: number, slab: number): void {
     if (slab === this.#current[c]) this.#current[c] = -1;
-    else if (this.#heapPlace[slab] !== 0) this.#heapRemove(c, slab);
+    else if (this.#roomy[c].has(slab)) this.#roomy[c].remove(slab);
     const pages = this.table.pages[c];
     for (let page = slab; page < slab + pages; page++) this.#owner[page] = 0;
     const first = slab * BITMAP_WORDS;
     this.#bitmap.fill(0, first, first + BITMAP_WORDS);
     this.#slabFree[slab] = 0;
     this.#slabs[c]--;
-    this.#givePages(slab, pages, false);
-  }
-
-  #heapInsert(c: number, slab: number): void {
-    let heap = this.#heaps[c];
-    const n = this.#heapCount[c];
-    if (n === heap.length) {
-      const larger = new Int32Array(n * 2);
-      larger.set(heap);
-      this.#heaps[c] = heap = larger;
-    }
-    this.#heapCount[c] = n + 1;
-    this.#heapUp(heap, n, slab);
-  }
-
-  #heapRemove(c: number, slab: number): void {
-    const heap = this.#heaps[c];
-    const n = --this.#heapCount[c];
-    const place = this.#heapPlace[slab] - 1;
-    this.#heapPlace[slab] = 0;
-    if (place === n) return;
-    const last = heap[n];
-    if (place > 0 && heap[(place - 1) >>> 1] > last) this.#heapUp(heap, place, last);
-    else this.#heapDown(heap, n, place, last);
-  }
-
-  #heapUp(heap: Int32Array, place: number, slab: number): void {
-    while (place > 0) {
-      const parent = (place - 1) >>> 1;
-      const above = heap[parent];
-      if (above <= slab) break;
-      heap[place] = above;
-      this.#heapPlace[above] = place + 1;
-      place = parent;
-    }
-    heap[place] = slab;
-    this.#heapPlace[slab] = place + 1;
-  }
-
-  #heapDown(heap: Int32Array, n: number, place: number, slab: number): void {
-    for (;;) {
-      let child = 2 * place + 1;
-      if (child >= n) break;
-      if (child + 1 < n && heap[child + 1] < heap[child]) child++;
-      const below = heap[child];
-      if (below >= slab) break;
-      heap[place] = below;
-      this.#heapPlace[below] = place + 1;
-      place = child;
-    }
-    heap[place] = slab;
-    this.#heapPlace[slab] = place + 1;
+    this.#pool.give(slab, pages, false);
   }
 
   /** Recounts everything from the tables. @throws Error naming the first damage found */
   verify(): void {
-    this.#dirty.verify();
-    this.#retained.verify();
+    this.#pool.verify();
     const { sizes, regs, pages, smallCount } = this.table;
     const count = new Float64Array(sizes.length);
     const slabs = new Float64Array(smallCount);
@@ -728,7 +542,7 @@ export class Jemalloc implements Allocator {
         continue;
       }
       const c = owner > 0 ? (owner >>> 20) & 63 : ~owner;
-      if (this.#dirty.overlaps(page, pages[c]) || this.#retained.overlaps(page, pages[c])) {
+      if (this.#pool.isFree(page, pages[c])) {
         throw new Error(`Allocator is damaged: page ${page} is active and free`);
       }
       if (owner > 0) {
@@ -759,10 +573,11 @@ export class Jemalloc implements Allocator {
       }
     }
     if (used !== this.#used[0]) throw new Error(`Allocator is damaged: ${used} bytes used, ${this.#used[0]} counted`);
-    if (active !== this.#activePages)
-      throw new Error(`Allocator is damaged: ${active} pages active, ${this.#activePages} counted`);
+    if (active !== this.#pool.activePages) {
+      throw new Error(`Allocator is damaged: ${active} pages active, ${this.#pool.activePages} counted`);
+    }
     this.#verifyCaches();
-    this.#verifyHeaps();
+    for (const heap of this.#roomy) heap.verify();
   }
 
   #verifySlab(c: number, slab: number): void {
@@ -782,7 +597,7 @@ export class Jemalloc implements Allocator {
     }
     if (free !== this.#slabFree[slab])
       throw new Error(`Allocator is damaged: slab ${slab} has ${free} free regions, ${this.#slabFree[slab]} counted`);
-    const inHeap = this.#heapPlace[slab] !== 0;
+    const inHeap = this.#roomy[c].has(slab);
     if (inHeap !== (free > 0 && slab !== this.#current[c]))
       throw new Error(`Allocator is damaged: slab ${slab} is wrongly ${inHeap ? 'in' : 'out of'} the heap`);
   }
@@ -801,16 +616,6 @@ export class Jemalloc implements Allocator {
         seen.add(offset);
       }
     }
-  }
-
-  #verifyHeaps(): void {
-    this.#heaps.forEach((heap, c) => {
-      for (let i = 0; i < this.#heapCount[c]; i++) {
-        if (this.#heapPlace[heap[i]] !== i + 1 || (i > 0 && heap[(i - 1) >>> 1] >= heap[i])) {
-          throw new Error(`Allocator is damaged: the slab heap of class ${this.#sizes[c]} is out of order at ${i}`);
-        }
-      }
-    });
   }
 }
 

@@ -192,6 +192,25 @@ describe('the allocator', () => {
     expect(intact(jemalloc, b, 512, 0)).toBe(true);
   });
 
+  it.each([true, false])('gives large zeroed bytes wherever the pages come from (purging: %s)', (purging) => {
+    const arena = createArena({ byteLength: 64 * MIB, addressOf, purge: purging && canPurge ? purge : undefined });
+    // Pages that another user of the arena has left behind are not zero.
+    const left = arena.takePages(1000);
+    arena.u8.fill(5, left, left + 1000 * PAGE_BYTES);
+    arena.givePages(left, 1000);
+    const jemalloc = createJemalloc(arena, { classes: 'debian' });
+    for (let round = 0; round < 3; round++) {
+      for (const bytes of [20_000, 100_000, MIB, 10 * MIB]) {
+        const offset = jemalloc.allocZeroed(bytes);
+        expect(intact(jemalloc, offset, bytes, 0), `${bytes} in round ${round}`).toBe(true);
+        stamp(jemalloc, offset, 7);
+        jemalloc.free(offset);
+      }
+      if (round === 1) jemalloc.purgeAll();
+    }
+    jemalloc.verify();
+  });
+
   it('counts allocated, active and resident as the original: cached objects are allocated, a large one takes a page more', () => {
     const jemalloc = make(64);
     jemalloc.alloc(100_000);
