@@ -6,6 +6,9 @@ import { problemOf, ScenarioError, suggestion } from './error.ts';
 import { type ReadOptions, readScenario } from './schema.ts';
 import type { ScenarioPlan } from './spec.ts';
 
+export { ScenarioError } from './error.ts';
+export { addTarget } from './schema.ts';
+
 /**
  * The built-in scenarios lie beside the sources. The compiled form of this module lies below dist/, where no YAML is copied to, so
  * the package's root is looked for upwards from here.
@@ -18,6 +21,16 @@ export function builtInFolder(): string {
     folder = parent;
   }
   return join(folder, 'scenarios');
+}
+
+/** The JSON Schema that lies beside the built-in scenarios, for editors. */
+export function schemaPath(): string {
+  return join(builtInFolder(), 'scenario.schema.json');
+}
+
+/** The text of a scenario to start from, every field explained. Its first line (the schema's place) is for the writer to set. */
+export function templateText(): string {
+  return readFileSync(join(builtInFolder(), 'template', 'scenario.yaml'), 'utf8');
 }
 
 /** Names of the built-in scenarios, the quick one first. */

@@ -485,19 +485,14 @@ export function readScenario(text: string, source: string, options: ReadOptions 
 
 /**
  * Adds a target to every cell of a plan (what --target does).
- * @param written a short name (embedded-redis, redis, …) or a URL, either with "id=" before it if it shall have a name of its own
+ * @param given a target, or its short form: a name (embedded-redis, redis, …) or a URL, either with "id=" before it if it shall have a
+ *   name of its own
  * @throws ScenarioError when it cannot be understood, or does not go with the scenario
  */
-export function addTarget(plan: ScenarioPlan, written: string): ScenarioPlan {
-  const named = /^([A-Za-z0-9][\w.-]{0,63})=(.+)$/s.exec(written);
-  const outcome = readTarget(named?.[2] ?? written, {}, false);
+export function addTarget(plan: ScenarioPlan, given: string | TargetSpec): ScenarioPlan {
   const option = '--target';
-  if (!('target' in outcome)) throw new ScenarioError(plan.source, [{ ...problemOf(outcome.text), option }]);
   const taken = new Set(plan.cells[0].scenario.targets.map((target) => target.id));
-  let id = named?.[1] ?? outcome.target.id;
-  // A second remote server of one engine is nothing unusual: it gets a number.
-  for (let i = 2; named === null && taken.has(id); i++) id = `${outcome.target.id}-${i}`;
-  const target = { ...outcome.target, id };
+  const target = typeof given === 'string' ? targetOfOption(plan, given, taken) : given;
   const problems = new Map<string, ScenarioProblem>();
   const cells = plan.cells.map(({ axis, scenario }) => {
     const extended = { ...scenario, targets: [...scenario.targets, target] };
@@ -508,6 +503,18 @@ export function addTarget(plan: ScenarioPlan, written: string): ScenarioPlan {
   });
   if (problems.size > 0) throw new ScenarioError(plan.source, [...problems.values()]);
   return { ...plan, cells };
+}
+
+function targetOfOption(plan: ScenarioPlan, written: string, taken: ReadonlySet<string>): TargetSpec {
+  const named = /^([A-Za-z0-9][\w.-]{0,63})=(.+)$/s.exec(written);
+  const outcome = readTarget(named?.[2] ?? written, {}, false);
+  if (!('target' in outcome))
+    throw new ScenarioError(plan.source, [{ ...problemOf(outcome.text), option: '--target' }]);
+  if (named !== null) return { ...outcome.target, id: named[1] };
+  // A second remote server of one engine is nothing unusual: it gets a number.
+  let id = outcome.target.id;
+  for (let i = 2; taken.has(id); i++) id = `${outcome.target.id}-${i}`;
+  return { ...outcome.target, id };
 }
 
 /** How long a plan's runs last at least, in seconds, for so many targets: warm-up and measured phase, without start and preload. */
