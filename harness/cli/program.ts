@@ -35,7 +35,7 @@ export async function runProgram(args: readonly string[]): Promise<number> {
     ] as CommandModule[])
     .example('$0 run quickstart', 'compare the embedded engines, and real servers if they are on PATH')
     .example('$0 run my.yaml --target redis://db:6379', 'replay a scenario against a server of your own')
-    .example('$0 run quickstart --set durationS=5 --no-png', 'change any field of a scenario')
+    .example('$0 run quickstart --set duration=2s --no-png', 'change any field of a scenario')
     .example('$0 report out/RUN/result.json --format markdown', 'draw a report again')
     .example('$0 serve redis --port 6400', 'start an engine to point real clients at')
     .epilogue(EPILOGUE)

@@ -1,6 +1,8 @@
 /** `cachelab run`: measures scenarios on their targets, prints the answer and writes the reports. */
 import type { CommandModule } from 'yargs';
-import type { ScenarioPlan, TargetSpec } from '../../scenarios/spec.ts';
+import { loadScenario } from '../../scenarios/load.ts';
+import { addTarget } from '../../scenarios/schema.ts';
+import type { ScenarioPlan } from '../../scenarios/spec.ts';
 import type { ResultDocument } from '../result.ts';
 import { defaultLoadDriver } from '../run/load-driver.ts';
 import { createProgress } from '../run/progress.ts';
@@ -14,8 +16,7 @@ import {
   EXIT_TERMINATED,
   UsageError,
 } from './exit-codes.ts';
-import { reports, scenarios } from './rooms.ts';
-import { parseTarget } from './target-option.ts';
+import { reports } from './rooms.ts';
 import { cachelabVersion } from './version.ts';
 
 interface RunArguments {
@@ -77,11 +78,8 @@ export function runCommand(exit: (code: number) => void): CommandModule<object, 
         .option('json', { type: 'boolean', default: false, describe: 'print the result document instead of the table' })
         .option('strict', { type: 'boolean', default: false, describe: 'exit with 3 if a run is inconclusive' })
         .example('$0 run quickstart', 'a first answer within a minute')
-        .example('$0 run hit-ratio --set memory.limitShare=0.2', 'one value instead of the axis of the scenario')
-        .example(
-          '$0 run my.yaml --target staging=redis://user:secret@host:6379/1',
-          'beside a server of your own',
-        ) as never,
+        .example('$0 run hit-ratio --set memory.limitShare=20%', 'one value instead of the axis')
+        .example('$0 run my.yaml --target db=redis://user:secret@host/1', 'beside a server of your own') as never,
     handler: async (args) => exit(await run(args)),
   };
 }
@@ -95,43 +93,38 @@ function settingsOf(args: RunArguments): string[] {
   return settings;
 }
 
-/** Leaves only the targets that were asked for; further ones by `--target` always stay. */
-function keepOnly(plan: ScenarioPlan, ids: readonly string[], added: readonly string[]): ScenarioPlan {
-  const known = plan.cells[0]?.scenario.targets.map((target) => target.id) ?? [];
+function targetIds(plan: ScenarioPlan): string[] {
+  return plan.cells[0]?.scenario.targets.map((target) => target.id) ?? [];
+}
+
+/** Leaves only the targets that were asked for. */
+function keepOnly(plan: ScenarioPlan, ids: readonly string[]): ScenarioPlan {
+  const known = targetIds(plan);
   const missing = ids.find((id) => !known.includes(id));
   if (missing !== undefined) {
     throw new UsageError(`Cannot measure only "${missing}": the targets of ${plan.name} are ${known.join(', ')}`);
   }
-  const wanted = new Set([...ids, ...added]);
   const cells = plan.cells.map((cell) => ({
     ...cell,
-    scenario: { ...cell.scenario, targets: cell.scenario.targets.filter((target) => wanted.has(target.id)) },
+    scenario: { ...cell.scenario, targets: cell.scenario.targets.filter((target) => ids.includes(target.id)) },
   }));
   return { ...plan, cells };
 }
 
-async function readPlans(args: RunArguments): Promise<ScenarioPlan[]> {
-  const { loadScenario, addTarget } = await scenarios();
-  const further: TargetSpec[] = args.target.map((text, index) => parseTarget(text, index));
-  const plans: ScenarioPlan[] = [];
-  for (const source of args.scenarios) {
+function readPlans(args: RunArguments): ScenarioPlan[] {
+  return args.scenarios.map((source) => {
     let plan = loadScenario(source, { set: settingsOf(args) });
-    for (const target of further) plan = addTarget(plan, target);
-    plans.push(
-      args.only.length === 0
-        ? plan
-        : keepOnly(
-            plan,
-            args.only,
-            further.map((target) => target.id),
-          ),
-    );
-  }
-  return plans;
+    const own = targetIds(plan);
+    for (const written of args.target) plan = addTarget(plan, written);
+    if (args.only.length === 0) return plan;
+    // What --target added was asked for by being named.
+    const added = targetIds(plan).filter((id) => !own.includes(id));
+    return keepOnly(plan, [...args.only, ...added]);
+  });
 }
 
 async function run(args: RunArguments): Promise<number> {
-  const plans = await readPlans(args);
+  const plans = readPlans(args);
   const interruption = new AbortController();
   let interruptedBy: NodeJS.Signals | null = null;
   const onSignal = (signal: NodeJS.Signals): void => {

@@ -24,8 +24,8 @@ export async function serve(args: readonly string[]): Promise<number> {
     return EXIT_OK;
   }
   if (engine === 'redis') {
-    const { runRedisServer } = await room('../../engines/servers/redis-server.ts');
-    return (await runRedisServer(rest)) ?? EXIT_OK;
+    const { runRedisServer } = await import('../../engines/servers/redis-server.ts');
+    return runRedisServer(rest);
   }
   if (engine === 'memcached') {
     const { runMemcachedServer } = await room('../../engines/servers/memcached-server.ts');

@@ -6,6 +6,7 @@
  * figures that were taken side by side.
  */
 import type { Scenario, ScenarioPlan, TargetSpec } from '../../scenarios/spec.ts';
+import { withoutSecrets } from '../../scenarios/targets.ts';
 import { judge } from '../compare/verdict.ts';
 import {
   type CellResult,
@@ -125,7 +126,7 @@ function prepare(plan: ScenarioPlan, keeper: ServerKeeper, options: RunOptions, 
     yaml: maskCredentials(plan.yaml),
     kind: first.kind,
     axes: plan.axes,
-    settings: JSON.parse(maskCredentials(JSON.stringify(first))) as Record<string, unknown>,
+    settings: { ...withoutSecrets(first) },
     targets: [],
     skippedTargets: [],
     cells: [],
@@ -228,12 +229,17 @@ function recordTarget(result: ScenarioResult, spec: TargetSpec, running: Running
     kind: spec.kind,
     version: facts.version,
     configuration: facts.configuration,
-    commandLine: running.commandLine,
+    commandLine: running.commandLine && maskFlags(running.commandLine),
     address: running.address,
     keysBefore: facts.keysBefore,
     remark: polling ? 'Polling of a key stands in for pub/sub, which memcached does not have.' : null,
   };
   result.targets.push(entry);
+}
+
+/** The words of a command line without the passwords in it. */
+function maskFlags(words: readonly string[]): string[] {
+  return words.map((word, i) => (/^--?(requirepass|masterauth)$/i.test(words[i - 1] ?? '') ? '***' : word));
 }
 
 function addRun(result: ScenarioResult, axis: CellResult['axis'], targetId: string, run: RunResult): void {

@@ -7,7 +7,7 @@ import type { TargetSpec } from '../../scenarios/spec.ts';
 import type { Endpoint, ServerAddress } from '../driver/load-plan.ts';
 import type { MemoryLedger } from '../result.ts';
 import { findProgram } from './find-program.ts';
-import { memcachedLaunch, portOfFlags, redisLaunch } from './launch-flags.ts';
+import { flagValue, memcachedLaunch, portOfFlags, redisLaunch } from './launch-flags.ts';
 import { connectMemcached } from './memcached-admin.ts';
 import { connectRedis } from './redis-admin.ts';
 import type { KeptProcess, ServerKeeper } from './server-keeper.ts';
@@ -108,7 +108,7 @@ async function startOnce(
     address,
     protocol: protocolOf(spec.engine, settings.scenario),
     username: null,
-    password: null,
+    password: spec.engine === 'redis' ? flagValue(spec.flags, ['--requirepass']) : null,
     database: 0,
   };
   // memcached notices SIGTERM at its next clock tick, up to a second later, and has nothing to save (but with -e).
