@@ -68,6 +68,11 @@ export class Recorder {
     this.interval.record(responseUs);
   }
 
+  /** Counts an answered operation of the warm-up: only in the running interval. */
+  warmUp(responseUs: number): void {
+    this.interval.record(responseUs);
+  }
+
   hit(keys: number): void {
     this.hits += keys;
     this.intervalHits += keys;
@@ -119,7 +124,7 @@ export class Recorder {
     return taken;
   }
 
-  /** Forgets everything recorded so far (the end of the warm-up), but keeps the error texts: a failing warm-up must be seen. */
+  /** Forgets everything recorded so far (the end of the warm-up). */
   reset(): void {
     for (const counts of this.response) counts.reset();
     for (const counts of this.service) counts.reset();
