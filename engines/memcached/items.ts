@@ -1,0 +1,478 @@
+/**
+ * Items: their memory, their place in hash table and LRU, their life (items.c).
+ *
+ * Commands run one at a time to their end, so a command needs no reference of its own on an item it merely looks at.
+ * A reference (refcount beyond the 1 for being linked) is held while a value is being read in, while a value is lent to a
+ * connection's output, and by a command that allocates while it still needs another item, because allocating may evict.
+ */
+import type { Memory } from '../ports.ts';
+import { type HashFunction, HashTable } from './assoc.ts';
+import type { Counters } from './counters.ts';
+import { LruCounters } from './counters.ts';
+import * as L from './layout.ts';
+import { pullTail } from './lru.ts';
+import type { Settings } from './settings.ts';
+import { SizesHistogram } from './sizes.ts';
+import { Slabs } from './slabs.ts';
+
+/** A hit moves an item in its LRU, or renews its time, at most once in so many seconds. */
+export const ITEM_UPDATE_INTERVAL = 60;
+/** Relative times above it (30 days) are taken for absolute ones. */
+export const REALTIME_MAXDELTA = 60 * 60 * 24 * 30;
+/** Tries to free memory in the item's class before it is given up. */
+const ALLOC_TRIES_MAX = 10;
+
+export class Items {
+  readonly memory: Memory;
+  readonly u8: Uint8Array;
+  readonly u16: Uint16Array;
+  readonly u32: Uint32Array;
+  readonly i32: Int32Array;
+  readonly settings: Settings;
+  readonly counters: Counters;
+  readonly slabs: Slabs;
+  readonly table: HashTable;
+  readonly lru = new LruCounters();
+  readonly hash: HashFunction;
+  /** Heads (most recent) and tails of the LRU lists by LRU id. */
+  readonly heads = new Uint32Array(L.LRU_COUNT);
+  readonly tails = new Uint32Array(L.LRU_COUNT);
+  readonly lruItems = new Uint32Array(L.LRU_COUNT);
+  readonly lruBytes = new Float64Array(L.LRU_COUNT);
+  readonly sizes: SizesHistogram;
+  /** Present time in relative seconds; the server's tick advances it. */
+  now = ITEM_UPDATE_INTERVAL + 2;
+  /** Unix time in seconds of relative time 0. */
+  processStarted: number;
+  currItems = 0;
+  currBytes = 0;
+  /** Items not newer than this (relative seconds) are flushed; 0: none. */
+  oldestLive = 0;
+  oldestCas = 0;
+  #lastCas = 0;
+
+  /** @param wallSeconds Unix time in whole seconds at the start */
+  constructor(memory: Memory, settings: Settings, counters: Counters, hash: HashFunction, wallSeconds: number) {
+    this.memory = memory;
+    this.u8 = memory.u8;
+    this.u16 = memory.u16;
+    this.u32 = memory.u32;
+    this.i32 = memory.i32;
+    this.settings = settings;
+    this.counters = counters;
+    this.hash = hash;
+    this.processStarted = wallSeconds - ITEM_UPDATE_INTERVAL - 2;
+    this.slabs = new Slabs(memory, settings);
+    this.table = new HashTable(memory, settings.hashPowerInit, settings.hashExpand, hash);
+    this.sizes = new SizesHistogram(settings);
+    if (settings.trackSizes && settings.useCas) this.sizes.enable(this.nextCas());
+  }
+
+  nextCas(): number {
+    return ++this.#lastCas;
+  }
+
+  /** Turns a client's expiry time (seconds) into a relative time: 0 never, 1 long ago. */
+  realTime(exptime: number): number {
+    if (exptime === 0) return 0;
+    if (exptime < 0) return 1;
+    if (exptime > REALTIME_MAXDELTA) return exptime <= this.processStarted ? 1 : exptime - this.processStarted;
+    return exptime + this.now;
+  }
+
+  /** Bytes of an item in all: what `stats items` counts as requested. */
+  totalBytes(item: number): number {
+    const flags = this.u16[(item + L.ITEM_FLAGS) >>> 1];
+    return (
+      L.ITEM_HEADER_BYTES +
+      this.u8[item + L.ITEM_NKEY] +
+      1 +
+      this.i32[(item + L.ITEM_NBYTES) >>> 2] +
+      ((flags & L.FLAG_CFLAGS) !== 0 ? 4 : 0) +
+      ((flags & L.FLAG_CAS) !== 0 ? 8 : 0)
+    );
+  }
+
+  /** Offset of an item's key. */
+  keyOf(item: number): number {
+    return item + L.ITEM_HEADER_BYTES + ((this.u16[(item + L.ITEM_FLAGS) >>> 1] & L.FLAG_CAS) !== 0 ? 8 : 0);
+  }
+
+  /** Offset behind key, NUL and client flags: where the value begins, or a chunked item's own chunk header. */
+  dataOf(item: number): number {
+    const flags = this.u16[(item + L.ITEM_FLAGS) >>> 1];
+    return (
+      item +
+      L.ITEM_HEADER_BYTES +
+      ((flags & L.FLAG_CAS) !== 0 ? 8 : 0) +
+      this.u8[item + L.ITEM_NKEY] +
+      1 +
+      ((flags & L.FLAG_CFLAGS) !== 0 ? 4 : 0)
+    );
+  }
+
+  clientFlags(item: number): number {
+    if ((this.u16[(item + L.ITEM_FLAGS) >>> 1] & L.FLAG_CFLAGS) === 0) return 0;
+    return this.get32(this.dataOf(item) - 4);
+  }
+
+  /** Reads a u32 at any alignment. */
+  get32(at: number): number {
+    const u8 = this.u8;
+    return (u8[at] | (u8[at + 1] << 8) | (u8[at + 2] << 16) | (u8[at + 3] << 24)) >>> 0;
+  }
+
+  put32(at: number, value: number): void {
+    const u8 = this.u8;
+    u8[at] = value;
+    u8[at + 1] = value >>> 8;
+    u8[at + 2] = value >>> 16;
+    u8[at + 3] = value >>> 24;
+  }
+
+  casLow(item: number): number {
+    if ((this.u16[(item + L.ITEM_FLAGS) >>> 1] & L.FLAG_CAS) === 0) return 0;
+    return this.u32[(item + L.ITEM_HEADER_BYTES) >>> 2];
+  }
+
+  casHigh(item: number): number {
+    if ((this.u16[(item + L.ITEM_FLAGS) >>> 1] & L.FLAG_CAS) === 0) return 0;
+    return this.u32[(item + L.ITEM_HEADER_BYTES + 4) >>> 2];
+  }
+
+  /** CAS id of a linked item (ids given out here stay below 2^53). */
+  casOf(item: number): number {
+    return this.casHigh(item) * 4_294_967_296 + this.casLow(item);
+  }
+
+  setCas(item: number, high: number, low: number): void {
+    if ((this.u16[(item + L.ITEM_FLAGS) >>> 1] & L.FLAG_CAS) === 0) return;
+    this.u32[(item + L.ITEM_HEADER_BYTES) >>> 2] = low;
+    this.u32[(item + L.ITEM_HEADER_BYTES + 4) >>> 2] = high;
+  }
+
+  /** Gives an item its new CAS id. */
+  renewCas(item: number): void {
+    if ((this.u16[(item + L.ITEM_FLAGS) >>> 1] & L.FLAG_CAS) === 0) return;
+    const cas = ++this.#lastCas;
+    this.u32[(item + L.ITEM_HEADER_BYTES) >>> 2] = cas >>> 0;
+    this.u32[(item + L.ITEM_HEADER_BYTES + 4) >>> 2] = Math.floor(cas / 4_294_967_296);
+  }
+
+  isFlushed(item: number): boolean {
+    const oldest = this.oldestLive;
+    if (oldest === 0 || oldest > this.now) return false;
+    if (this.u32[(item + L.ITEM_TIME) >>> 2] <= oldest) return true;
+    if (this.oldestCas === 0) return false;
+    const cas = this.casOf(item);
+    return cas !== 0 && cas < this.oldestCas;
+  }
+
+  /** Bytes an item would take; its class by `slabs.classOf` tells whether it is too large. */
+  needBytes(nkey: number, clientFlags: number, nbytes: number): number {
+    return L.ITEM_HEADER_BYTES + nkey + 1 + nbytes + (clientFlags !== 0 ? 4 : 0) + (this.settings.useCas ? 8 : 0);
+  }
+
+  /** Takes a chunk of a class, evicting from its LRUs when there is none. @returns 0 when nothing could be freed */
+  pull(id: number): number {
+    let chunk = 0;
+    let tries = 0;
+    for (; tries < ALLOC_TRIES_MAX; tries++) {
+      // Without the segmented LRU the original looks for an expired tail before it takes fresh memory.
+      if (!this.settings.lruSegmented) pullTail(this, id, L.LRU_COLD, 0, false, 0);
+      chunk = this.slabs.alloc(id);
+      if (chunk !== 0) break;
+      if (pullTail(this, id, L.LRU_COLD, 0, true, 0) <= 0) {
+        if (!this.settings.lruSegmented) break;
+        pullTail(this, id, L.LRU_HOT, 0, false, 0);
+      }
+    }
+    if (tries > 0) this.lru.directReclaims[id] += tries;
+    return chunk;
+  }
+
+  /**
+   * Makes an item that is not linked, with refcount 1 and its key copied; its value is not yet set.
+   * @param keyAt where the key lies (anywhere in the arena)
+   * @param exptime relative time
+   * @param nbytes value and its `\r\n`
+   * @returns 0 when it is too large (`slabs.classOf(needBytes(…))` is 0) or memory is short
+   */
+  alloc(keyAt: number, nkey: number, clientFlags: number, exptime: number, nbytes: number): number {
+    const { u8, u16, u32, settings } = this;
+    const total = this.needBytes(nkey, clientFlags, nbytes);
+    const id = this.slabs.classOf(total);
+    if (id === 0) return 0;
+    let flags = (settings.useCas ? L.FLAG_CAS : 0) | (clientFlags !== 0 ? L.FLAG_CFLAGS : 0);
+    let item: number;
+    let headerClass = 0;
+    if (total > settings.slabChunkSizeMax) {
+      // The item itself holds key and a chunk header; its data go to chunks that are taken while they are read.
+      headerClass = this.slabs.classOf(total - nbytes + L.CHUNK_HEADER_BYTES);
+      item = this.pull(headerClass);
+      flags |= L.FLAG_CHUNKED;
+    } else {
+      item = this.pull(id);
+    }
+    if (item === 0) {
+      this.lru.outOfMemory[id]++;
+      return 0;
+    }
+    let lru: number = L.LRU_COLD;
+    if (settings.tempLru && exptime >= this.now && exptime - this.now <= settings.temporaryTtl) lru = L.LRU_TEMP;
+    else if (settings.lruSegmented) lru = L.LRU_HOT;
+    u8[item + L.ITEM_CLSID] = id | lru;
+    u16[(item + L.ITEM_FLAGS) >>> 1] = flags;
+    u8[item + L.ITEM_NKEY] = nkey;
+    const word = item >>> 2;
+    u32[word + (L.ITEM_NEXT >>> 2)] = 0;
+    u32[word + (L.ITEM_PREV >>> 2)] = 0;
+    u32[word + (L.ITEM_H_NEXT >>> 2)] = 0;
+    u32[word + (L.ITEM_EXPTIME >>> 2)] = exptime;
+    u32[word + (L.ITEM_NBYTES >>> 2)] = nbytes;
+    let at = item + L.ITEM_HEADER_BYTES;
+    if ((flags & L.FLAG_CAS) !== 0) {
+      u32[at >>> 2] = 0;
+      u32[(at + 4) >>> 2] = 0;
+      at += 8;
+    }
+    for (let i = 0; i < nkey; i++) u8[at + i] = u8[keyAt + i];
+    u8[at + nkey] = 0;
+    at += nkey + 1;
+    if (clientFlags !== 0) {
+      this.put32(at, clientFlags);
+      at += 4;
+    }
+    if (headerClass !== 0) {
+      u8.fill(0, at, at + L.CHUNK_HEADER_BYTES);
+      u8[at + L.CHUNK_ORIG_CLSID] = headerClass;
+    }
+    return item;
+  }
+
+  /** First data chunk of a chunked item, 0 when none is there yet. */
+  firstChunk(item: number): number {
+    return this.get32(this.dataOf(item) + L.ITEM_NEXT);
+  }
+
+  /**
+   * Adds a chunk behind `last` (0: the first one) of a chunked item.
+   * @param remaining bytes still to come, which decide how large it is
+   * @returns 0 when memory is short
+   */
+  addChunk(item: number, last: number, remaining: number): number {
+    const size = Math.min(remaining + L.CHUNK_HEADER_BYTES, this.settings.slabChunkSizeMax);
+    const id = this.slabs.classOf(size);
+    const chunk = this.pull(id);
+    if (chunk === 0) return 0;
+    const u32 = this.u32;
+    u32[(chunk + L.ITEM_NEXT) >>> 2] = 0;
+    u32[(chunk + L.ITEM_PREV) >>> 2] = last;
+    u32[(chunk + L.CHUNK_HEAD) >>> 2] = item;
+    u32[(chunk + L.CHUNK_SIZE) >>> 2] = size - L.CHUNK_HEADER_BYTES;
+    u32[(chunk + L.CHUNK_USED) >>> 2] = 0;
+    this.u16[(chunk + L.ITEM_FLAGS) >>> 1] = L.FLAG_CHUNK;
+    this.u8[chunk + L.ITEM_CLSID] = id;
+    if (last === 0) this.put32(this.dataOf(item) + L.ITEM_NEXT, chunk);
+    else u32[(last + L.ITEM_NEXT) >>> 2] = chunk;
+    return chunk;
+  }
+
+  #free(item: number): void {
+    if ((this.u16[(item + L.ITEM_FLAGS) >>> 1] & L.FLAG_CHUNKED) !== 0) {
+      const header = this.dataOf(item);
+      let chunk = this.get32(header + L.ITEM_NEXT);
+      while (chunk !== 0) {
+        const next = this.u32[(chunk + L.ITEM_NEXT) >>> 2];
+        this.slabs.free(chunk, this.u8[chunk + L.ITEM_CLSID]);
+        chunk = next;
+      }
+      this.slabs.free(item, this.u8[header + L.CHUNK_ORIG_CLSID]);
+    } else {
+      this.slabs.free(item, this.u8[item + L.ITEM_CLSID] & L.CLASS_MASK);
+    }
+  }
+
+  hold(item: number): void {
+    this.u16[(item + L.ITEM_REFCOUNT) >>> 1]++;
+  }
+
+  /** Gives up a reference; the last one frees the item. */
+  release(item: number): void {
+    const cell = (item + L.ITEM_REFCOUNT) >>> 1;
+    if (this.u16[cell] === 0) throw new Error(`item ${item} is released more often than held`);
+    if (--this.u16[cell] === 0) this.#free(item);
+  }
+
+  refcount(item: number): number {
+    return this.u16[(item + L.ITEM_REFCOUNT) >>> 1];
+  }
+
+  lruLink(item: number): void {
+    const u32 = this.u32;
+    const id = this.u8[item + L.ITEM_CLSID];
+    const head = this.heads[id];
+    u32[(item + L.ITEM_PREV) >>> 2] = 0;
+    u32[(item + L.ITEM_NEXT) >>> 2] = head;
+    if (head !== 0) u32[(head + L.ITEM_PREV) >>> 2] = item;
+    else this.tails[id] = item;
+    this.heads[id] = item;
+    this.lruItems[id]++;
+    this.lruBytes[id] += this.totalBytes(item);
+  }
+
+  lruUnlink(item: number): void {
+    const u32 = this.u32;
+    const id = this.u8[item + L.ITEM_CLSID];
+    const next = u32[(item + L.ITEM_NEXT) >>> 2];
+    const previous = u32[(item + L.ITEM_PREV) >>> 2];
+    if (previous !== 0) u32[(previous + L.ITEM_NEXT) >>> 2] = next;
+    else this.heads[id] = next;
+    if (next !== 0) u32[(next + L.ITEM_PREV) >>> 2] = previous;
+    else this.tails[id] = previous;
+    this.lruItems[id]--;
+    this.lruBytes[id] -= this.totalBytes(item);
+  }
+
+  /** Makes an item findable: hash table, LRU, new CAS id, one reference more. */
+  link(item: number, hash: number): void {
+    const size = this.totalBytes(item);
+    this.u16[(item + L.ITEM_FLAGS) >>> 1] |= L.FLAG_LINKED;
+    this.u32[(item + L.ITEM_TIME) >>> 2] = this.now;
+    this.currBytes += size;
+    this.currItems++;
+    this.counters.totalItems++;
+    this.renewCas(item);
+    this.table.insert(hash, item);
+    this.lruLink(item);
+    this.u16[(item + L.ITEM_REFCOUNT) >>> 1]++;
+    if (this.sizes.enabled) this.sizes.add(size, this.casOf(item));
+  }
+
+  /** The contrary of `link`. */
+  unlink(item: number, hash: number): void {
+    const cell = (item + L.ITEM_FLAGS) >>> 1;
+    if ((this.u16[cell] & L.FLAG_LINKED) === 0) return;
+    const size = this.totalBytes(item);
+    this.u16[cell] &= ~L.FLAG_LINKED;
+    this.currBytes -= size;
+    this.currItems--;
+    if (this.sizes.enabled) this.sizes.remove(size, this.casOf(item));
+    this.table.remove(hash, item);
+    this.lruUnlink(item);
+    this.release(item);
+  }
+
+  /** Unlinks an item whose key's hash is not at hand. */
+  unlinkUnhashed(item: number): void {
+    this.unlink(item, this.hash(this.u8, this.keyOf(item), this.u8[item + L.ITEM_NKEY]));
+  }
+
+  /** The item with a key if it is alive; an expired or flushed one is unlinked on the way. @returns 0 for none */
+  find(hash: number, keyAt: number, nkey: number): number {
+    const item = this.table.find(hash, keyAt, nkey);
+    if (item === 0) return 0;
+    if (this.oldestLive !== 0 && this.isFlushed(item)) {
+      this.unlink(item, hash);
+      this.counters.getFlushed++;
+      return 0;
+    }
+    const exptime = this.u32[(item + L.ITEM_EXPTIME) >>> 2];
+    if (exptime !== 0 && exptime <= this.now) {
+      this.unlink(item, hash);
+      this.counters.getExpired++;
+      return 0;
+    }
+    return item;
+  }
+
+  /** Notes a fetch: two of them make an item active; an active one in COLD goes to WARM. */
+  bump(item: number): void {
+    const cell = (item + L.ITEM_FLAGS) >>> 1;
+    const flags = this.u16[cell];
+    if (!this.settings.lruSegmented) {
+      this.u16[cell] = flags | L.FLAG_FETCHED;
+      this.update(item);
+      return;
+    }
+    if ((flags & L.FLAG_ACTIVE) !== 0) return;
+    if ((flags & L.FLAG_FETCHED) === 0) {
+      this.u16[cell] = flags | L.FLAG_FETCHED;
+      return;
+    }
+    this.u16[cell] = flags | L.FLAG_ACTIVE;
+    if ((this.u8[item + L.ITEM_CLSID] & L.LRU_MASK) !== L.LRU_COLD) this.u32[(item + L.ITEM_TIME) >>> 2] = this.now;
+    else this.update(item);
+  }
+
+  /** Renews an item's place or time (do_item_update). */
+  update(item: number): void {
+    const time = (item + L.ITEM_TIME) >>> 2;
+    const cell = (item + L.ITEM_FLAGS) >>> 1;
+    if ((this.u16[cell] & L.FLAG_LINKED) === 0) return;
+    if (this.settings.lruSegmented) {
+      const isCold = (this.u8[item + L.ITEM_CLSID] & L.LRU_MASK) === L.LRU_COLD;
+      if (isCold && (this.u16[cell] & L.FLAG_ACTIVE) !== 0) {
+        this.u32[time] = this.now;
+        this.u16[cell] &= ~L.FLAG_ACTIVE;
+        this.lruMove(item, L.LRU_WARM);
+        this.lru.movesToWarm[this.u8[item + L.ITEM_CLSID]]++;
+      } else if (this.u32[time] < this.now - ITEM_UPDATE_INTERVAL) {
+        this.u32[time] = this.now;
+      }
+    } else if (this.u32[time] < this.now - ITEM_UPDATE_INTERVAL) {
+      this.u32[time] = this.now;
+      this.lruUnlink(item);
+      this.lruLink(item);
+    }
+  }
+
+  /** Moves a linked item to the head of another LRU of its class. */
+  lruMove(item: number, lru: number): void {
+    this.lruUnlink(item);
+    this.u8[item + L.ITEM_CLSID] = (this.u8[item + L.ITEM_CLSID] & L.CLASS_MASK) | lru;
+    this.lruLink(item);
+  }
+
+  /** @param exptime of the client: 0 or less: at once, else seconds from now (or absolute) */
+  flushAll(exptime: number): void {
+    const oldest = exptime > 0 ? this.realTime(exptime) : this.now;
+    if (this.settings.useCas) {
+      this.oldestLive = oldest - 1;
+      if (this.oldestLive <= this.now) this.oldestCas = this.nextCas();
+    } else {
+      this.oldestLive = oldest;
+    }
+  }
+
+  /** Checks slabs, table and lists against each other. @throws Error naming the first contradiction */
+  verify(): void {
+    this.slabs.verify();
+    this.table.verify();
+    let items = 0;
+    let bytes = 0;
+    for (let id = 0; id < L.LRU_COUNT; id++) {
+      let previous = 0;
+      let count = 0;
+      for (let item = this.heads[id]; item !== 0; item = this.u32[(item + L.ITEM_NEXT) >>> 2]) {
+        if (this.u8[item + L.ITEM_CLSID] !== id) throw new Error(`LRU ${id}: item ${item} belongs to another`);
+        if (this.u32[(item + L.ITEM_PREV) >>> 2] !== previous) throw new Error(`LRU ${id}: broken prev at ${item}`);
+        if (this.refcount(item) < 1) throw new Error(`LRU ${id}: item ${item} is linked without a reference`);
+        const nkey = this.u8[item + L.ITEM_NKEY];
+        if (this.table.find(this.hash(this.u8, this.keyOf(item), nkey), this.keyOf(item), nkey) !== item) {
+          throw new Error(`LRU ${id}: item ${item} is not found by its key`);
+        }
+        bytes += this.totalBytes(item);
+        if (++count > this.lruItems[id]) throw new Error(`LRU ${id}: longer than the ${this.lruItems[id]} counted`);
+        previous = item;
+      }
+      if (count !== this.lruItems[id]) throw new Error(`LRU ${id}: ${count} items, ${this.lruItems[id]} counted`);
+      if (this.tails[id] !== previous) throw new Error(`LRU ${id}: the tail is not the last item`);
+      items += count;
+    }
+    if (items !== this.currItems || items !== this.table.count) {
+      throw new Error(`items: ${items} in LRUs, ${this.table.count} in the table, ${this.currItems} counted`);
+    }
+    if (bytes !== this.currBytes) throw new Error(`items: ${bytes} bytes in LRUs, ${this.currBytes} counted`);
+  }
+}

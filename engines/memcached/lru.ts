@@ -1,0 +1,138 @@
+/**
+ * Taking items from the tails of the LRUs: eviction, reclaiming the expired, and the juggling between HOT, WARM and COLD
+ * that the original's maintainer thread does (items.c: lru_pull_tail, lru_maintainer_juggle; doc/new_lru.txt). An item
+ * starts in HOT; it leaves for COLD when HOT is too large or it is too old, or for WARM when it was fetched twice. COLD's tail is evicted.
+ */
+import type { Items } from './items.ts';
+import * as L from './layout.ts';
+
+/** Items looked at from a tail before it is given up (references under way lock them). */
+const PULL_TRIES_MAX = 5;
+/** Moves a class gets in one turn of the maintainer. */
+const JUGGLES_MAX = 500;
+
+/**
+ * Looks at the tail of a class's LRU and frees, evicts or moves what is due there.
+ * @param lru LRU_HOT …
+ * @param totalBytes bytes in all LRUs of the class, of which HOT and WARM may have a share
+ * @param evict COLD only: unlink the tail even if it is alive
+ * @param maxAge HOT and WARM: seconds after which an item must go
+ * @returns how many items left the list
+ */
+export function pullTail(
+  items: Items,
+  classId: number,
+  lru: number,
+  totalBytes: number,
+  evict: boolean,
+  maxAge: number,
+): number {
+  if (classId === 0) return 0;
+  const { u16, u32, settings } = items;
+  const stats = items.lru;
+  const id = classId | lru;
+  let removed = 0;
+  let next = 0;
+  let search = items.tails[id];
+  for (let tries = PULL_TRIES_MAX; tries > 0 && search !== 0; tries--, search = next) {
+    next = u32[(search + L.ITEM_PREV) >>> 2];
+    if (items.refcount(search) !== 1) {
+      stats.tailReflocked[id]++;
+      continue;
+    }
+    const flagsCell = (search + L.ITEM_FLAGS) >>> 1;
+    const exptime = u32[(search + L.ITEM_EXPTIME) >>> 2];
+    if ((exptime !== 0 && exptime < items.now) || items.isFlushed(search)) {
+      stats.reclaimed[id]++;
+      if ((u16[flagsCell] & L.FLAG_FETCHED) === 0) stats.expiredUnfetched[id]++;
+      items.unlinkUnhashed(search);
+      removed++;
+      continue;
+    }
+    const isActive = (u16[flagsCell] & L.FLAG_ACTIVE) !== 0;
+    if (lru === L.LRU_TEMP) break;
+    if (lru === L.LRU_COLD) {
+      if (evict) {
+        if (!settings.evictToFree) break;
+        countEviction(items, search, id);
+        items.unlinkUnhashed(search);
+        removed++;
+      } else if (isActive && settings.lruSegmented) {
+        stats.movesToWarm[id]++;
+        u16[flagsCell] &= ~L.FLAG_ACTIVE;
+        items.lruMove(search, L.LRU_WARM);
+        removed++;
+      }
+      break;
+    }
+    if (isActive) {
+      // Rescued aggressively: the loop goes on within WARM, and ends for one that leaves HOT.
+      u16[flagsCell] &= ~L.FLAG_ACTIVE;
+      removed++;
+      if (lru === L.LRU_WARM) {
+        stats.movesWithinLru[id]++;
+        items.lruUnlink(search);
+        items.lruLink(search);
+        continue;
+      }
+      stats.movesToWarm[id]++;
+      items.lruMove(search, L.LRU_WARM);
+      break;
+    }
+    const percent = lru === L.LRU_HOT ? settings.hotLruPct : settings.warmLruPct;
+    const limit = Math.floor((totalBytes * percent) / 100);
+    if (items.lruBytes[id] > limit || items.now - u32[(search + L.ITEM_TIME) >>> 2] > maxAge) {
+      stats.movesToCold[id]++;
+      items.lruMove(search, L.LRU_COLD);
+      removed++;
+    }
+    break;
+  }
+  return removed;
+}
+
+function countEviction(items: Items, item: number, id: number): void {
+  const stats = items.lru;
+  const flags = items.u16[(item + L.ITEM_FLAGS) >>> 1];
+  stats.evicted[id]++;
+  stats.evictedTime[id] = items.now - items.u32[(item + L.ITEM_TIME) >>> 2];
+  if (items.u32[(item + L.ITEM_EXPTIME) >>> 2] !== 0) stats.evictedNonzero[id]++;
+  if ((flags & L.FLAG_FETCHED) === 0) stats.evictedUnfetched[id]++;
+  if ((flags & L.FLAG_ACTIVE) !== 0) stats.evictedActive[id]++;
+}
+
+/** Seconds since the last access of a list's tail. */
+export function tailAge(items: Items, id: number): number {
+  const tail = items.tails[id];
+  return tail === 0 ? 0 : items.now - items.u32[(tail + L.ITEM_TIME) >>> 2];
+}
+
+/** One turn of the maintainer for one class. @returns how many moves it made */
+export function juggle(items: Items, classId: number): number {
+  const { settings } = items;
+  let moves = 0;
+  if (settings.tempLru) {
+    while (moves < JUGGLES_MAX && pullTail(items, classId, L.LRU_TEMP, 0, false, 0) > 0) moves++;
+  }
+  let totalBytes = 0;
+  let hotAge = 0;
+  let warmAge = 0;
+  if (settings.lruSegmented) {
+    const coldAge = tailAge(items, classId | L.LRU_COLD);
+    hotAge = Math.floor(coldAge * settings.hotMaxFactor);
+    warmAge = Math.floor(coldAge * settings.warmMaxFactor);
+    totalBytes =
+      items.lruBytes[classId | L.LRU_HOT] +
+      items.lruBytes[classId | L.LRU_WARM] +
+      items.lruBytes[classId | L.LRU_COLD];
+  }
+  for (let i = 0; i < JUGGLES_MAX; i++) {
+    let more =
+      pullTail(items, classId, L.LRU_HOT, totalBytes, false, hotAge) ||
+      pullTail(items, classId, L.LRU_WARM, totalBytes, false, warmAge);
+    if (settings.lruSegmented) more += pullTail(items, classId, L.LRU_COLD, totalBytes, false, 0);
+    if (more === 0) break;
+    moves++;
+  }
+  return moves;
+}

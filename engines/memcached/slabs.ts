@@ -1,0 +1,178 @@
+/**
+ * Slab allocation as memcached 1.6.18 does it: size classes that grow by a factor, pages of 1 MiB cut into chunks of
+ * their class, one free list a class. Pages come from the arena and are never given back.
+ *
+ * A page's chunks go onto the free list in order of address, each in front of the last, so the last chunk of a page is
+ * handed out first (as in the original).
+ */
+import type { Memory } from '../ports.ts';
+import { CLASS_COUNT, FLAG_SLABBED, ITEM_CLSID, ITEM_FLAGS, ITEM_NEXT, ITEM_PREV, ITEM_REFCOUNT } from './layout.ts';
+import type { Settings } from './settings.ts';
+
+/** Chunk sizes are multiples of it. */
+const CHUNK_ALIGN_BYTES = 8;
+const ITEM_STRUCT_BYTES = 48;
+const ARENA_PAGE_BYTES = 4_096;
+/** The largest class number there can be. */
+const CLASS_MAX = CLASS_COUNT - 1;
+
+export class Slabs {
+  readonly #memory: Memory;
+  readonly #u32: Uint32Array;
+  readonly #u16: Uint16Array;
+  readonly #u8: Uint8Array;
+  readonly #settings: Settings;
+  /** Chunk size of each class in bytes; 0 for classes that do not exist. */
+  readonly chunkSize = new Uint32Array(CLASS_COUNT);
+  readonly chunksPerPage = new Uint32Array(CLASS_COUNT);
+  /** First chunk of each free list, 0 when empty. */
+  readonly #freeHead = new Uint32Array(CLASS_COUNT);
+  readonly freeCount = new Uint32Array(CLASS_COUNT);
+  /** Offsets of each class's pages. */
+  readonly pages: number[][] = [];
+  /** The last class: all that is larger is stored in chunks. */
+  largestClass = 0;
+  /** Bytes of all pages taken (`total_malloced`). */
+  mallocedBytes = 0;
+  #limitBytes: number;
+  /** True once a page was refused for the limit (the maintainer then starts to keep COLD short). */
+  limitReached = false;
+
+  constructor(memory: Memory, settings: Settings) {
+    this.#memory = memory;
+    this.#u8 = memory.u8;
+    this.#u16 = memory.u16;
+    this.#u32 = memory.u32;
+    this.#settings = settings;
+    this.#limitBytes = settings.maxBytes;
+    for (let i = 0; i < CLASS_COUNT; i++) this.pages.push([]);
+    this.#layClasses(settings);
+  }
+
+  #layClasses(settings: Settings): void {
+    let size = ITEM_STRUCT_BYTES + settings.chunkSize;
+    let id = 0;
+    while (++id < CLASS_MAX) {
+      if (size >= settings.slabChunkSizeMax / settings.factor) break;
+      size = Math.ceil(size / CHUNK_ALIGN_BYTES) * CHUNK_ALIGN_BYTES;
+      this.chunkSize[id] = size;
+      this.chunksPerPage[id] = Math.floor(settings.slabPageSize / size);
+      size = Math.floor(size * settings.factor);
+    }
+    this.largestClass = id;
+    this.chunkSize[id] = settings.slabChunkSizeMax;
+    this.chunksPerPage[id] = Math.floor(settings.slabPageSize / settings.slabChunkSizeMax);
+  }
+
+  /** The class for `size` bytes in all; 0 when no item may be that large. Larger than a chunk of the last class: the last class. */
+  classOf(size: number): number {
+    if (size === 0 || size > this.#settings.itemSizeMax) return 0;
+    const sizes = this.chunkSize;
+    const largest = this.largestClass;
+    if (size > sizes[largest]) return largest;
+    let low = 1;
+    let high = largest;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (sizes[middle] < size) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** Takes a chunk of a class. @returns its offset with refcount 1 and no flags, or 0 when the limit is reached */
+  alloc(id: number): number {
+    let chunk = this.#freeHead[id];
+    if (chunk === 0) {
+      if (!this.#newPage(id)) return 0;
+      chunk = this.#freeHead[id];
+    }
+    const u32 = this.#u32;
+    const next = u32[(chunk + ITEM_NEXT) >>> 2];
+    this.#freeHead[id] = next;
+    if (next !== 0) u32[(next + ITEM_PREV) >>> 2] = 0;
+    this.freeCount[id]--;
+    this.#u16[(chunk + ITEM_FLAGS) >>> 1] = 0;
+    this.#u16[(chunk + ITEM_REFCOUNT) >>> 1] = 1;
+    this.#u8[chunk + ITEM_CLSID] = 0;
+    return chunk;
+  }
+
+  /** Puts a chunk back on its class's free list. */
+  free(chunk: number, id: number): void {
+    const u32 = this.#u32;
+    const head = this.#freeHead[id];
+    this.#u16[(chunk + ITEM_FLAGS) >>> 1] = FLAG_SLABBED;
+    this.#u8[chunk + ITEM_CLSID] = id;
+    u32[(chunk + ITEM_NEXT) >>> 2] = head;
+    u32[(chunk + ITEM_PREV) >>> 2] = 0;
+    if (head !== 0) u32[(head + ITEM_PREV) >>> 2] = chunk;
+    this.#freeHead[id] = chunk;
+    this.freeCount[id]++;
+  }
+
+  #newPage(id: number): boolean {
+    const settings = this.#settings;
+    const fullPage = settings.slabReassign || settings.slabChunkSizeMax !== settings.slabPageSize;
+    const bytes = fullPage ? settings.slabPageSize : this.chunkSize[id] * this.chunksPerPage[id];
+    // A class without any page gets its first one even beyond the limit: otherwise a late size could never be stored.
+    if (this.#limitBytes !== 0 && this.mallocedBytes + bytes > this.#limitBytes && this.pages[id]!.length > 0) {
+      this.limitReached = true;
+      return false;
+    }
+    const page = this.#memory.takePages(Math.ceil(bytes / ARENA_PAGE_BYTES));
+    if (page === 0) {
+      this.limitReached = true;
+      return false;
+    }
+    const size = this.chunkSize[id];
+    const count = this.chunksPerPage[id];
+    for (let i = 0; i < count; i++) this.free(page + i * size, id);
+    this.pages[id]!.push(page);
+    this.mallocedBytes += bytes;
+    return true;
+  }
+
+  /** Chunks of a class in use (linked, or held by a command or reply). */
+  usedCount(id: number): number {
+    return this.pages[id]!.length * this.chunksPerPage[id] - this.freeCount[id];
+  }
+
+  /** Sets the limit while running (`cache_memlimit`): pages taken stay, further ones are refused above it. */
+  setLimit(bytes: number): void {
+    this.#limitBytes = bytes;
+    this.limitReached = this.mallocedBytes + this.#settings.slabPageSize > bytes;
+  }
+
+  /** Recounts the free lists. @throws Error naming the first thing that is wrong */
+  verify(): void {
+    let bytes = 0;
+    for (let id = 1; id <= this.largestClass; id++) {
+      let count = 0;
+      let previous = 0;
+      for (let chunk = this.#freeHead[id]; chunk !== 0; chunk = this.#u32[(chunk + ITEM_NEXT) >>> 2]) {
+        if (this.#u32[(chunk + ITEM_PREV) >>> 2] !== previous) throw new Error(`slab class ${id}: broken prev at ${chunk}`);
+        if ((this.#u16[(chunk + ITEM_FLAGS) >>> 1] & FLAG_SLABBED) === 0) {
+          throw new Error(`slab class ${id}: chunk ${chunk} is free but not marked so`);
+        }
+        if (!this.#inPage(chunk, id)) throw new Error(`slab class ${id}: free chunk ${chunk} lies in none of its pages`);
+        if (++count > this.freeCount[id]) break;
+        previous = chunk;
+      }
+      if (count !== this.freeCount[id]) {
+        throw new Error(`slab class ${id}: ${count} free chunks found, ${this.freeCount[id]} counted`);
+      }
+      bytes += this.pages[id]!.length * this.#settings.slabPageSize;
+    }
+    if (this.#settings.slabReassign && bytes !== this.mallocedBytes) {
+      throw new Error(`slabs: ${bytes} bytes in pages, ${this.mallocedBytes} counted`);
+    }
+  }
+
+  #inPage(chunk: number, id: number): boolean {
+    const span = this.chunkSize[id] * this.chunksPerPage[id];
+    return this.pages[id]!.some(
+      (page) => chunk >= page && chunk < page + span && (chunk - page) % this.chunkSize[id] === 0,
+    );
+  }
+}

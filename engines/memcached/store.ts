@@ -1,0 +1,255 @@
+/** What the storing and counting commands do to items, whatever protocol they came by (do_store_item, do_add_delta). */
+import type { Items } from './items.ts';
+import * as L from './layout.ts';
+import { parseU64, plainDecimal, putU64, U64_MAX } from './numbers.ts';
+
+/** How a value is to be stored (the original's NREAD_…). */
+export const STORE_ADD = 1;
+export const STORE_SET = 2;
+export const STORE_REPLACE = 3;
+export const STORE_APPEND = 4;
+export const STORE_PREPEND = 5;
+export const STORE_CAS = 6;
+
+/** What came of it. */
+export const RESULT_NOT_STORED = 0;
+export const RESULT_STORED = 1;
+export const RESULT_EXISTS = 2;
+export const RESULT_NOT_FOUND = 3;
+
+/** Copies bytes within the arena; short runs by a loop, which beats the call. */
+export function copyBytes(u8: Uint8Array, to: number, from: number, length: number): void {
+  if (length > 64) u8.copyWithin(to, from, from + length);
+  else for (let i = 0; i < length; i++) u8[to + i] = u8[from + i];
+}
+
+/**
+ * Stores `item` (held by the caller, its value complete) under its key. Its CAS field holds the id that the client demands, 0 for none.
+ * @param hash of its key
+ * @returns RESULT_…; the id it got stands in `store.lastCas…`
+ */
+export class Store {
+  readonly #items: Items;
+  /** CAS id of what was stored or counted last. */
+  casHigh = 0;
+  casLow = 0;
+  /** Result of `addDelta` when it is DELTA_OK. */
+  deltaValue = 0n;
+
+  constructor(items: Items) {
+    this.#items = items;
+  }
+
+  storeItem(item: number, how: number, hash: number): number {
+    const items = this.#items;
+    const nkey = items.u8[item + L.ITEM_NKEY];
+    const old = items.find(hash, items.keyOf(item), nkey);
+    if (old === 0) return this.#storeNew(item, how, hash);
+    const wantLow = items.casLow(item);
+    const wantHigh = items.casHigh(item);
+    const isNone = wantLow === 0 && wantHigh === 0;
+    const isMatch = !isNone && wantLow === items.casLow(old) && wantHigh === items.casHigh(old);
+    switch (how) {
+      case STORE_ADD:
+        items.update(old);
+        return RESULT_NOT_STORED;
+      case STORE_CAS:
+        if (!isMatch) {
+          items.counters.casBadval[items.u8[old + L.ITEM_CLSID] & L.CLASS_MASK]++;
+          return RESULT_EXISTS;
+        }
+        items.counters.casHits[items.u8[item + L.ITEM_CLSID] & L.CLASS_MASK]++;
+        this.#replace(old, item, hash);
+        return RESULT_STORED;
+      case STORE_APPEND:
+      case STORE_PREPEND: {
+        if (!isNone && !isMatch) return RESULT_EXISTS;
+        const joined = this.#join(old, item, how === STORE_APPEND);
+        if (joined === 0) return RESULT_NOT_STORED;
+        this.#replace(old, joined, hash);
+        items.release(joined);
+        return RESULT_STORED;
+      }
+      default:
+        this.#replace(old, item, hash);
+        return RESULT_STORED;
+    }
+  }
+
+  #storeNew(item: number, how: number, hash: number): number {
+    const items = this.#items;
+    if (how === STORE_CAS) {
+      items.counters.casMisses++;
+      return RESULT_NOT_FOUND;
+    }
+    if (how !== STORE_ADD && how !== STORE_SET) return RESULT_NOT_STORED;
+    items.link(item, hash);
+    this.casLow = items.casLow(item);
+    this.casHigh = items.casHigh(item);
+    return RESULT_STORED;
+  }
+
+  #replace(old: number, item: number, hash: number): void {
+    this.#items.unlink(old, hash);
+    this.#items.link(item, hash);
+    this.casLow = this.#items.casLow(item);
+    this.casHigh = this.#items.casHigh(item);
+  }
+
+  /** A new item (held once) with both values; 0 when it is too large or memory is short. */
+  #join(old: number, item: number, append: boolean): number {
+    const items = this.#items;
+    const oldBytes = items.i32[(old + L.ITEM_NBYTES) >>> 2];
+    const addBytes = items.i32[(item + L.ITEM_NBYTES) >>> 2];
+    items.hold(old);
+    const joined = items.alloc(
+      items.keyOf(item),
+      items.u8[item + L.ITEM_NKEY],
+      items.clientFlags(old),
+      items.u32[(old + L.ITEM_EXPTIME) >>> 2],
+      oldBytes + addBytes - 2,
+    );
+    let whole = joined !== 0;
+    if (whole) {
+      // What comes first leaves its line end behind.
+      const writer = new ValueWriter(items, joined);
+      const [first, second] = append ? [old, item] : [item, old];
+      whole = writer.writeValueOf(first, 2) && writer.writeValueOf(second, 0);
+      if (!whole) items.release(joined);
+    }
+    items.release(old);
+    return whole ? joined : 0;
+  }
+
+  /**
+   * incr and decr.
+   * @param wantHigh, wantLow CAS id demanded (0, 0: none)
+   * @returns DELTA_…
+   */
+  addDelta(
+    hash: number,
+    keyAt: number,
+    nkey: number,
+    up: boolean,
+    delta: bigint,
+    wantHigh: number,
+    wantLow: number,
+  ): number {
+    const items = this.#items;
+    const { u8 } = items;
+    const item = items.find(hash, keyAt, nkey);
+    if (item === 0) return DELTA_NOT_FOUND;
+    const nbytes = items.i32[(item + L.ITEM_NBYTES) >>> 2];
+    const flagsCell = (item + L.ITEM_FLAGS) >>> 1;
+    if (nbytes <= 2 || (items.u16[flagsCell] & L.FLAG_CHUNKED) !== 0) return DELTA_NON_NUMERIC;
+    if ((wantLow !== 0 || wantHigh !== 0) && (wantLow !== items.casLow(item) || wantHigh !== items.casHigh(item))) {
+      return DELTA_CAS_MISMATCH;
+    }
+    const data = items.dataOf(item);
+    const plain = plainDecimal(u8, data, data + nbytes - 2);
+    const old = plain >= 0 ? BigInt(plain) : parseU64(u8, data, data + nbytes);
+    if (old === null) return DELTA_NON_NUMERIC;
+    const value = up ? (old + delta) & U64_MAX : delta > old ? 0n : old - delta;
+    const id = u8[item + L.ITEM_CLSID] & L.CLASS_MASK;
+    if (up) items.counters.incrHits[id]++;
+    else items.counters.decrHits[id]++;
+    this.deltaValue = value;
+    const digits = value.toString().length;
+    if (digits + 2 <= nbytes && items.refcount(item) === 1) {
+      const size = items.totalBytes(item);
+      if (items.sizes.enabled) items.sizes.remove(size, items.casOf(item));
+      items.renewCas(item);
+      if (items.sizes.enabled) items.sizes.add(size, items.casOf(item));
+      u8.fill(32, putU64(u8, data, value), data + nbytes - 2);
+      items.update(item);
+      this.casLow = items.casLow(item);
+      this.casHigh = items.casHigh(item);
+      return DELTA_OK;
+    }
+    return this.#deltaInNewItem(item, hash, value, digits);
+  }
+
+  #deltaInNewItem(item: number, hash: number, value: bigint, digits: number): number {
+    const items = this.#items;
+    items.hold(item);
+    const fresh = items.alloc(
+      items.keyOf(item),
+      items.u8[item + L.ITEM_NKEY],
+      items.clientFlags(item),
+      items.u32[(item + L.ITEM_EXPTIME) >>> 2],
+      digits + 2,
+    );
+    if (fresh === 0) {
+      items.release(item);
+      return DELTA_NO_MEMORY;
+    }
+    const end = putU64(items.u8, items.dataOf(fresh), value);
+    items.u8[end] = 13;
+    items.u8[end + 1] = 10;
+    this.#replace(item, fresh, hash);
+    items.release(item);
+    items.release(fresh);
+    return DELTA_OK;
+  }
+}
+
+export const DELTA_OK = 0;
+export const DELTA_NON_NUMERIC = 1;
+export const DELTA_NO_MEMORY = 2;
+export const DELTA_NOT_FOUND = 3;
+export const DELTA_CAS_MISMATCH = 4;
+
+/** Writes a value into an item of either kind, piece by piece; chunks are taken as they are needed. Cold paths only. */
+export class ValueWriter {
+  readonly #items: Items;
+  readonly #item: number;
+  #chunk = 0;
+  #at: number;
+  #left: number;
+
+  constructor(items: Items, item: number) {
+    this.#items = items;
+    this.#item = item;
+    this.#at = items.dataOf(item);
+    this.#left = items.i32[(item + L.ITEM_NBYTES) >>> 2];
+  }
+
+  /** Appends another item's value without its last `skip` bytes. @returns false when memory is short */
+  writeValueOf(source: number, skip: number): boolean {
+    const items = this.#items;
+    let left = items.i32[(source + L.ITEM_NBYTES) >>> 2] - skip;
+    if ((items.u16[(source + L.ITEM_FLAGS) >>> 1] & L.FLAG_CHUNKED) === 0) return this.write(items.dataOf(source), left);
+    for (let chunk = items.firstChunk(source); chunk !== 0 && left > 0; chunk = items.u32[(chunk + L.ITEM_NEXT) >>> 2]) {
+      const used = Math.min(left, items.i32[(chunk + L.CHUNK_USED) >>> 2]);
+      if (!this.write(chunk + L.CHUNK_DATA, used)) return false;
+      left -= used;
+    }
+    return true;
+  }
+
+  /** Appends `length` bytes at `from`. @returns false when memory is short */
+  write(from: number, length: number): boolean {
+    const items = this.#items;
+    const { u8, i32 } = items;
+    if ((items.u16[(this.#item + L.ITEM_FLAGS) >>> 1] & L.FLAG_CHUNKED) === 0) {
+      u8.copyWithin(this.#at, from, from + length);
+      this.#at += length;
+      return true;
+    }
+    while (length > 0) {
+      if (this.#chunk === 0 || i32[(this.#chunk + L.CHUNK_USED) >>> 2] === i32[(this.#chunk + L.CHUNK_SIZE) >>> 2]) {
+        this.#chunk = items.addChunk(this.#item, this.#chunk, this.#left);
+        if (this.#chunk === 0) return false;
+      }
+      const usedCell = (this.#chunk + L.CHUNK_USED) >>> 2;
+      const bytes = Math.min(length, i32[(this.#chunk + L.CHUNK_SIZE) >>> 2] - i32[usedCell]);
+      const to = this.#chunk + L.CHUNK_DATA + i32[usedCell];
+      u8.copyWithin(to, from, from + bytes);
+      i32[usedCell] += bytes;
+      this.#left -= bytes;
+      from += bytes;
+      length -= bytes;
+    }
+    return true;
+  }
+}
