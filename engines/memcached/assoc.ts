@@ -47,7 +47,8 @@ export class HashTable {
     this.#mayGrow = mayGrow;
     this.power = powerInit === 0 ? HASH_POWER_DEFAULT : powerInit;
     this.#table = this.#take(this.power);
-    if (this.#table === 0) throw new Error(`Cannot make a hash table of 2^${this.power} buckets: the arena is too small`);
+    if (this.#table === 0)
+      throw new Error(`Cannot make a hash table of 2^${this.power} buckets: the arena is too small`);
     this.#mask = 2 ** this.power - 1;
     this.#growAt = 2 ** this.power * 1.5;
   }
@@ -80,8 +81,7 @@ export class HashTable {
     const u32 = this.#u32;
     for (let item = u32[this.#cell(hash)]; item !== 0; item = u32[(item + ITEM_H_NEXT) >>> 2]) {
       if (u8[item + ITEM_NKEY] !== length) continue;
-      const key =
-        item + ITEM_HEADER_BYTES + ((this.#u16[(item + ITEM_FLAGS) >>> 1] & FLAG_CAS) !== 0 ? 8 : 0);
+      const key = item + ITEM_HEADER_BYTES + ((this.#u16[(item + ITEM_FLAGS) >>> 1] & FLAG_CAS) !== 0 ? 8 : 0);
       let i = 0;
       while (i < length && u8[key + i] === u8[at + i]) i++;
       if (i === length) return item;
@@ -165,7 +165,8 @@ export class HashTable {
       for (let bucket = from; bucket <= mask; bucket++) {
         let item = this.#u32[(table + bucket * BUCKET_BYTES) >>> 2];
         for (; item !== 0; item = this.#u32[(item + ITEM_H_NEXT) >>> 2]) {
-          if ((this.#hashOf(item) & mask) >>> 0 !== bucket) throw new Error(`hash table: item ${item} is in bucket ${bucket}`);
+          if ((this.#hashOf(item) & mask) >>> 0 !== bucket)
+            throw new Error(`hash table: item ${item} is in bucket ${bucket}`);
           if (++seen > this.count) throw new Error(`hash table: more items linked than the ${this.count} counted`);
         }
       }

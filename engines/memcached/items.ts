@@ -434,6 +434,23 @@ export class Items {
     this.lruLink(item);
   }
 
+  /** Unlinks what has expired in one LRU (the crawler's work). @returns how many items that were */
+  reclaimExpired(id: number): number {
+    let reclaimed = 0;
+    let previous = 0;
+    for (let item = this.tails[id]; item !== 0; item = previous) {
+      previous = this.u32[(item + L.ITEM_PREV) >>> 2];
+      this.lru.crawlerItemsChecked[id]++;
+      const exptime = this.u32[(item + L.ITEM_EXPTIME) >>> 2];
+      if ((exptime === 0 || exptime > this.now) && !this.isFlushed(item)) continue;
+      if ((this.u16[(item + L.ITEM_FLAGS) >>> 1] & L.FLAG_FETCHED) === 0) this.lru.expiredUnfetched[id]++;
+      this.lru.crawlerReclaimed[id]++;
+      this.unlinkUnhashed(item);
+      reclaimed++;
+    }
+    return reclaimed;
+  }
+
   /** @param exptime of the client: 0 or less: at once, else seconds from now (or absolute) */
   flushAll(exptime: number): void {
     const oldest = exptime > 0 ? this.realTime(exptime) : this.now;

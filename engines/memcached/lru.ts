@@ -122,9 +122,7 @@ export function juggle(items: Items, classId: number): number {
     hotAge = Math.floor(coldAge * settings.hotMaxFactor);
     warmAge = Math.floor(coldAge * settings.warmMaxFactor);
     totalBytes =
-      items.lruBytes[classId | L.LRU_HOT] +
-      items.lruBytes[classId | L.LRU_WARM] +
-      items.lruBytes[classId | L.LRU_COLD];
+      items.lruBytes[classId | L.LRU_HOT] + items.lruBytes[classId | L.LRU_WARM] + items.lruBytes[classId | L.LRU_COLD];
   }
   for (let i = 0; i < JUGGLES_MAX; i++) {
     let more =

@@ -151,11 +151,13 @@ export class Slabs {
       let count = 0;
       let previous = 0;
       for (let chunk = this.#freeHead[id]; chunk !== 0; chunk = this.#u32[(chunk + ITEM_NEXT) >>> 2]) {
-        if (this.#u32[(chunk + ITEM_PREV) >>> 2] !== previous) throw new Error(`slab class ${id}: broken prev at ${chunk}`);
+        if (this.#u32[(chunk + ITEM_PREV) >>> 2] !== previous)
+          throw new Error(`slab class ${id}: broken prev at ${chunk}`);
         if ((this.#u16[(chunk + ITEM_FLAGS) >>> 1] & FLAG_SLABBED) === 0) {
           throw new Error(`slab class ${id}: chunk ${chunk} is free but not marked so`);
         }
-        if (!this.#inPage(chunk, id)) throw new Error(`slab class ${id}: free chunk ${chunk} lies in none of its pages`);
+        if (!this.#inPage(chunk, id))
+          throw new Error(`slab class ${id}: free chunk ${chunk} lies in none of its pages`);
         if (++count > this.freeCount[id]) break;
         previous = chunk;
       }

@@ -218,8 +218,13 @@ export class ValueWriter {
   writeValueOf(source: number, skip: number): boolean {
     const items = this.#items;
     let left = items.i32[(source + L.ITEM_NBYTES) >>> 2] - skip;
-    if ((items.u16[(source + L.ITEM_FLAGS) >>> 1] & L.FLAG_CHUNKED) === 0) return this.write(items.dataOf(source), left);
-    for (let chunk = items.firstChunk(source); chunk !== 0 && left > 0; chunk = items.u32[(chunk + L.ITEM_NEXT) >>> 2]) {
+    if ((items.u16[(source + L.ITEM_FLAGS) >>> 1] & L.FLAG_CHUNKED) === 0)
+      return this.write(items.dataOf(source), left);
+    for (
+      let chunk = items.firstChunk(source);
+      chunk !== 0 && left > 0;
+      chunk = items.u32[(chunk + L.ITEM_NEXT) >>> 2]
+    ) {
       const used = Math.min(left, items.i32[(chunk + L.CHUNK_USED) >>> 2]);
       if (!this.write(chunk + L.CHUNK_DATA, used)) return false;
       left -= used;

@@ -1,0 +1,486 @@
+/**
+ * The binary protocol, server side. A request is executed when its header, extras and key are there; a value that follows is
+ * read as any other. Replies carry the opcode that was asked, quiet or not.
+ */
+import type { Core } from './core.ts';
+import { VERSION } from './core.ts';
+import * as L from './layout.ts';
+import * as B from './protocol/binary.ts';
+import { bytesOf } from './replies.ts';
+import type { Stat } from './stats.ts';
+import { StatsCommands } from './stats.ts';
+import * as S from './store.ts';
+
+const INCOMPLETE = -1;
+const NO_BYTES = new Uint8Array(0);
+/** An expiry time that makes incr and decr fail instead of creating the key. */
+const NO_CREATE = 0xffffffff;
+
+const ERROR_TEXTS = new Map<number, Uint8Array>(
+  (
+    [
+      [B.STATUS_ENOMEM, 'Out of memory'],
+      [B.STATUS_UNKNOWN_COMMAND, 'Unknown command'],
+      [B.STATUS_KEY_ENOENT, 'Not found'],
+      [B.STATUS_EINVAL, 'Invalid arguments'],
+      [B.STATUS_KEY_EEXISTS, 'Data exists for key.'],
+      [B.STATUS_E2BIG, 'Too large.'],
+      [B.STATUS_DELTA_BADVAL, 'Non-numeric server-side value for incr or decr'],
+      [B.STATUS_NOT_STORED, 'Not stored.'],
+      [B.STATUS_AUTH_ERROR, 'Auth failure.'],
+    ] as const
+  ).map(([status, text]) => [status, bytesOf(text)]),
+);
+
+/** Plain opcode of a quiet one, by opcode; -1: not quiet. */
+const LOUD = new Int16Array(256).fill(-1);
+for (const [quiet, loud] of [
+  [B.OP_SETQ, B.OP_SET],
+  [B.OP_ADDQ, B.OP_ADD],
+  [B.OP_REPLACEQ, B.OP_REPLACE],
+  [B.OP_DELETEQ, B.OP_DELETE],
+  [B.OP_INCREMENTQ, B.OP_INCREMENT],
+  [B.OP_DECREMENTQ, B.OP_DECREMENT],
+  [B.OP_QUITQ, B.OP_QUIT],
+  [B.OP_FLUSHQ, B.OP_FLUSH],
+  [B.OP_APPENDQ, B.OP_APPEND],
+  [B.OP_PREPENDQ, B.OP_PREPEND],
+  [B.OP_GETQ, B.OP_GET],
+  [B.OP_GETKQ, B.OP_GETK],
+  [B.OP_GATQ, B.OP_GAT],
+  [B.OP_GATKQ, B.OP_GATK],
+] as const) {
+  LOUD[quiet] = loud;
+}
+
+export class BinaryCommands {
+  readonly #core: Core;
+  readonly #stats: StatsCommands;
+  // The request under way.
+  #opcode = 0;
+  #opaque = 0;
+  #quiet = false;
+  #keyAt = 0;
+  #keyLength = 0;
+  #extrasAt = 0;
+  #extrasLength = 0;
+  #bodyLength = 0;
+  #casHigh = 0;
+  #casLow = 0;
+
+  constructor(core: Core) {
+    this.#core = core;
+    this.#stats = new StatsCommands(core);
+  }
+
+  #get32(at: number): number {
+    const { u8 } = this.#core;
+    return ((u8[at] << 24) | (u8[at + 1] << 16) | (u8[at + 2] << 8) | u8[at + 3]) >>> 0;
+  }
+
+  /** Executes the request at `at`. @returns the offset behind its key, or -1 when header, extras and key are not all there */
+  execute(conn: number, at: number, end: number): number {
+    const core = this.#core;
+    const { u8 } = core;
+    if (end - at < B.BINARY_HEADER_BYTES) return INCOMPLETE;
+    if (u8[at] !== B.MAGIC_REQUEST) {
+      core.closeAfterOutput(conn);
+      return end;
+    }
+    this.#keyLength = (u8[at + 2] << 8) | u8[at + 3];
+    this.#extrasLength = u8[at + 4];
+    this.#extrasAt = at + B.BINARY_HEADER_BYTES;
+    this.#keyAt = this.#extrasAt + this.#extrasLength;
+    const next = this.#keyAt + this.#keyLength;
+    if (next > end) return INCOMPLETE;
+    this.#opcode = u8[at + 1];
+    this.#bodyLength = this.#get32(at + 8);
+    this.#opaque = this.#get32(at + 12);
+    this.#casHigh = this.#get32(at + 16);
+    this.#casLow = this.#get32(at + 20);
+    core.lastCommandTime[conn] = core.items.now;
+    if (this.#keyLength + this.#extrasLength > this.#bodyLength) {
+      this.#error(B.STATUS_UNKNOWN_COMMAND);
+      core.closeAfterOutput(conn);
+      return end;
+    }
+    const loud = LOUD[this.#opcode];
+    this.#quiet = loud >= 0;
+    if (this.#keyLength > L.KEY_BYTES_MAX || !this.#dispatch(conn, loud >= 0 ? loud : this.#opcode)) {
+      this.#error(B.STATUS_EINVAL);
+      core.closeAfterOutput(conn);
+      return end;
+    }
+    return next;
+  }
+
+  /** @returns false when the request's lengths are not those of its command */
+  #dispatch(conn: number, opcode: number): boolean {
+    const core = this.#core;
+    const hasKey = this.#keyLength > 0;
+    const extras = this.#extrasLength;
+    const bare = !hasKey && extras === 0 && this.#bodyLength === 0;
+    const noValue = this.#bodyLength === this.#keyLength + extras;
+    switch (opcode) {
+      case B.OP_GET:
+      case B.OP_GETK:
+        if (extras !== 0 || !noValue || !hasKey) return false;
+        this.#get(opcode === B.OP_GETK, false, true);
+        return true;
+      case B.OP_TOUCH:
+      case B.OP_GAT:
+      case B.OP_GATK:
+        if (extras !== 4 || !hasKey) return false;
+        this.#get(opcode === B.OP_GATK, true, opcode !== B.OP_TOUCH);
+        return true;
+      case B.OP_SET:
+      case B.OP_ADD:
+      case B.OP_REPLACE:
+        if (extras !== 8 || !hasKey) return false;
+        this.#update(conn, opcode);
+        return true;
+      case B.OP_APPEND:
+      case B.OP_PREPEND:
+        if (extras !== 0 || !hasKey) return false;
+        this.#concat(conn, opcode);
+        return true;
+      case B.OP_DELETE:
+        if (extras !== 0 || !noValue || !hasKey) return false;
+        this.#delete();
+        return true;
+      case B.OP_INCREMENT:
+      case B.OP_DECREMENT:
+        if (extras !== 20 || !noValue || !hasKey) return false;
+        this.#arithmetic(opcode === B.OP_INCREMENT);
+        return true;
+      case B.OP_NOOP:
+        if (bare) this.#respond(0, 0, NO_BYTES);
+        return bare;
+      case B.OP_VERSION:
+        if (bare) this.#respond(0, 0, bytesOf(VERSION));
+        return bare;
+      case B.OP_FLUSH:
+        if (hasKey || !noValue || (extras !== 0 && extras !== 4)) return false;
+        this.#flush();
+        return true;
+      case B.OP_QUIT:
+        if (!bare) return false;
+        this.#respond(0, 0, NO_BYTES);
+        core.closeAfterOutput(conn);
+        return true;
+      case B.OP_STAT:
+        if (extras !== 0) return false;
+        this.#stat(conn);
+        return true;
+      case B.OP_SASL_LIST_MECHS:
+        if (!bare) return false;
+        this.#error(B.STATUS_UNKNOWN_COMMAND);
+        return true;
+      case B.OP_SASL_AUTH:
+      case B.OP_SASL_STEP:
+        if (extras !== 0 || !hasKey) return false;
+        this.#errorAndSwallow(conn, B.STATUS_UNKNOWN_COMMAND, this.#bodyLength - this.#keyLength);
+        return true;
+      default:
+        // Swallows the whole body's length although key and extras are gone already, as the original does.
+        this.#errorAndSwallow(conn, B.STATUS_UNKNOWN_COMMAND, this.#bodyLength);
+        return true;
+    }
+  }
+
+  /** A response's header into room that is there. @returns its end */
+  #header(
+    out: number,
+    status: number,
+    extrasLength: number,
+    keyLength: number,
+    bodyLength: number,
+    casHigh: number,
+    casLow: number,
+  ): number {
+    const { u8 } = this.#core;
+    u8[out] = B.MAGIC_RESPONSE;
+    u8[out + 1] = this.#opcode;
+    u8[out + 2] = keyLength >>> 8;
+    u8[out + 3] = keyLength;
+    u8[out + 4] = extrasLength;
+    u8[out + 5] = 0;
+    u8[out + 6] = status >>> 8;
+    u8[out + 7] = status;
+    this.#put32(out + 8, bodyLength);
+    this.#put32(out + 12, this.#opaque);
+    this.#put32(out + 16, casHigh);
+    this.#put32(out + 20, casLow);
+    return out + B.BINARY_HEADER_BYTES;
+  }
+
+  #put32(at: number, value: number) {
+    const { u8 } = this.#core;
+    u8[at] = value >>> 24;
+    u8[at + 1] = value >>> 16;
+    u8[at + 2] = value >>> 8;
+    u8[at + 3] = value;
+  }
+
+  /** A success without key, unless the command is quiet. */
+  #respond(casHigh: number, casLow: number, value: Uint8Array) {
+    if (this.#quiet) return;
+    const out = this.#core.room(B.BINARY_HEADER_BYTES);
+    if (out === 0) return;
+    this.#core.wrote(this.#header(out, B.STATUS_SUCCESS, 0, 0, value.length, casHigh, casLow));
+    if (value.length > 0) this.#core.write(value);
+  }
+
+  #error(status: number) {
+    this.#core.write(this.#errorBytes(status));
+  }
+
+  #errorBytes(status: number): Uint8Array {
+    const text = ERROR_TEXTS.get(status) ?? NO_BYTES;
+    const bytes = new Uint8Array(B.BINARY_HEADER_BYTES + text.length);
+    bytes[0] = B.MAGIC_RESPONSE;
+    bytes[1] = this.#opcode;
+    bytes[6] = status >>> 8;
+    bytes[7] = status;
+    bytes[11] = text.length;
+    bytes[12] = this.#opaque >>> 24;
+    bytes[13] = this.#opaque >>> 16;
+    bytes[14] = this.#opaque >>> 8;
+    bytes[15] = this.#opaque;
+    bytes.set(text, B.BINARY_HEADER_BYTES);
+    return bytes;
+  }
+
+  #errorAndSwallow(conn: number, status: number, bytes: number) {
+    this.#core.expectGarbage(conn, bytes, this.#errorBytes(status));
+  }
+
+  /** The reply when a value under way finds no memory. */
+  outOfMemory(opcode: number, opaque: number): Uint8Array {
+    this.#opcode = opcode;
+    this.#opaque = opaque;
+    return this.#errorBytes(B.STATUS_ENOMEM);
+  }
+
+  #get(withKey: boolean, touch: boolean, withValue: boolean) {
+    const core = this.#core;
+    const { items, counters, u8 } = core;
+    const item = items.find(core.hash(u8, this.#keyAt, this.#keyLength), this.#keyAt, this.#keyLength);
+    if (core.settings.detailEnabled) core.prefixes.recordGet(u8, this.#keyAt, this.#keyLength, item !== 0);
+    if (touch) counters.touchCmds++;
+    else counters.getCmds++;
+    if (item === 0) {
+      if (touch) counters.touchMisses++;
+      else counters.getMisses++;
+      if (!this.#quiet) this.#miss(withKey);
+      return;
+    }
+    const id = u8[item + L.ITEM_CLSID];
+    items.bump(item);
+    if (touch) {
+      counters.touchHits[id & L.CLASS_MASK]++;
+      items.u32[(item + L.ITEM_EXPTIME) >>> 2] = items.realTime(this.#get32(this.#extrasAt));
+    } else {
+      counters.lruHits[id]++;
+    }
+    const keyLength = withKey ? this.#keyLength : 0;
+    const valueLength = withValue ? items.i32[(item + L.ITEM_NBYTES) >>> 2] - 2 : 0;
+    let out = core.room(B.BINARY_HEADER_BYTES + 4 + keyLength);
+    if (out === 0) return;
+    out = this.#header(
+      out,
+      B.STATUS_SUCCESS,
+      4,
+      keyLength,
+      4 + keyLength + valueLength,
+      items.casHigh(item),
+      items.casLow(item),
+    );
+    this.#put32(out, items.clientFlags(item));
+    out += 4;
+    for (let i = 0; i < keyLength; i++) u8[out + i] = u8[this.#keyAt + i];
+    core.wrote(out + keyLength);
+    if (valueLength > 0) core.writeValue(item, 2);
+  }
+
+  #miss(withKey: boolean) {
+    if (!withKey) return this.#error(B.STATUS_KEY_ENOENT);
+    const { u8 } = this.#core;
+    const length = this.#keyLength;
+    let out = this.#core.room(B.BINARY_HEADER_BYTES + length);
+    if (out === 0) return;
+    out = this.#header(out, B.STATUS_KEY_ENOENT, 0, length, length, 0, 0);
+    for (let i = 0; i < length; i++) u8[out + i] = u8[this.#keyAt + i];
+    this.#core.wrote(out + length);
+  }
+
+  #update(conn: number, opcode: number) {
+    const core = this.#core;
+    const { items } = core;
+    const flags = this.#get32(this.#extrasAt);
+    const exptime = items.realTime(this.#get32(this.#extrasAt + 4));
+    const length = this.#bodyLength - this.#keyLength - this.#extrasLength;
+    if (core.settings.detailEnabled) core.prefixes.recordSet(core.u8, this.#keyAt, this.#keyLength);
+    const hash = core.hash(core.u8, this.#keyAt, this.#keyLength);
+    const item = items.alloc(this.#keyAt, this.#keyLength, flags, exptime, length + 2);
+    if (item === 0) {
+      if (opcode === B.OP_SET) {
+        // What could not be replaced would be stale.
+        const old = items.find(hash, this.#keyAt, this.#keyLength);
+        if (old !== 0) items.unlink(old, hash);
+      }
+      return this.#refuseValue(conn, flags, length);
+    }
+    let how: number = opcode === B.OP_ADD ? S.STORE_ADD : opcode === B.OP_REPLACE ? S.STORE_REPLACE : S.STORE_SET;
+    items.setCas(item, this.#casHigh, this.#casLow);
+    // With -C an item has no room for a demanded id, and the demand is dropped.
+    if (items.casLow(item) !== 0 || items.casHigh(item) !== 0) how = S.STORE_CAS;
+    core.rememberRequest(conn, this.#opcode, this.#opaque);
+    core.expectValue(conn, item, hash, how, length, this.#quiet);
+  }
+
+  #concat(conn: number, opcode: number) {
+    const core = this.#core;
+    const { items } = core;
+    const length = this.#bodyLength - this.#keyLength;
+    if (core.settings.detailEnabled) core.prefixes.recordSet(core.u8, this.#keyAt, this.#keyLength);
+    const item = items.alloc(this.#keyAt, this.#keyLength, 0, 0, length + 2);
+    if (item === 0) return this.#refuseValue(conn, 0, length);
+    items.setCas(item, this.#casHigh, this.#casLow);
+    const how = opcode === B.OP_APPEND ? S.STORE_APPEND : S.STORE_PREPEND;
+    core.rememberRequest(conn, this.#opcode, this.#opaque);
+    core.expectValue(conn, item, core.hash(core.u8, this.#keyAt, this.#keyLength), how, length, this.#quiet);
+  }
+
+  #refuseValue(conn: number, flags: number, length: number) {
+    const { items, counters } = this.#core;
+    const tooLarge = items.slabs.classOf(items.needBytes(this.#keyLength, flags, length + 2)) === 0;
+    if (!tooLarge) counters.storeNoMemory++;
+    this.#errorAndSwallow(conn, tooLarge ? B.STATUS_E2BIG : B.STATUS_ENOMEM, length);
+  }
+
+  /** A value is all there, its line end added. */
+  complete(item: number, how: number, hash: number, opcode: number, opaque: number) {
+    const core = this.#core;
+    this.#opcode = opcode;
+    this.#opaque = opaque;
+    this.#quiet = LOUD[opcode] >= 0;
+    core.counters.setCmds[core.u8[item + L.ITEM_CLSID] & L.CLASS_MASK]++;
+    switch (core.store.storeItem(item, how, hash)) {
+      case S.RESULT_STORED:
+        return this.#respond(core.store.casHigh, core.store.casLow, NO_BYTES);
+      case S.RESULT_EXISTS:
+        return this.#error(B.STATUS_KEY_EEXISTS);
+      case S.RESULT_NOT_FOUND:
+        return this.#error(B.STATUS_KEY_ENOENT);
+      default:
+        if (how === S.STORE_ADD) return this.#error(B.STATUS_KEY_EEXISTS);
+        if (how === S.STORE_REPLACE) return this.#error(B.STATUS_KEY_ENOENT);
+        return this.#error(B.STATUS_NOT_STORED);
+    }
+  }
+
+  #delete() {
+    const core = this.#core;
+    const { items, counters } = core;
+    if (core.settings.detailEnabled) core.prefixes.recordDelete(core.u8, this.#keyAt, this.#keyLength);
+    const hash = core.hash(core.u8, this.#keyAt, this.#keyLength);
+    const item = items.find(hash, this.#keyAt, this.#keyLength);
+    if (item === 0) {
+      counters.deleteMisses++;
+      return this.#error(B.STATUS_KEY_ENOENT);
+    }
+    const wanted = this.#casLow !== 0 || this.#casHigh !== 0;
+    if (wanted && (this.#casLow !== items.casLow(item) || this.#casHigh !== items.casHigh(item))) {
+      return this.#error(B.STATUS_KEY_EEXISTS);
+    }
+    counters.deleteHits[core.u8[item + L.ITEM_CLSID] & L.CLASS_MASK]++;
+    items.unlink(item, hash);
+    this.#respond(0, 0, NO_BYTES);
+  }
+
+  #get64(at: number): bigint {
+    return (BigInt(this.#get32(at)) << 32n) | BigInt(this.#get32(at + 4));
+  }
+
+  #respondNumber(value: bigint) {
+    const bytes = new Uint8Array(8);
+    for (let i = 0; i < 8; i++) bytes[i] = Number((value >> BigInt(56 - 8 * i)) & 0xffn);
+    this.#respond(this.#core.store.casHigh, this.#core.store.casLow, bytes);
+  }
+
+  #arithmetic(up: boolean) {
+    const core = this.#core;
+    const { items, store } = core;
+    const delta = this.#get64(this.#extrasAt);
+    const hash = core.hash(core.u8, this.#keyAt, this.#keyLength);
+    switch (store.addDelta(hash, this.#keyAt, this.#keyLength, up, delta, this.#casHigh, this.#casLow)) {
+      case S.DELTA_OK:
+        return this.#respondNumber(store.deltaValue);
+      case S.DELTA_NON_NUMERIC:
+        return this.#error(B.STATUS_DELTA_BADVAL);
+      case S.DELTA_NO_MEMORY:
+        return this.#error(B.STATUS_ENOMEM);
+      case S.DELTA_CAS_MISMATCH:
+        return this.#error(B.STATUS_KEY_EEXISTS);
+      default:
+    }
+    const exptime = this.#get32(this.#extrasAt + 16);
+    if (exptime === NO_CREATE) {
+      if (up) core.counters.incrMisses++;
+      else core.counters.decrMisses++;
+      return this.#error(B.STATUS_KEY_ENOENT);
+    }
+    const initial = this.#get64(this.#extrasAt + 8);
+    const digits = bytesOf(`${initial}\r\n`);
+    const item = items.alloc(this.#keyAt, this.#keyLength, 0, items.realTime(exptime), digits.length);
+    if (item === 0) return this.#error(B.STATUS_ENOMEM);
+    core.u8.set(digits, items.dataOf(item));
+    const result = store.storeItem(item, S.STORE_ADD, hash);
+    items.release(item);
+    if (result === S.RESULT_STORED) this.#respondNumber(initial);
+    else this.#error(B.STATUS_NOT_STORED);
+  }
+
+  #flush() {
+    const core = this.#core;
+    if (!core.settings.flushEnabled) return this.#error(B.STATUS_AUTH_ERROR);
+    core.counters.flushCmds++;
+    core.items.flushAll(this.#extrasLength === 4 ? this.#get32(this.#extrasAt) : 0);
+    this.#respond(0, 0, NO_BYTES);
+  }
+
+  #stat(conn: number) {
+    const core = this.#core;
+    let what = '';
+    for (let i = 0; i < this.#keyLength; i++) what += String.fromCharCode(core.u8[this.#keyAt + i]);
+    let stats: Stat[] | null;
+    if (what.startsWith('reset')) {
+      this.#stats.reset();
+      stats = [];
+    } else if (what.startsWith('detail')) {
+      stats = this.#detail(what.slice(6));
+    } else {
+      stats = this.#stats.byName(what.startsWith('settings') ? 'settings' : what, conn);
+    }
+    if (stats === null) return this.#error(B.STATUS_KEY_ENOENT);
+    for (const [name, value] of stats) this.#statPacket(name, String(value));
+    this.#statPacket('', '');
+  }
+
+  #detail(what: string): Stat[] | null {
+    const { settings, prefixes } = this.#core;
+    if (what.startsWith(' dump')) return [['detailed', prefixes.dump()]];
+    if (what.startsWith(' on')) settings.detailEnabled = true;
+    else if (what.startsWith(' off')) settings.detailEnabled = false;
+    else return null;
+    return [];
+  }
+
+  #statPacket(name: string, value: string) {
+    const out = this.#core.room(B.BINARY_HEADER_BYTES);
+    if (out === 0) return;
+    this.#core.wrote(this.#header(out, B.STATUS_SUCCESS, 0, name.length, name.length + value.length, 0, 0));
+    this.#core.writeText(name + value);
+  }
+}
