@@ -14,8 +14,8 @@ import {
 export type SettingApplier = (config: RedisConfig) => string | null;
 export type SettingAppliers = Map<DirectiveName, SettingApplier>;
 
-const unknownOption = (name: string) => `ERR Unknown option or number of arguments for CONFIG SET - '${name}'`;
-const failed = (name: string, why: string) => `ERR CONFIG SET failed (possibly related to argument '${name}') - ${why}`;
+const unknownOption = (name: string) => `Unknown option or number of arguments for CONFIG SET - '${name}'`;
+const failed = (name: string, why: string) => `CONFIG SET failed (possibly related to argument '${name}') - ${why}`;
 
 /** Looks a setting up as CONFIG SET and CONFIG GET do: in any case. */
 export function findSetting(name: string): Setting | null {
@@ -42,7 +42,7 @@ function checkNames(pairs: readonly (readonly [string, string])[], protectedAllo
 /**
  * Sets several settings, or none when one of them is refused.
  * @param pairs names and values as the client wrote them
- * @returns null, or the error reply without the leading dash
+ * @returns null, or the text of the error reply
  */
 export function setSettings(
   config: RedisConfig,

@@ -2,8 +2,12 @@
 import { type CommandTable, joinCommands } from './command.ts';
 import { commandFacts } from './command-table/index.ts';
 import { clientProcs } from './commands/client.ts';
+import { configProcs } from './commands/config.ts';
 import { connectionProcs } from './commands/connection.ts';
+import { memoryProcs } from './commands/memory.ts';
+import { objectProcs } from './commands/object.ts';
 import { pubsubProcs } from './commands/pubsub.ts';
+import { serverProcs } from './commands/server.ts';
 
 /** @returns every command that this engine has, with counters at zero: a table belongs to one core */
 export function createCommandTable(): CommandTable {
@@ -11,5 +15,9 @@ export function createCommandTable(): CommandTable {
     ...connectionProcs,
     ...clientProcs,
     ...pubsubProcs,
+    ...configProcs,
+    ...serverProcs,
+    ...memoryProcs,
+    ...objectProcs,
   });
 }

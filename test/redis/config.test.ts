@@ -104,7 +104,7 @@ describe('changing settings', () => {
       false,
     );
     expect(error).toBe(
-      "ERR CONFIG SET failed (possibly related to argument 'hz') - argument couldn't be parsed into an integer",
+      "CONFIG SET failed (possibly related to argument 'hz') - argument couldn't be parsed into an integer",
     );
     expect(config.timeout).toBe(0);
   });

@@ -1,0 +1,108 @@
+/** CONFIG. */
+import { adminOf } from '../admin.ts';
+import type { Client } from '../client.ts';
+import type { CommandProc, CommandTable } from '../command.ts';
+import { rewriteConfigText } from '../config-file.ts';
+import { getSettings, setSettings } from '../config-set.ts';
+import { addReplyBulkString, addReplyError, addReplyMapLen, addReplyOk, SYNTAX_ERROR } from '../protocol/reply.ts';
+import { LOG_NOTICE, LOG_WARNING, type RedisCore } from '../redis-core.ts';
+import { Stats } from '../stats.ts';
+import { globMatch } from '../text-glob.ts';
+import { addHelp } from './help.ts';
+
+function get(core: RedisCore, c: Client): void {
+  const patterns: string[] = [];
+  for (let i = 2; i < c.argc; i++) patterns.push(c.argText(i));
+  const found = getSettings(core.config, patterns, (pattern, name) => globMatch(pattern, name, true));
+  addReplyMapLen(c, found.size);
+  for (const [name, value] of found) {
+    addReplyBulkString(c, name);
+    addReplyBulkString(c, value);
+  }
+}
+
+function set(core: RedisCore, c: Client): void {
+  if (c.argc % 2 !== 0) {
+    addReplyError(c, SYNTAX_ERROR);
+    return;
+  }
+  const pairs: [string, string][] = [];
+  for (let i = 2; i < c.argc; i += 2) pairs.push([c.argText(i), c.argText(i + 1)]);
+  const { host } = adminOf(core);
+  const protectedAllowed = core.config.enableProtectedConfigs === 'yes';
+  const error = setSettings(core.config, pairs, host.appliers, protectedAllowed);
+  if (error !== null) {
+    addReplyError(c, error);
+    return;
+  }
+  core.applyConfig();
+  addReplyOk(c);
+}
+
+function resetCommands(table: CommandTable): void {
+  for (const command of table.all) {
+    command.calls = 0;
+    command.usec = 0;
+    command.rejectedCalls = 0;
+    command.failedCalls = 0;
+    command.histogram?.free();
+    command.histogram = null;
+    if (command.subcommands !== null) resetCommands(command.subcommands);
+  }
+}
+
+function resetStat(core: RedisCore, c: Client): void {
+  const { peakMemory } = core.stats;
+  Object.assign(core.stats, new Stats());
+  core.stats.peakMemory = peakMemory;
+  resetCommands(core.commands);
+  core.errorStats.clear();
+  adminOf(core).resetStats();
+  addReplyOk(c);
+}
+
+function toText(bytes: Uint8Array): string {
+  let text = '';
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return text;
+}
+
+function rewrite(core: RedisCore, c: Client): void {
+  const path = core.host.configFile;
+  if (path === '' || core.disk === null) {
+    addReplyError(c, 'The server is running without a config file');
+    return;
+  }
+  try {
+    const present = core.disk.exists(path) ? toText(core.disk.readFile(path)) : '';
+    const text = rewriteConfigText(core.config, adminOf(core).defaults, present);
+    core.disk.replaceFile(
+      path,
+      Uint8Array.from(text, (char) => char.charCodeAt(0)),
+    );
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    core.log(LOG_WARNING, `CONFIG REWRITE failed: ${reason}`);
+    addReplyError(c, `Rewriting config file: ${reason}`);
+    return;
+  }
+  core.log(LOG_NOTICE, 'CONFIG REWRITE executed with success.');
+  addReplyOk(c);
+}
+
+export const configProcs: Readonly<Record<string, CommandProc>> = {
+  'config|get': get,
+  'config|set': set,
+  'config|resetstat': resetStat,
+  'config|rewrite': rewrite,
+  'config|help': addHelp([
+    'GET <pattern> [<pattern> ...]',
+    '    Read the settings whose names match.',
+    'SET <directive> <value> [<directive> <value> ...]',
+    '    Change settings, all or none.',
+    'RESETSTAT',
+    '    Set the counters of INFO back to zero.',
+    'REWRITE',
+    '    Write the present settings to the configuration file.',
+  ]),
+};

@@ -1,0 +1,220 @@
+/** TIME, LOLWUT, ROLE, REPLICAOF, LASTSAVE, SAVE and its kin, SHUTDOWN, SLOWLOG, LATENCY. */
+import { adminOf, type SlowEntry } from '../admin.ts';
+import type { Client } from '../client.ts';
+import type { Command, CommandProc, CommandTable } from '../command.ts';
+import type { LatencyHistogram } from '../latency-histogram.ts';
+import { lolwut } from '../lolwut.ts';
+import {
+  addReplyArrayLen,
+  addReplyBulkString,
+  addReplyError,
+  addReplyLong,
+  addReplyMapLen,
+  addReplyOk,
+  addReplySubcommandSyntaxError,
+  addReplyVerbatim,
+  SYNTAX_ERROR,
+} from '../protocol/reply.ts';
+import { LOG_WARNING, type RedisCore } from '../redis-core.ts';
+import { integerArgument, integerOrReply } from './arguments.ts';
+import { addHelp } from './help.ts';
+
+const NOT_PERSISTENT = 'this engine does not persist data yet';
+const SLOWLOG_DEFAULT_COUNT = 10;
+
+function time(core: RedisCore, c: Client): void {
+  // The command's cached time has whole milliseconds; the clock is asked for this one reply.
+  const wallMs = core.clock.wallMs();
+  const micros = Math.floor(wallMs * 1000) % 1_000_000;
+  const fraction = Math.floor(core.clock.monoUs()) % 1000;
+  addReplyArrayLen(c, 2);
+  addReplyBulkString(c, String(Math.floor(wallMs / 1000)));
+  addReplyBulkString(c, String(Math.min(999_999, micros - (micros % 1000) + fraction)));
+}
+
+function lolwutCommand(core: RedisCore, c: Client): void {
+  const numbers: number[] = [];
+  let first = 1;
+  if (c.argc >= 3 && c.argIs(1, 'version')) {
+    if (integerOrReply(c, 2) === null) return;
+    first = 3;
+  }
+  for (let i = first; i < c.argc; i++) {
+    const value = integerArgument(c, i);
+    if (value !== null) numbers.push(value);
+  }
+  addReplyVerbatim(c, lolwut(core.random, numbers), 'txt');
+}
+
+function role(_core: RedisCore, c: Client): void {
+  addReplyArrayLen(c, 3);
+  addReplyBulkString(c, 'master');
+  addReplyLong(c, 0);
+  addReplyArrayLen(c, 0);
+}
+
+function replicaOf(_core: RedisCore, c: Client): void {
+  if (c.argIs(1, 'no') && c.argIs(2, 'one')) addReplyOk(c);
+  else if (integerArgument(c, 2) === null) addReplyError(c, 'Invalid master port');
+  else addReplyError(c, 'REPLICAOF is not available: this engine does not replicate yet');
+}
+
+function bgsave(_core: RedisCore, c: Client): void {
+  if (c.argc > 1 && !(c.argc === 2 && c.argIs(1, 'schedule'))) addReplyError(c, SYNTAX_ERROR);
+  else addReplyError(c, `BGSAVE is not available: ${NOT_PERSISTENT}`);
+}
+
+function shutdown(core: RedisCore, c: Client): void {
+  let save = 0;
+  let now = 0;
+  let abort = 0;
+  for (let i = 1; i < c.argc; i++) {
+    if (c.argIs(i, 'nosave') && (save & 2) === 0) save |= 1;
+    else if (c.argIs(i, 'save') && (save & 1) === 0) save |= 2;
+    else if (c.argIs(i, 'now') || c.argIs(i, 'force')) now = 1;
+    else if (c.argIs(i, 'abort')) abort = 1;
+    else {
+      addReplyError(c, SYNTAX_ERROR);
+      return;
+    }
+  }
+  if (abort !== 0 && (save !== 0 || now !== 0)) addReplyError(c, SYNTAX_ERROR);
+  else if (abort !== 0) addReplyError(c, 'No shutdown in progress.');
+  else {
+    if ((save & 2) !== 0) core.log(LOG_WARNING, `SHUTDOWN SAVE: nothing is saved, as ${NOT_PERSISTENT}.`);
+    core.log(LOG_WARNING, 'User requested shutdown...');
+    adminOf(core).host.shutdown(0);
+  }
+}
+
+function addSlowEntry(c: Client, entry: SlowEntry): void {
+  addReplyArrayLen(c, 6);
+  addReplyLong(c, entry.id);
+  addReplyLong(c, entry.unixtime);
+  addReplyLong(c, entry.durationUs);
+  addReplyArrayLen(c, entry.args.length);
+  for (const argument of entry.args) addReplyBulkString(c, argument);
+  addReplyBulkString(c, entry.addr);
+  addReplyBulkString(c, entry.name);
+}
+
+function slowlogGet(core: RedisCore, c: Client): void {
+  if (c.argc > 3) {
+    addReplySubcommandSyntaxError(c);
+    return;
+  }
+  let count = SLOWLOG_DEFAULT_COUNT;
+  if (c.argc === 3) {
+    const given = integerArgument(c, 2);
+    if (given === null || given < -1) {
+      addReplyError(c, 'count should be greater than or equal to -1');
+      return;
+    }
+    count = given;
+  }
+  const { slowLog } = adminOf(core);
+  const entries = count === -1 ? slowLog : slowLog.slice(0, count);
+  addReplyArrayLen(c, entries.length);
+  for (const entry of entries) addSlowEntry(c, entry);
+}
+
+/** First bound of LATENCY HISTOGRAM in ns; each further one is twice the one before. */
+const HISTOGRAM_FIRST_NS = 1024;
+
+function addHistogram(c: Client, command: Command, histogram: LatencyHistogram): void {
+  const rows: number[] = [];
+  let seen = 0;
+  let cell = 0;
+  let before = 0;
+  for (let bound = HISTOGRAM_FIRST_NS; seen < histogram.total && cell < histogram.cells; bound *= 2) {
+    let upper = 0;
+    while (cell < histogram.cells) {
+      const highest = histogram.highestEquivalent(cell);
+      // The cell that holds the bound itself still belongs to this row.
+      seen += histogram.count(cell);
+      cell++;
+      upper = highest;
+      if (highest >= bound) break;
+    }
+    if (seen > before) rows.push(Math.floor(upper / 1000), seen);
+    before = seen;
+  }
+  addReplyBulkString(c, command.fullName);
+  addReplyMapLen(c, 2);
+  addReplyBulkString(c, 'calls');
+  addReplyLong(c, histogram.total);
+  addReplyBulkString(c, 'histogram_usec');
+  addReplyMapLen(c, rows.length / 2);
+  for (const value of rows) addReplyLong(c, value);
+}
+
+function withHistogram(table: CommandTable): Command[] {
+  const found: Command[] = [];
+  for (const command of table.all) {
+    if (command.histogram !== null && command.histogram.total > 0) found.push(command);
+    if (command.subcommands !== null) found.push(...withHistogram(command.subcommands));
+  }
+  return found;
+}
+
+function latencyHistogram(core: RedisCore, c: Client): void {
+  const all = withHistogram(core.commands);
+  let chosen = all;
+  if (c.argc > 2) {
+    chosen = [];
+    for (let i = 2; i < c.argc; i++) {
+      const name = c.argText(i).toLowerCase();
+      chosen.push(...all.filter((one) => one.fullName === name || one.parent?.name === name));
+    }
+  }
+  addReplyMapLen(c, chosen.length);
+  for (const command of chosen) addHistogram(c, command, command.histogram!);
+}
+
+export const serverProcs: Readonly<Record<string, CommandProc>> = {
+  time,
+  lolwut: lolwutCommand,
+  role,
+  replicaof: replicaOf,
+  slaveof: replicaOf,
+  lastsave: (core, c) => addReplyLong(c, core.startedUnixtime),
+  save: (_core, c) => addReplyError(c, `SAVE is not available: ${NOT_PERSISTENT}`),
+  bgsave,
+  bgrewriteaof: (_core, c) => addReplyError(c, `BGREWRITEAOF is not available: ${NOT_PERSISTENT}`),
+  shutdown,
+  'slowlog|get': slowlogGet,
+  'slowlog|len': (core, c) => addReplyLong(c, adminOf(core).slowLog.length),
+  'slowlog|reset': (core, c) => {
+    adminOf(core).slowLog.length = 0;
+    addReplyOk(c);
+  },
+  'slowlog|help': addHelp([
+    'GET [<count>]',
+    '    List the latest <count> entries (default: 10, -1: all).',
+    '    Each has: id, Unix time, duration in microseconds, arguments, address, client name.',
+    'LEN',
+    '    Count the entries.',
+    'RESET',
+    '    Empty the log.',
+  ]),
+  'latency|histogram': latencyHistogram,
+  'latency|latest': (_core, c) => addReplyArrayLen(c, 0),
+  'latency|history': (_core, c) => addReplyArrayLen(c, 0),
+  'latency|reset': (_core, c) => addReplyLong(c, 0),
+  'latency|graph': (_core, c) => addReplyError(c, `No samples available for event '${c.argText(2)}'`),
+  'latency|doctor': (_core, c) => addReplyVerbatim(c, 'Latency events are not recorded by this engine yet.\n', 'txt'),
+  'latency|help': addHelp([
+    'DOCTOR',
+    '    Explain the recorded delays.',
+    'GRAPH <event>',
+    '    Draw the delays of an event.',
+    'HISTORY <event>',
+    '    List the delays of an event.',
+    'LATEST',
+    '    Report the latest delay of each event.',
+    'RESET [<event> ...]',
+    '    Forget the delays of some or all events.',
+    'HISTOGRAM [COMMAND ...]',
+    '    Report how long some or all commands took, as a cumulative distribution.',
+  ]),
+};
