@@ -57,5 +57,11 @@ export async function runProgram(args: readonly string[]): Promise<number> {
 
 /** list, show, init and schema: what one does with scenario files. */
 async function scenarioCommands(): Promise<CommandModule[]> {
-  return [];
+  const [{ listCommand }, { showCommand }, { initCommand }, { schemaCommand }] = await Promise.all([
+    import('./list.ts'),
+    import('./show.ts'),
+    import('./init.ts'),
+    import('./schema.ts'),
+  ]);
+  return [listCommand, showCommand, initCommand, schemaCommand] as CommandModule[];
 }
