@@ -66,6 +66,8 @@ export abstract class ConnectionLoop implements EventLoop {
   /** Which listener a connection came from, -1 where we opened it. */
   protected origin: Int32Array;
   protected running = false;
+  /** When the present turn woke: one reading of the clock serves its timers and its bookkeeping. */
+  protected turnUs = 0;
 
   private limit: number;
   private freeSlots: Int32Array;
@@ -357,7 +359,7 @@ export abstract class ConnectionLoop implements EventLoop {
   protected finishTurn(): void {
     this.counters.turns++;
     this.handOverResumed();
-    if (this.timers.size > 0) this.timers.runDue(nowUs());
+    if (this.timers.size > 0) this.timers.runDue(this.turnUs);
     this.handler.onTurn();
     if (this.dirtyCount > 0) this.sendDirty();
     if (this.closing.length > 0) this.tearDown();

@@ -345,7 +345,7 @@ export class EpollLoop extends ConnectionLoop {
     try {
       while (this.running) {
         this.turn();
-        if (this.wantsHop || nowUs() >= this.hopDueUs) await this.hop();
+        if (this.wantsHop || this.turnUs >= this.hopDueUs) await this.hop();
       }
     } finally {
       this.running = false;
@@ -362,6 +362,7 @@ export class EpollLoop extends ConnectionLoop {
 
   private turn(): void {
     const count = this.wait();
+    this.turnUs = nowUs();
     const u32 = this.memory.u32;
     for (let i = 0; i < count; i++) {
       const at = (this.events + i * EVENT_BYTES) >>> 2;

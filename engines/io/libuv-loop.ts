@@ -312,6 +312,7 @@ export class LibuvLoop extends ConnectionLoop {
   }
 
   private turn(): void {
+    this.turnUs = nowUs();
     if (this.running && this.early.length > 0) {
       const early = this.early;
       this.early = [];
