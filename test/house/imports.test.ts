@@ -27,7 +27,8 @@ const CIRCLES_FOR_NOW: Record<string, string> = {
     'wants LRU_CLOCK_MAX, a constant that belongs into a file of its own',
   'engines/redis/protocol/request.ts -> engines/redis/redis-core.ts': 'wants LOG_VERBOSE, likewise',
   'engines/redis/db.ts -> engines/redis/evict.ts': 'wants updateLfu, which belongs beside the object header',
-  'engines/memcached/ascii-commands.ts -> engines/memcached/core.ts': 'wants VERSION, a constant that belongs into a file of its own',
+  'engines/memcached/ascii-commands.ts -> engines/memcached/core.ts':
+    'wants VERSION, a constant that belongs into a file of its own',
   'engines/memcached/binary-commands.ts -> engines/memcached/core.ts': 'likewise',
   'engines/memcached/stats.ts -> engines/memcached/core.ts': 'likewise',
 };
