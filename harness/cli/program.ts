@@ -2,9 +2,13 @@
 import yargs, { type CommandModule } from 'yargs';
 import { benchCommand } from './bench.ts';
 import { EXIT_OK, UsageError } from './exit-codes.ts';
+import { initCommand } from './init.ts';
+import { listCommand } from './list.ts';
 import { reportCommand } from './report.ts';
 import { runCommand } from './run.ts';
+import { schemaCommand } from './schema.ts';
 import { SERVE_USAGE } from './serve.ts';
+import { showCommand } from './show.ts';
 import { cachelabVersion } from './version.ts';
 
 /** Here only for `--help`: `main` hands the words behind `serve` to the server before yargs sees them. */
@@ -15,8 +19,10 @@ const serveCommand: CommandModule = {
   handler: () => {},
 };
 
-const EPILOGUE = `Exit codes: 0 done; 1 a server, a disk or a check failed; 2 wrong command line or scenario; 3 with --strict: a run is
-inconclusive; 130 interrupted (what was measured is kept).`;
+const EPILOGUE = [
+  'Exit codes: 0 done; 1 a server, a disk or a check failed; 2 wrong command line or scenario;',
+  '3 with --strict: a run is inconclusive; 130 interrupted (what was measured is kept).',
+].join('\n');
 
 /** @param args the words behind the program's name @returns the exit code */
 export async function runProgram(args: readonly string[]): Promise<number> {
@@ -29,9 +35,12 @@ export async function runProgram(args: readonly string[]): Promise<number> {
         code = value;
       }),
       reportCommand,
+      listCommand,
+      showCommand,
+      initCommand,
+      schemaCommand,
       serveCommand,
       benchCommand,
-      ...(await scenarioCommands()),
     ] as CommandModule[])
     .example('$0 run quickstart', 'compare the embedded engines, and real servers if they are on PATH')
     .example('$0 run my.yaml --target redis://db:6379', 'replay a scenario against a server of your own')
@@ -53,15 +62,4 @@ export async function runProgram(args: readonly string[]): Promise<number> {
     });
   await parser.parseAsync();
   return code;
-}
-
-/** list, show, init and schema: what one does with scenario files. */
-async function scenarioCommands(): Promise<CommandModule[]> {
-  const [{ listCommand }, { showCommand }, { initCommand }, { schemaCommand }] = await Promise.all([
-    import('./list.ts'),
-    import('./show.ts'),
-    import('./init.ts'),
-    import('./schema.ts'),
-  ]);
-  return [listCommand, showCommand, initCommand, schemaCommand] as CommandModule[];
 }
