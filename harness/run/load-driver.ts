@@ -1,5 +1,4 @@
 /** The two halves of the load driver as the runner uses them; tests put something smaller in their place. */
-import { entryUrl } from '../../engines/base/entry.ts';
 import type { LoadHooks, LoadPlan, LoadReport } from '../driver/load-plan.ts';
 
 export interface LoadDriver {
@@ -8,5 +7,5 @@ export interface LoadDriver {
 }
 
 export async function defaultLoadDriver(): Promise<LoadDriver> {
-  return (await import(entryUrl(import.meta.url, '../driver/run-load.ts').href)) as LoadDriver;
+  return import('../driver/run-load.ts');
 }
