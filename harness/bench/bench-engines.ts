@@ -1,0 +1,365 @@
+/**
+ * `npm run bench:engines`: the engines held against the real servers in one interleaved run. Server CPU per operation is the measure,
+ * because client and server share the machine's cores and wall-clock rates drift by tens of percent from minute to minute. Each
+ * round measures the real server and the engine one after the other, first one then the other way round; the figure is the median of the
+ * rounds' ratios.
+ */
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { measureClosedLoop } from '../driver/closed-loop-probe.ts';
+import type { Endpoint } from '../driver/load-plan.ts';
+import { sampleProcess } from '../measure/process-sample.ts';
+import { findProgram } from '../target/find-program.ts';
+import type { KeptProcess } from '../target/server-keeper.ts';
+import { ServerKeeper } from '../target/server-keeper.ts';
+import { type BenchServer, startBenchServers, stringRows } from './bench-servers.ts';
+
+const run = promisify(execFile);
+
+/** One line of the result table. */
+export interface BenchRow {
+  work: string;
+  /** The real server's figure and the engine's, with their unit in the text. */
+  real: string;
+  ours: string;
+  /** Median over the rounds; null where the row is not a ratio. */
+  ratio: number | null;
+  /** Lowest and highest round. */
+  spread: [number, number] | null;
+  target: string;
+  met: boolean;
+}
+
+export interface BenchOptions {
+  rounds: number;
+  /** Share of the full number of operations, for a quick look. */
+  scale: number;
+  /** Called with a line of progress. */
+  progress: (line: string) => void;
+  /** Only rows whose group is named: redis, memcached, driver, load, memory. Empty: all. */
+  only: readonly string[];
+}
+
+const CONNECTIONS = 50;
+const KEYS = 100_000;
+const VALUE_BYTES = 100;
+/** A client that hangs is ended after this time. */
+const CLIENT_TIMEOUT_MS = 180_000;
+
+interface Sample {
+  cpuUs: number;
+  rate: number;
+}
+
+interface PairedWork {
+  work: string;
+  /** Highest ratio engine / real allowed. */
+  atMost: number;
+  measure: (server: BenchServer) => Promise<Sample>;
+}
+
+const median = (values: readonly number[]): number => {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+};
+
+/** CPU seconds, user and system, of a process since its start. */
+function cpuSeconds(server: KeptProcess): number {
+  const sample = sampleProcess(server.pid);
+  if (sample === null)
+    throw new Error(`Cannot read the CPU time of process ${server.pid}: it ${server.died() ?? 'is gone'}`);
+  return sample.userS + sample.systemS;
+}
+
+async function withCpu(
+  server: BenchServer,
+  load: () => Promise<{ operations: number; seconds: number }>,
+): Promise<Sample> {
+  const before = cpuSeconds(server.process);
+  const { operations, seconds } = await load();
+  return { cpuUs: ((cpuSeconds(server.process) - before) * 1e6) / operations, rate: operations / seconds };
+}
+
+/** Runs redis-benchmark once against a port. @returns operations and the seconds it says it took */
+async function redisBenchmark(
+  port: number,
+  op: 'get' | 'set',
+  pipeline: number,
+  operations: number,
+): Promise<{ operations: number; seconds: number }> {
+  const { stdout } = await run(
+    'redis-benchmark',
+    [
+      '-h',
+      '127.0.0.1',
+      '-p',
+      port,
+      '-c',
+      CONNECTIONS,
+      '-d',
+      VALUE_BYTES,
+      '-r',
+      KEYS,
+      '-n',
+      operations,
+      '-P',
+      pipeline,
+      '-t',
+      op,
+      '--csv',
+    ].map(String),
+    { timeout: CLIENT_TIMEOUT_MS },
+  );
+  const rate = Number(/^"(?:GET|SET)[^"]*","([\d.]+)"/m.exec(stdout)?.[1]);
+  if (!(rate > 0)) throw new Error(`Cannot read redis-benchmark's output: ${stdout.slice(0, 200)}`);
+  return { operations, seconds: operations / rate };
+}
+
+async function probe(
+  server: BenchServer,
+  op: 'get' | 'set',
+  pipeline: number,
+  operations: number,
+): Promise<{ operations: number; seconds: number }> {
+  const endpoint: Pick<Endpoint, 'address' | 'protocol'> = {
+    address: { kind: 'tcp', host: '127.0.0.1', port: server.port },
+    protocol: server.engine === 'redis' ? 'redis' : 'memcached-ascii',
+  };
+  return measureClosedLoop({
+    ...endpoint,
+    op,
+    connections: CONNECTIONS,
+    pipeline,
+    keys: KEYS,
+    valueBytes: VALUE_BYTES,
+    operations,
+  });
+}
+
+const percent = (ratio: number) => `${ratio.toFixed(2)} ×`;
+
+async function pairedRows(
+  works: readonly PairedWork[],
+  real: BenchServer,
+  ours: BenchServer,
+  options: BenchOptions,
+): Promise<BenchRow[]> {
+  const rows: BenchRow[] = [];
+  for (const work of works) {
+    const reals: Sample[] = [];
+    const own: Sample[] = [];
+    // One unmeasured round each: the engine's code is compiled, both servers' tables have grown.
+    await work.measure(real);
+    await work.measure(ours);
+    for (let round = 0; round < options.rounds; round++) {
+      if (round % 2 === 0) {
+        reals.push(await work.measure(real));
+        own.push(await work.measure(ours));
+      } else {
+        own.push(await work.measure(ours));
+        reals.push(await work.measure(real));
+      }
+    }
+    const ratios = own.map((sample, i) => sample.cpuUs / reals[i]!.cpuUs);
+    const ratio = median(ratios);
+    rows.push({
+      work: work.work,
+      real: `${median(reals.map((s) => s.cpuUs)).toFixed(2)} µs CPU/op, ${Math.round(median(reals.map((s) => s.rate)) / 1000)} k/s`,
+      ours: `${median(own.map((s) => s.cpuUs)).toFixed(2)} µs CPU/op, ${Math.round(median(own.map((s) => s.rate)) / 1000)} k/s`,
+      ratio,
+      spread: [Math.min(...ratios), Math.max(...ratios)],
+      target: `at most ${percent(work.atMost)}`,
+      met: ratio <= work.atMost,
+    });
+    options.progress(`${work.work}: ${percent(ratio)}`);
+  }
+  return rows;
+}
+
+async function redisRows(real: BenchServer, ours: BenchServer, options: BenchOptions): Promise<BenchRow[]> {
+  const works: PairedWork[] = [];
+  for (const pipeline of [1, 16]) {
+    const operations = Math.round((pipeline === 1 ? 200_000 : 1_500_000) * options.scale);
+    for (const op of ['get', 'set'] as const) {
+      works.push({
+        work: `Redis-like ${op.toUpperCase()}, ${pipeline === 1 ? 'no pipelining' : `${pipeline} deep`} (redis-benchmark)`,
+        atMost: pipeline === 1 ? 1.1 : 0.9,
+        measure: (server) => withCpu(server, () => redisBenchmark(server.port, op, pipeline, operations)),
+      });
+    }
+  }
+  return pairedRows(works, real, ours, options);
+}
+
+async function memcachedRows(real: BenchServer, ours: BenchServer, options: BenchOptions): Promise<BenchRow[]> {
+  const works: PairedWork[] = [];
+  for (const pipeline of [1, 16]) {
+    const operations = Math.round((pipeline === 1 ? 200_000 : 1_500_000) * options.scale);
+    for (const op of ['get', 'set'] as const) {
+      works.push({
+        work: `Memcached-like ${op.toUpperCase()}, ${pipeline === 1 ? 'no pipelining' : `${pipeline} deep`} (raw driver)`,
+        atMost: pipeline === 1 ? 1.1 : 1.0,
+        measure: (server) => withCpu(server, () => probe(server, op, pipeline, operations)),
+      });
+    }
+  }
+  return pairedRows(works, real, ours, options);
+}
+
+/** The raw driver's closed-loop rate against redis-benchmark's, both on the same real server. */
+async function driverRows(real: BenchServer, options: BenchOptions): Promise<BenchRow[]> {
+  const rows: BenchRow[] = [];
+  for (const pipeline of [1, 16]) {
+    const operations = Math.round((pipeline === 1 ? 200_000 : 1_500_000) * options.scale);
+    const theirs: number[] = [];
+    const own: number[] = [];
+    for (let round = 0; round <= options.rounds; round++) {
+      const order = round % 2 === 0 ? ['theirs', 'own'] : ['own', 'theirs'];
+      for (const who of order) {
+        const load =
+          who === 'theirs'
+            ? await redisBenchmark(real.port, 'get', pipeline, operations)
+            : await probe(real, 'get', pipeline, operations);
+        // Round 0 warms up.
+        if (round > 0) (who === 'theirs' ? theirs : own).push(load.operations / load.seconds);
+      }
+    }
+    const ratios = own.map((rate, i) => rate / theirs[i]!);
+    const ratio = median(ratios);
+    rows.push({
+      work: `Raw driver's rate, GET on redis-server, ${pipeline === 1 ? 'no pipelining' : `${pipeline} deep`}`,
+      real: `redis-benchmark ${Math.round(median(theirs) / 1000)} k/s`,
+      ours: `raw driver ${Math.round(median(own) / 1000)} k/s`,
+      ratio,
+      spread: [Math.min(...ratios), Math.max(...ratios)],
+      target: `at least ${percent(0.9)}`,
+      met: ratio >= 0.9,
+    });
+    options.progress(`raw driver, pipeline ${pipeline}: ${percent(ratio)} of redis-benchmark's rate`);
+  }
+  return rows;
+}
+
+/** Longest garbage-collection pause in ms that a server's --trace-gc output tells of. */
+export function longestGcPauseMs(log: string): number {
+  let longest = 0;
+  // "[123:0x…]   45 ms: Scavenge 5.0 (6.1) -> 4.0 (6.1) MB, 0.8 / 0.0 ms  (average …) …"
+  for (const match of log.matchAll(/ms: (?:Scavenge|Mark-Compact|Mark-sweep)[^\n]*? MB, ([\d.]+) \/ [\d.]+ ms/g)) {
+    longest = Math.max(longest, Number(match[1]));
+  }
+  return longest;
+}
+
+async function loadRows(keeper: ServerKeeper, options: BenchOptions): Promise<BenchRow[]> {
+  const keys = Math.round(1_000_000 * options.scale);
+  const servers = await startBenchServers(keeper, 'redis', { nodeFlags: ['--trace-gc'] });
+  const bare = await keeper.spawn([process.execPath, '-e', 'setInterval(() => {}, 1000)']);
+  try {
+    const resident: number[] = [];
+    for (const server of [servers.real, servers.ours]) {
+      await server.load(keys, VALUE_BYTES);
+      resident.push(sampleProcess(server.process.pid)!.rssBytes);
+    }
+    const bareBytes = sampleProcess(bare.pid)!.rssBytes;
+    const bound = 1.1 * resident[0]! + bareBytes;
+    const pause = longestGcPauseMs(readFileSync(servers.ours.process.logPath, 'utf8'));
+    const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
+    options.progress(`1,000,000 keys: pause ${pause} ms, resident ${mib(resident[1]!)} against ${mib(resident[0]!)}`);
+    return [
+      {
+        work: `Longest GC pause while ${keys.toLocaleString('en')} keys of ${VALUE_BYTES} bytes load`,
+        real: 'none',
+        ours: `${pause.toFixed(1)} ms`,
+        ratio: null,
+        spread: null,
+        target: 'at most 5 ms',
+        met: pause <= 5,
+      },
+      {
+        work: 'Resident memory after that',
+        real: `${mib(resident[0]!)} (a bare Node.js: ${mib(bareBytes)})`,
+        ours: mib(resident[1]!),
+        ratio: resident[1]! / resident[0]!,
+        spread: null,
+        target: `at most 1.1 × + bare Node.js = ${mib(bound)}`,
+        met: resident[1]! <= bound,
+      },
+    ];
+  } finally {
+    await bare.stop();
+    await servers.real.process.stop();
+    await servers.ours.process.stop();
+  }
+}
+
+/** `used_memory` growth and MEMORY USAGE of the string shapes, real server beside engine. */
+async function memoryRows(keeper: ServerKeeper, options: BenchOptions): Promise<BenchRow[]> {
+  const rows = await stringRows(keeper, Math.max(1_000, Math.round(KEYS * options.scale)));
+  const equal = rows.filter((row) => row.equal).length;
+  options.progress(`memory of string shapes: ${equal} of ${rows.length} equal`);
+  return rows.map((row) => ({
+    work: `used_memory growth and MEMORY USAGE, ${row.shape}`,
+    real: row.real,
+    ours: row.ours,
+    ratio: null,
+    spread: null,
+    target: 'equal to the byte',
+    met: row.equal,
+  }));
+}
+
+/** @throws TargetError or Error with one line that says which program is missing */
+export async function benchEngines(options: BenchOptions): Promise<BenchRow[]> {
+  for (const program of ['redis-server', 'redis-benchmark', 'memcached']) {
+    if (findProgram(program) === null) {
+      throw new Error(
+        `Cannot hold the engines against the real servers: ${program} is not on PATH. Install it (Debian: redis-server, redis-tools, memcached)`,
+      );
+    }
+  }
+  const wanted = (group: string) => options.only.length === 0 || options.only.includes(group);
+  const keeper = new ServerKeeper();
+  try {
+    const rows: BenchRow[] = [];
+    if (wanted('redis') || wanted('driver')) {
+      const { real, ours } = await startBenchServers(keeper, 'redis', {});
+      await real.load(KEYS, VALUE_BYTES);
+      await ours.load(KEYS, VALUE_BYTES);
+      if (wanted('redis')) rows.push(...(await redisRows(real, ours, options)));
+      if (wanted('driver')) rows.push(...(await driverRows(real, options)));
+      await real.process.stop();
+      await ours.process.stop();
+    }
+    if (wanted('memcached')) {
+      const { real, ours } = await startBenchServers(keeper, 'memcached', {});
+      await real.load(KEYS, VALUE_BYTES);
+      await ours.load(KEYS, VALUE_BYTES);
+      rows.push(...(await memcachedRows(real, ours, options)));
+      await real.process.stop();
+      await ours.process.stop();
+    }
+    if (wanted('load')) rows.push(...(await loadRows(keeper, options)));
+    if (wanted('memory')) rows.push(...(await memoryRows(keeper, options)));
+    return rows;
+  } finally {
+    await keeper.close();
+  }
+}
+
+/** The table in markdown. */
+export function benchTable(rows: readonly BenchRow[]): string {
+  const lines = [
+    '| work | real server | cachelab | ratio (lowest … highest round) | target | met |',
+    '| --- | --- | --- | --- | --- | --- |',
+  ];
+  for (const row of rows) {
+    const ratio = row.ratio === null ? '' : percent(row.ratio);
+    const spread = row.spread === null ? '' : ` (${row.spread[0].toFixed(2)} … ${row.spread[1].toFixed(2)})`;
+    lines.push(
+      `| ${row.work} | ${row.real} | ${row.ours} | ${ratio}${spread} | ${row.target} | ${row.met ? 'yes' : '**falls short**'} |`,
+    );
+  }
+  return `${lines.join('\n')}\n`;
+}
