@@ -88,7 +88,7 @@ class GaussianPopularity implements Popularity {
   next(): number {
     return this.#scatter.apply(this.#position());
   }
-  /** The cell at place i by closeness to the centre: c, c+1, c-1, c+2, … and along one side once the other is used up. */
+  /** The cell at place i by closeness to the centre: to both sides in turn, and along one side once the other is used up. */
   keyAt(i: number): number {
     const [low, high] = this.#head(i + 1);
     const [lowBefore] = this.#head(i);
@@ -99,11 +99,9 @@ class GaussianPopularity implements Popularity {
     const [low, high] = this.#head(count);
     return (this.#cdf(high / this.#n) - this.#cdf(low / this.#n)) / (this.#cdf(1) - this.#cdf(0));
   }
-  /** The cells [low, high) that the first `count` of the order make up. */
+  /** The cells [low, high) that the first `count` of the order make up: the run of that many cells best centred on the mean. */
   #head(count: number): [number, number] {
-    const centre = Math.min(this.#n - 1, Math.floor(this.#mean * this.#n));
-    const before = Math.floor(Math.max(0, count - 1) / 2);
-    const low = Math.max(0, Math.min(centre - before, this.#n - count));
+    const low = Math.max(0, Math.min(Math.round(this.#mean * this.#n - count / 2), this.#n - count));
     return [low, low + count];
   }
   #cdf(x: number): number {
