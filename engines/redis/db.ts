@@ -11,8 +11,10 @@ import {
   dictFind,
   dictFreeEntry,
   dictInsert,
+  dictIntBig,
   dictIntValue,
   dictKey,
+  dictSetIntBig,
   dictSetIntValue,
   dictSetValue,
   dictSize,
@@ -166,14 +168,26 @@ export function getExpire(core: RedisCore, db: Db, offset: number, length: numbe
   return entry === 0 ? -1 : dictIntValue(h, entry);
 }
 
-/** Sets the expiry of a key that is there. @throws ARENA_EXHAUSTED, nothing changed */
-export function setExpire(core: RedisCore, db: Db, offset: number, length: number, whenMs: number): void {
+/** As getExpire, exactly also beyond 2^53. */
+export function getExpireBig(core: RedisCore, db: Db, offset: number, length: number): bigint {
+  const h = core.heap;
+  const entry = dictSize(h, db.expires) === 0 ? 0 : dictFind(h, db.expires, offset, length);
+  return entry === 0 ? -1n : dictIntBig(h, entry);
+}
+
+/**
+ * Sets the expiry of a key that is there.
+ * @param whenMs a safe integer, or a bigint
+ * @throws ARENA_EXHAUSTED, nothing changed
+ */
+export function setExpire(core: RedisCore, db: Db, offset: number, length: number, whenMs: number | bigint): void {
   const h = core.heap;
   const main = dictFind(h, db.dict, offset, length);
   if (main === 0) throw new Error('Cannot set the expiry of a key that is not there');
   let entry = dictFind(h, db.expires, offset, length);
   if (entry === 0) entry = dictInsert(h, db.expires, dictKey(h, main));
-  dictSetIntValue(h, entry, whenMs);
+  if (typeof whenMs === 'number') dictSetIntValue(h, entry, whenMs);
+  else dictSetIntBig(h, entry, whenMs);
 }
 
 /** @returns whether the key had an expiry */

@@ -119,6 +119,16 @@ export function dictSetIntValue(h: Heap, entry: number, value: number): void {
   h.i32[(entry + 12) >>> 2] = Math.floor(value / 4294967296);
 }
 
+/** The value as an exact signed 64-bit integer. */
+export function dictIntBig(h: Heap, entry: number): bigint {
+  return (BigInt(h.i32[(entry + 12) >>> 2]) << 32n) | BigInt(h.u32[(entry + 8) >>> 2]);
+}
+
+export function dictSetIntBig(h: Heap, entry: number, value: bigint): void {
+  h.u32[(entry + 8) >>> 2] = Number(BigInt.asUintN(32, value));
+  h.i32[(entry + 12) >>> 2] = Number(BigInt.asIntN(32, value >> 32n));
+}
+
 export function dictPauseRehashing(h: Heap, d: number): void {
   h.u16[(d + PAUSE) >>> 1]++;
 }
