@@ -4,14 +4,18 @@ import { commandFacts } from './command-table/index.ts';
 import { clientProcs } from './commands/client.ts';
 import { configProcs } from './commands/config.ts';
 import { connectionProcs } from './commands/connection.ts';
+import { genericProcs } from './commands/generic.ts';
 import { memoryProcs } from './commands/memory.ts';
 import { objectProcs } from './commands/object.ts';
 import { pubsubProcs } from './commands/pubsub.ts';
 import { serverProcs } from './commands/server.ts';
+import { stringProcs } from './commands/string.ts';
 
 /** @returns every command that this engine has, with counters at zero: a table belongs to one core */
 export function createCommandTable(): CommandTable {
   return joinCommands(commandFacts, {
+    ...stringProcs,
+    ...genericProcs,
     ...connectionProcs,
     ...clientProcs,
     ...pubsubProcs,
