@@ -1,0 +1,242 @@
+/**
+ * The Memcached-like server: the core on an event loop, started by the original's command line. One process, one worker
+ * thread for now.
+ */
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
+import { createEventLoop } from '../io/create-event-loop.ts';
+import type { EventLoop } from '../io/event-loop.ts';
+import { nowUs } from '../io/now.ts';
+import { removeStaleSocket } from '../io/stale-socket.ts';
+import { addressOf, disableHugePages, purgePages, raiseFileLimit } from '../io/system.ts';
+import { Core, VERSION } from '../memcached/core.ts';
+import { createArena } from '../memory/arena.ts';
+import { createJemalloc } from '../memory/jemalloc.ts';
+import type { Clock } from '../ports.ts';
+import { daemonReady, isDaemon, startDaemon } from './daemon.ts';
+import { EX_OSERR, type MemcachedOptions, OptionError, parseMemcachedOptions } from './memcached-options.ts';
+import { removePidFile, writePidFile } from './pid-file.ts';
+import { listenForShutdown } from './signals.ts';
+
+/** The core's second clock is advanced this often, as the original's timer does. */
+const TICK_MS = 1_000;
+/** Listening sockets, files and the loop's own descriptors beside the connections. */
+const OTHER_DESCRIPTORS = 64;
+/** The original counts the sockets it listens on as connections. */
+const RESERVED_CONNECTIONS = 1;
+
+/** Real time. */
+function systemClock(): Clock {
+  return { wallMs: () => Date.now(), monoUs: nowUs };
+}
+
+/** What the original calls an error number. */
+const ERROR_TEXTS: Record<string, string> = {
+  EADDRINUSE: 'Address already in use',
+  EADDRNOTAVAIL: 'Cannot assign requested address',
+  EACCES: 'Permission denied',
+  ENOENT: 'No such file or directory',
+  EINVAL: 'Invalid argument',
+};
+
+function log(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+/** A started server, for those who run it inside a process of their own. */
+export interface MemcachedServer {
+  readonly core: Core;
+  readonly loop: EventLoop;
+  /** Ports in the order of -l (0 for a Unix socket). */
+  readonly ports: number[];
+  /** Serves until `stop`. */
+  run(): Promise<void>;
+  /** Ends `run`, closes everything. */
+  stop(): void;
+}
+
+/** Puts a core on a loop and listens. @throws OptionError when it cannot listen */
+export async function startMemcachedServer(options: MemcachedOptions): Promise<MemcachedServer> {
+  const { settings } = options;
+  disableHugePages();
+  const clock = systemClock();
+  const arena = createArena({ addressOf, purge: purgePages });
+  // Connections' buffers are the allocator's, items are the slabs': both share the arena, and only slabs count for -m.
+  const allocator = createJemalloc(arena, { classes: 'debian', clock });
+  raiseFileLimit(settings.maxConns + OTHER_DESCRIPTORS);
+  const core = new Core(arena, clock, settings, {
+    log,
+    usage: () => {
+      const { userCPUTime, systemCPUTime } = process.resourceUsage();
+      return { pid: process.pid, userSeconds: userCPUTime / 1e6, systemSeconds: systemCPUTime / 1e6 };
+    },
+    onShutdown: () => process.kill(process.pid, 'SIGINT'),
+  });
+  const loop = createEventLoop(options.eventLoop, allocator, {
+    maxConnections: Math.max(1, settings.maxConns - RESERVED_CONNECTIONS),
+  });
+  core.setTransport(loop);
+  loop.setHandler(core);
+  loop.onRefused = () => {
+    core.counters.rejectedConnections++;
+    return REFUSAL;
+  };
+  const ports = await listen(loop, options);
+  // The original counts its listening sockets among the connections it has had.
+  core.counters.totalConnections = ports.length;
+  loop.addTimer(TICK_MS, () => {
+    core.tick();
+    core.resumeDrained();
+    allocator.tick(nowUs() / 1000);
+    return TICK_MS;
+  });
+  loop.addTimer(1, () => core.maintain());
+  let stopped = false;
+  return {
+    core,
+    loop,
+    ports,
+    run: () => loop.run(),
+    stop: () => {
+      if (stopped) return;
+      stopped = true;
+      loop.stop();
+    },
+  };
+}
+
+const REFUSAL = new TextEncoder().encode('ERROR Too many open connections\r\n');
+
+async function listen(loop: EventLoop, options: MemcachedOptions): Promise<number[]> {
+  const { settings } = options;
+  if (settings.socketPath !== null) {
+    try {
+      removeStaleSocket(settings.socketPath);
+      await loop.listenUnix(settings.socketPath, settings.backlog, settings.access);
+    } catch (error) {
+      throw listenError(`failed to listen on UNIX socket: ${settings.socketPath}`, error);
+    }
+    return [0];
+  }
+  const ports: number[] = [];
+  for (const { host, port } of options.listen) {
+    const what =
+      settings.inter === null
+        ? `failed to listen on TCP port ${port}`
+        : `failed to listen on one of interface(s) ${settings.inter}`;
+    try {
+      const address = isIP(host) !== 0 ? host : (await lookup(host)).address;
+      ports.push((await loop.listenTcp(address, port, settings.backlog)).port);
+    } catch (error) {
+      throw listenError(what, error);
+    }
+  }
+  return ports;
+}
+
+function listenError(what: string, error: unknown): OptionError {
+  const code = (error as { code?: string }).code ?? '';
+  return new OptionError(`${what}: ${ERROR_TEXTS[code] ?? (error as Error).message}`, EX_OSERR);
+}
+
+const HELP = `memcached ${VERSION}
+-p, --port=<num>          TCP port to listen on (default: 11211)
+-U, --udp-port=<num>      accepted; UDP is not supported yet (default: 0, off)
+-s, --unix-socket=<file>  UNIX socket to listen on (disables network support)
+-a, --unix-mask=<mask>    access mask for UNIX socket, in octal (default: 700)
+-A, --enable-shutdown     enable ascii "shutdown" command
+-l, --listen=<addr>       interface to listen on (default: 127.0.0.1)
+-d, --daemon              run as a daemon
+-m, --memory-limit=<num>  item memory in megabytes (default: 64)
+-M, --disable-evictions   return error on memory exhausted instead of evicting
+-c, --conn-limit=<num>    max simultaneous connections (default: 1024)
+-v, --verbose             verbose (-vv: also the slab classes at start)
+-h, --help                print this help and exit
+-V, --version             print version and exit
+-P, --pidfile=<file>      save PID in <file>, only used with -d option
+-f, --slab-growth-factor=<num> chunk size growth factor (default: 1.25)
+-n, --slab-min-size=<bytes> min space used for key+value+flags (default: 48)
+-D <char>                 delimiter between key prefixes and IDs (default: ":")
+-t, --threads=<num>       accepted; one worker thread serves for now
+-R, --max-reqs-per-event  accepted
+-C, --disable-cas         disable use of CAS
+-b, --listen-backlog=<num> set the backlog queue limit (default: 1024)
+-B, --protocol=<name>     protocol - one of ascii, binary, or auto (default)
+-I, --max-item-size=<num> adjusts max item size (default: 1m, min: 1k, max: 1024m)
+-F, --disable-flush-all   disable flush_all command
+-X, --disable-dumping     disable stats cachedump and lru_crawler metadump
+-W  --disable-watch       disable watch commands
+-o, --extended            comma separated list of extended options
+    --event-loop=<name>   epoll, libuv or auto (default)
+`;
+
+function printClasses(core: Core): void {
+  const { chunkSize, chunksPerPage, largestClass } = core.items.slabs;
+  for (let id = 1; id <= largestClass; id++) {
+    const size = String(chunkSize[id]).padStart(9);
+    log(`slab class ${String(id).padStart(3)}: chunk size ${size} perslab ${String(chunksPerPage[id]).padStart(7)}`);
+  }
+}
+
+/**
+ * Runs a server as a process does: to the end, by its signals.
+ * @param argv arguments after the program's name
+ * @returns the exit code
+ */
+export async function runMemcachedServer(argv: string[]): Promise<number> {
+  let options: MemcachedOptions;
+  try {
+    options = parseMemcachedOptions(argv);
+  } catch (error) {
+    if (!(error instanceof OptionError)) throw error;
+    log(error.message);
+    return error.exitCode;
+  }
+  if (options.show !== null) {
+    process.stdout.write(options.show === 'help' ? HELP : `memcached ${VERSION}\n`);
+    return 0;
+  }
+  for (const warning of options.warnings) log(warning);
+  if (options.daemonize && !isDaemon()) {
+    const daemon = await startDaemon();
+    if (daemon.error === null) return 0;
+    log(daemon.error);
+    return EX_OSERR;
+  }
+  return serve(options);
+}
+
+async function serve(options: MemcachedOptions): Promise<number> {
+  let server: MemcachedServer;
+  try {
+    server = await startMemcachedServer(options);
+  } catch (error) {
+    if (!(error instanceof OptionError)) throw error;
+    log(error.message);
+    daemonReady(error.message);
+    return error.exitCode;
+  }
+  if (options.settings.threads > 1 && options.settings.verbose > 0) {
+    log(`WARNING: -t ${options.settings.threads} is accepted, but one worker thread serves for now.`);
+  }
+  if (options.settings.verbose > 1) printClasses(server.core);
+  if (options.pidFile !== null && options.daemonize) {
+    const problem = writePidFile(options.pidFile);
+    if (problem !== null) log(problem);
+  }
+  const unlisten = listenForShutdown({
+    onSignal: (signal) => {
+      log(`Signal handled: ${signal === 'SIGTERM' ? 'Terminated' : 'Interrupt'}.`);
+      server.stop();
+    },
+  });
+  daemonReady();
+  try {
+    await server.run();
+  } finally {
+    server.loop.destroy();
+    unlisten();
+    if (options.pidFile !== null && options.daemonize) removePidFile(options.pidFile);
+  }
+  return 0;
+}
