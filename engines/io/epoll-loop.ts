@@ -4,22 +4,14 @@
  *
  * Registrations are level-triggered and stay as they are: a request costs one read, one write and its share of one wait.
  */
-import { chmodSync } from 'node:fs';
 import { isMainThread } from 'node:worker_threads';
 import type { Allocator } from '../ports.ts';
 import { CONNECTING, ConnectionLoop, DRAINING, OPEN } from './connection-loop.ts';
 import type { EventLoopOptions, Listener, Waker } from './event-loop.ts';
 import { nowUs } from './now.ts';
 import { copyInto } from './output-queues.ts';
-import {
-  AF_UNIX,
-  addressFamily,
-  readIpAddress,
-  readPort,
-  SOCKET_ADDRESS_BYTES,
-  writeIpAddress,
-  writeUnixAddress,
-} from './socket-address.ts';
+import { AF_UNIX, addressFamily } from './socket-address.ts';
+import { CLOEXEC, NONBLOCK, Sockets } from './sockets.ts';
 import { removeStaleSocket } from './stale-socket.ts';
 import { type SystemCalls, systemCalls, systemUnavailableReason, tightenTimers } from './system.ts';
 import { errnoOf, SystemError } from './system-error.ts';
@@ -31,21 +23,6 @@ const EPOLLHUP = 16;
 const CTL_ADD = 1;
 const CTL_DEL = 2;
 const CTL_MOD = 3;
-const CLOEXEC = 0o2000000;
-const NONBLOCK = 0o4000;
-const SOCK_STREAM = 1;
-const SOL_SOCKET = 1;
-const SO_REUSEADDR = 2;
-const SO_ERROR = 4;
-const SO_KEEPALIVE = 9;
-const IPPROTO_TCP = 6;
-const TCP_NODELAY = 1;
-const TCP_KEEPIDLE = 4;
-const TCP_KEEPINTVL = 5;
-const TCP_KEEPCNT = 6;
-const IPPROTO_IPV6 = 41;
-const IPV6_V6ONLY = 26;
-const AF_INET6 = 10;
 
 const EINTR = errnoOf('EINTR');
 const EAGAIN = errnoOf('EAGAIN');
@@ -90,13 +67,13 @@ export class EpollLoop extends ConnectionLoop {
   readonly name = 'epoll' as const;
   readonly waker: Waker;
   private readonly sys: SystemCalls;
+  private readonly sockets: Sockets;
   private readonly address: number;
   private readonly epoll: number;
   private readonly uvFd: number;
-  /** Arena offsets of what the kernel reads and fills: events, iovecs, socket address, small values. */
+  /** Arena offsets of what the kernel reads and fills: events, iovecs, small values. */
   private readonly events: number;
   private readonly iov: number;
-  private readonly nameAt: number;
   private readonly small: number;
   private fds: Int32Array;
   private interest: Uint8Array;
@@ -113,6 +90,7 @@ export class EpollLoop extends ConnectionLoop {
   constructor(allocator: Allocator, sys: SystemCalls, options?: EventLoopOptions) {
     super(allocator, options);
     this.sys = sys;
+    this.sockets = new Sockets(sys, allocator);
     this.address = allocator.memory.address;
     this.hopMs = options?.hopMs ?? DEFAULT_HOP_MS;
     const slots = this.state.length;
@@ -120,9 +98,8 @@ export class EpollLoop extends ConnectionLoop {
     this.interest = new Uint8Array(slots);
     this.events = allocator.alloc(MAX_EVENTS * EVENT_BYTES);
     this.iov = allocator.alloc(MAX_IOV * 16);
-    this.nameAt = allocator.alloc(SOCKET_ADDRESS_BYTES);
     this.small = allocator.alloc(64);
-    if (this.events === 0 || this.iov === 0 || this.nameAt === 0 || this.small === 0) {
+    if (this.events === 0 || this.iov === 0 || this.small === 0) {
       throw new Error('Cannot create an epoll loop: the arena is exhausted');
     }
     this.epoll = this.check('epoll_create1', sys.epoll_create1(CLOEXEC), 'Cannot create an epoll loop');
@@ -137,41 +114,12 @@ export class EpollLoop extends ConnectionLoop {
   // Listening
 
   async listenTcp(host: string, port: number, backlog: number): Promise<Listener> {
-    const what = `Cannot listen on ${host}:${port}`;
-    const sys = this.sys;
-    const family = addressFamily(host);
-    const fd = this.check('socket', sys.socket(family, SOCK_STREAM | CLOEXEC | NONBLOCK, 0), what);
-    try {
-      this.setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-      // An IPv6 address means that one alone; the IPv4 side is bound by its own literal.
-      if (family === AF_INET6) this.setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-      const length = writeIpAddress(this.memory, this.nameAt, host, port);
-      this.check('bind', sys.bind(fd, this.address + this.nameAt, length), what);
-      this.check('listen', sys.listen(fd, backlog), what);
-      this.readName(fd, true);
-      return this.addListener(fd, host, readPort(this.memory, this.nameAt), false);
-    } catch (error) {
-      sys.close(fd);
-      throw error;
-    }
+    const fd = this.sockets.listenTcp(host, port, backlog);
+    return this.addListener(fd, host, this.sockets.localPort(fd), false);
   }
 
   async listenUnix(path: string, backlog: number, mode: number): Promise<Listener> {
-    const what = `Cannot listen on Unix socket ${path}`;
-    const sys = this.sys;
-    const fd = this.check('socket', sys.socket(AF_UNIX, SOCK_STREAM | CLOEXEC | NONBLOCK, 0), what);
-    try {
-      removeStaleSocket(path);
-      const length = writeUnixAddress(this.memory, this.nameAt, path);
-      this.check('bind', sys.bind(fd, this.address + this.nameAt, length), what);
-      // Before `listen`, so that nobody gets in while the mode is still the umask's.
-      if (mode !== 0) chmodSync(path, mode);
-      this.check('listen', sys.listen(fd, backlog), what);
-      return this.addListener(fd, path, 0, true);
-    } catch (error) {
-      sys.close(fd);
-      throw error;
-    }
+    return this.addListener(this.sockets.listenUnix(path, backlog, mode), path, 0, true);
   }
 
   private addListener(fd: number, address: string, port: number, unix: boolean): Listener {
@@ -206,7 +154,7 @@ export class EpollLoop extends ConnectionLoop {
         continue;
       }
       this.counters.accepted++;
-      if (!listener.unix) this.tuneTcp(fd);
+      if (!listener.unix) this.sockets.tuneTcp(fd, this.tcpKeepAliveSeconds);
       this.fds[conn] = fd;
       this.interest[conn] = EPOLLIN;
       this.control(CTL_ADD, fd, EPOLLIN, conn);
@@ -236,35 +184,25 @@ export class EpollLoop extends ConnectionLoop {
     this.sys.close(fd);
   }
 
-  private tuneTcp(fd: number): void {
-    this.setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    const seconds = this.tcpKeepAliveSeconds;
-    if (seconds <= 0) return;
-    this.setOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-    this.setOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, seconds);
-    this.setOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, Math.max(1, Math.floor(seconds / 3)));
-    this.setOption(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
-  }
-
   // Connecting
 
   connectTcp(host: string, port: number): number {
+    const sockets = this.sockets;
     const what = `Cannot connect to ${host}:${port}`;
-    const fd = this.check('socket', this.sys.socket(addressFamily(host), SOCK_STREAM | CLOEXEC | NONBLOCK, 0), what);
-    this.setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    return this.startConnect(fd, `${host}:${port}`, what, writeIpAddress(this.memory, this.nameAt, host, port));
+    const length = sockets.setTcpAddress(host, port);
+    const fd = sockets.open(addressFamily(host), what);
+    sockets.tuneTcp(fd, 0);
+    return this.startConnect(fd, '', what, length);
   }
 
   connectUnix(path: string): number {
     const what = `Cannot connect to Unix socket ${path}`;
-    const length = writeUnixAddress(this.memory, this.nameAt, path);
-    const fd = this.check('socket', this.sys.socket(AF_UNIX, SOCK_STREAM | CLOEXEC | NONBLOCK, 0), what);
-    const conn = this.startConnect(fd, path, what, length);
-    this.targets.set(conn, path);
-    return conn;
+    const length = this.sockets.setUnixAddress(path);
+    return this.startConnect(this.sockets.open(AF_UNIX, what), path, what, length);
   }
 
-  private startConnect(fd: number, target: string, what: string, length: number): number {
+  /** @param path of a Unix socket, empty for TCP */
+  private startConnect(fd: number, path: string, what: string, length: number): number {
     let conn: number;
     try {
       conn = this.takeOwnSlot(what);
@@ -274,21 +212,22 @@ export class EpollLoop extends ConnectionLoop {
     }
     this.fds[conn] = fd;
     this.interest[conn] = 0;
-    this.tryConnect(conn, target, length);
+    if (path !== '') this.targets.set(conn, path);
+    this.tryConnect(conn, path, length);
     return conn;
   }
 
-  private tryConnect(conn: number, target: string, length: number): void {
+  private tryConnect(conn: number, path: string, length: number): void {
     const fd = this.fds[conn];
-    const errno = this.sys.connect(fd, this.address + this.nameAt, length) === 0 ? 0 : this.sys.errno();
+    const errno = this.sockets.connect(fd, length);
     if (errno === 0 || errno === EINPROGRESS) {
       // Success at once is reported by the loop too: the socket is writable.
       this.interest[conn] = EPOLLOUT;
       this.control(CTL_ADD, fd, EPOLLOUT, conn);
-    } else if (errno === EAGAIN) {
+    } else if (errno === EAGAIN && path !== '') {
       this.addTimer(CONNECT_RETRY_MS, () => {
         if (this.state[conn] === CONNECTING && this.fds[conn] === fd) {
-          this.tryConnect(conn, target, writeUnixAddress(this.memory, this.nameAt, target));
+          this.tryConnect(conn, path, this.sockets.setUnixAddress(path));
         }
         return -1;
       });
@@ -298,7 +237,7 @@ export class EpollLoop extends ConnectionLoop {
   }
 
   private finishConnect(conn: number): void {
-    const errno = this.socketError(this.fds[conn]);
+    const errno = this.sockets.error(this.fds[conn]);
     if (errno !== 0) {
       this.fail(conn, errno);
       return;
@@ -326,14 +265,7 @@ export class EpollLoop extends ConnectionLoop {
     if (origin >= 0 && this.listeners[origin]!.unix) return `${this.listeners[origin]!.address}:0`;
     const target = this.targets.get(conn);
     if (target !== undefined) return `${target}:0`;
-    return this.readName(this.fds[conn], local) ? readIpAddress(this.memory, this.nameAt) : '?:0';
-  }
-
-  private readName(fd: number, local: boolean): boolean {
-    this.memory.view.setUint32(this.small, SOCKET_ADDRESS_BYTES, true);
-    const name = this.address + this.nameAt;
-    const length = this.address + this.small;
-    return (local ? this.sys.getsockname(fd, name, length) : this.sys.getpeername(fd, name, length)) === 0;
+    return this.sockets.name(this.fds[conn], local);
   }
 
   // Turns
@@ -402,7 +334,7 @@ export class EpollLoop extends ConnectionLoop {
 
   /** A connection that we do not read from now is reported: see to it that it is not again. */
   private rest(conn: number, flags: number): void {
-    if ((flags & EPOLLERR) !== 0) this.fail(conn, this.socketError(this.fds[conn]));
+    if ((flags & EPOLLERR) !== 0) this.fail(conn, this.sockets.error(this.fds[conn]));
     else if ((flags & EPOLLHUP) !== 0) {
       // The peer is gone altogether. What it had sent before may still be wanted when the pause ends, but a hang-up cannot
       // be masked, so the socket leaves the poll set until then.
@@ -591,23 +523,8 @@ export class EpollLoop extends ConnectionLoop {
     this.sys.close(this.epoll);
     this.allocator.free(this.events);
     this.allocator.free(this.iov);
-    this.allocator.free(this.nameAt);
+    this.sockets.destroy();
     this.allocator.free(this.small);
-  }
-
-  // Small system matters
-
-  private socketError(fd: number): number {
-    const view = this.memory.view;
-    view.setInt32(this.small, 0, true);
-    view.setUint32(this.small + 4, 4, true);
-    this.sys.getsockopt(fd, SOL_SOCKET, SO_ERROR, this.address + this.small, this.address + this.small + 4);
-    return view.getInt32(this.small, true);
-  }
-
-  private setOption(fd: number, level: number, option: number, value: number): void {
-    this.memory.view.setInt32(this.small, value, true);
-    this.sys.setsockopt(fd, level, option, this.address + this.small, 4);
   }
 
   private check(syscall: string, result: number, what: string): number {
