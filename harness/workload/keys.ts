@@ -45,10 +45,11 @@ export class KeyWriter {
     for (let i = 0; i < prefix.length; i++) u8[offset + i] = prefix[i];
     const start = offset + prefix.length;
     const end = start + (this.#digits !== 0 ? this.#digits : digitsOf(index));
-    let rest = index;
+    let rest = index >>> 0;
     for (let at = end - 1; at >= start; at--) {
-      const tenth = Math.floor(rest / 10);
-      u8[at] = ZERO + (rest - tenth * 10);
+      // The shift tells the compiler that both are 32-bit integers: it then multiplies instead of dividing.
+      const tenth = (rest / 10) >>> 0;
+      u8[at] = ZERO + rest - tenth * 10;
       rest = tenth;
     }
     return end;

@@ -19,13 +19,31 @@ export const APPEND_BYTES = 8;
 
 const HEADER_BYTES = 16;
 const PERIOD = 251;
-/** Bodies up to this are written byte by byte; longer ones are doubled by copyWithin, which costs a call each. */
-const LOOP_BYTES = 512;
 
 const ALPHABET = new TextEncoder().encode('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_.:,;!*+=~^');
 
-/** Two periods and a full one of letters in random order, so that any start below PERIOD can be read for PERIOD bytes without wrapping. */
+/** Two periods of letters in random order, so that a period can be read from any start without wrapping. */
 const PATTERN = makePattern();
+/** Bodies begin at one of so many places of the period. */
+const STARTS = 16;
+const START_STEP = 15;
+/**
+ * Views of the pattern by length (up to a period) and start, made when first needed: a native copy from a view costs a third of a loop over
+ * the bytes from some 30 bytes on, and making the view each time would cost more than the copy.
+ */
+const VIEWS: (Uint8Array | undefined)[] = new Array((PERIOD + 1) * STARTS).fill(undefined);
+/** Bodies below this are written byte by byte. */
+const LOOP_BYTES = 24;
+
+function viewOf(length: number, place: number): Uint8Array {
+  const at = length * STARTS + place;
+  let view = VIEWS[at];
+  if (view === undefined) {
+    view = PATTERN.subarray(place * START_STEP, place * START_STEP + length);
+    VIEWS[at] = view;
+  }
+  return view;
+}
 
 function makePattern(): Uint8Array {
   const pattern = new Uint8Array(2 * PERIOD);
@@ -96,14 +114,16 @@ export function writeValue(u8: Uint8Array, offset: number, keyIndex: number, byt
   putU32(u8, offset + 8, bytes);
   putU32(u8, offset + 12, check);
   const body = offset + HEADER_BYTES;
-  const looped = end - body <= LOOP_BYTES ? end : body + PERIOD;
-  let p = check % PERIOD;
-  for (let at = body; at < looped; at++) {
-    u8[at] = PATTERN[p];
-    p = p + 1 === PERIOD ? 0 : p + 1;
+  const place = check % STARTS;
+  const length = end - body;
+  if (length < LOOP_BYTES) {
+    const start = place * START_STEP;
+    for (let i = 0; i < length; i++) u8[body + i] = PATTERN[start + i];
+    return end;
   }
-  for (let filled = PERIOD; looped < end && filled < end - body; filled *= 2) {
-    u8.copyWithin(body + filled, body, body + Math.min(filled, end - body - filled));
+  u8.set(viewOf(Math.min(length, PERIOD), place), body);
+  for (let filled = PERIOD; filled < length; filled *= 2) {
+    u8.copyWithin(body + filled, body, body + Math.min(filled, length - filled));
   }
   return end;
 }
@@ -114,13 +134,16 @@ export function checkValue(u8: Uint8Array, offset: number, bytes: number, keyInd
   if (getU32(u8, offset) !== keyIndex >>> 0 || getU32(u8, offset + 8) !== bytes) return false;
   const check = checkWord(keyIndex, getU32(u8, offset + 4), bytes);
   if (getU32(u8, offset + 12) !== check) return false;
-  let p = check % PERIOD;
-  const end = offset + bytes;
-  for (let at = offset + HEADER_BYTES; at < end; at++) {
-    if (u8[at] !== PATTERN[p]) return false;
-    p = p + 1 === PERIOD ? 0 : p + 1;
-  }
-  return true;
+  const start = (check % STARTS) * START_STEP;
+  const body = offset + HEADER_BYTES;
+  const length = bytes - HEADER_BYTES;
+  const first = Math.min(length, PERIOD);
+  for (let i = 0; i < first; i++) if (u8[body + i] !== PATTERN[start + i]) return false;
+  if (length <= PERIOD) return true;
+  // The rest repeats what lies a period before it: one comparison of the body with itself, shifted, in native code. The view is an
+  // object, but only a sampled share of long values comes here.
+  const view = Buffer.from(u8.buffer, u8.byteOffset + body, length);
+  return view.compare(view, 0, length - PERIOD, PERIOD, length) === 0;
 }
 
 /**
