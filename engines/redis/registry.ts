@@ -2,9 +2,12 @@
 import { type CommandTable, joinCommands } from './command.ts';
 import { commandFacts } from './command-table/index.ts';
 import { clientProcs } from './commands/client.ts';
+import { commandProcs } from './commands/command-info.ts';
 import { configProcs } from './commands/config.ts';
 import { connectionProcs } from './commands/connection.ts';
+import { debugProcs } from './commands/debug.ts';
 import { genericProcs } from './commands/generic.ts';
+import { infoProcs } from './commands/info.ts';
 import { memoryProcs } from './commands/memory.ts';
 import { objectProcs } from './commands/object.ts';
 import { pubsubProcs } from './commands/pubsub.ts';
@@ -23,5 +26,8 @@ export function createCommandTable(): CommandTable {
     ...serverProcs,
     ...memoryProcs,
     ...objectProcs,
+    ...infoProcs,
+    ...commandProcs,
+    ...debugProcs,
   });
 }
