@@ -8,7 +8,11 @@ export const GO = 1;
 export const ABORT = 2;
 
 const STATE = 0;
-const BYTES = 16;
+/** Fan-out: number of the first measured message, the one after the last, and whether the publisher is done. */
+const FIRST = 1;
+const AFTER_LAST = 2;
+const PUBLISHED = 3;
+const BYTES = 24;
 
 export class LoadControl {
   readonly buffer: SharedArrayBuffer;
@@ -18,8 +22,8 @@ export class LoadControl {
   /** @param buffer of the control of another thread; left out: a new one */
   constructor(buffer = new SharedArrayBuffer(BYTES)) {
     this.buffer = buffer;
-    this.words = new Int32Array(buffer, 0, 2);
-    this.startUsWord = new Float64Array(buffer, 8, 1);
+    this.words = new Int32Array(buffer, 0, 4);
+    this.startUsWord = new Float64Array(buffer, 16, 1);
   }
 
   /** WAITING, GO or ABORT. */
@@ -40,5 +44,25 @@ export class LoadControl {
 
   abort(): void {
     Atomics.store(this.words, STATE, ABORT);
+  }
+
+  /** The publisher of a fan-out has sent its last message: those numbered from `first` to `afterLast - 1` were measured. */
+  published(first: number, afterLast: number): void {
+    this.words[FIRST] = first;
+    this.words[AFTER_LAST] = afterLast;
+    Atomics.store(this.words, PUBLISHED, 1);
+  }
+
+  /** Whether `published` was called; only then the two numbers are valid. */
+  get isPublished(): boolean {
+    return Atomics.load(this.words, PUBLISHED) === 1;
+  }
+
+  get firstMessage(): number {
+    return this.words[FIRST]!;
+  }
+
+  get afterLastMessage(): number {
+    return this.words[AFTER_LAST]!;
   }
 }

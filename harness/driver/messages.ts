@@ -18,7 +18,15 @@ export interface ProbeTask {
   durationS: number;
 }
 
-export type DriverTask = { kind: 'load' } | { kind: 'preload' } | ProbeTask;
+/** Receivers of a fan-out and maybe its publisher: see fanout.ts. */
+export interface FanoutTask {
+  kind: 'fanout';
+  receivers: number;
+  firstReceiver: number;
+  publishes: boolean;
+}
+
+export type DriverTask = { kind: 'load' } | { kind: 'preload' } | ProbeTask | FanoutTask;
 
 /** workerData of every driver thread. */
 export interface ThreadOrder {
@@ -45,6 +53,8 @@ export interface ThreadResult {
   /** µs of `nowUs`; 0 when the measured phase was never reached. */
   measureStartUs: number;
   lastAnswerUs: number;
+  /** null where the task is no fan-out. */
+  fanout: { published: number; deliveries: number; expected: number } | null;
   /** Seconds of CPU of this thread in the measured phase; null where unknown. */
   cpuS: number | null;
 }

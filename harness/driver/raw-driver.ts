@@ -10,10 +10,9 @@
  * Times of an operation: due -> written (end of the turn that stored it) -> answered (its last reply was read).
  */
 import type { EventLoop } from '../../engines/io/event-loop.ts';
-import { errnoName } from '../../engines/io/system-error.ts';
 import type { ConnectionHandler, Memory } from '../../engines/ports.ts';
 import type { Arrival } from '../arrival/arrival.ts';
-import type { IntervalCounts, Recorder } from '../measure/recorder.ts';
+import type { Recorder } from '../measure/recorder.ts';
 import type { DurationSource } from '../workload/duration.ts';
 import { OP_GET, OP_MGET, OP_MSET, OP_SET, OPERATION_KINDS } from '../workload/operation.ts';
 import {
@@ -25,23 +24,18 @@ import {
   REPLY_INCOMPLETE,
   textOf,
 } from './codec.ts';
+import { addressText, type ConnectionEvents, Connections } from './connections.ts';
 import { ABORT, GO, type LoadControl } from './control.ts';
 import { FreePlaces, InFlight } from './in-flight.ts';
 import type { Endpoint } from './load-plan.ts';
 import { OriginHeap } from './origin-heap.ts';
+import { type DriverEvents, Phases, type PhaseTimes } from './phases.ts';
 
 /** The fill of a missed get is a set of the driver's own: a kind beside those of the workload. */
 export const KIND_FILL = OPERATION_KINDS.length;
 /** Kinds as the recorder numbers them. */
 export const RECORDED_KINDS: readonly string[] = [...OPERATION_KINDS, 'fill'];
 
-/** Open attempts under way at once: more would overflow a server's accept queue (511 is a usual length). */
-export const CONNECTING_MAX = 128;
-/** Attempts to open a connection (again) in a row before the target counts as gone, and the pause before each. */
-export const CONNECT_ATTEMPTS_MAX = 6;
-export const CONNECT_RETRY_MS = 100;
-/** Connections lost during a load before it is given up. */
-export const LOST_CONNECTIONS_MAX = 10_000;
 /** No reply at all for so long, while some are expected: the target hangs. */
 export const REPLY_TIMEOUT_MS = 30_000;
 /** After the end of the load so long is waited for operations that are due or on their way. */
@@ -66,36 +60,19 @@ export interface OperationSource {
   fillTtlSeconds(): number;
 }
 
-export interface RawDriverOptions {
+export interface RawDriverOptions extends PhaseTimes {
   endpoint: Endpoint;
   connections: number;
   /** Operations in flight per connection at the most. */
   depth: number;
   multiKey: number;
-  warmUpS: number;
-  /** Seconds of the measured phase; Infinity where only `operations` ends it. */
-  durationS: number;
   /** Ends the measured phase after so many operations of this thread; 0: by time only. */
   operations: number;
-  intervalMs: number;
   /** Share of values that are verified. */
   verify: number;
   /** null: no cache-aside. */
   origin: DurationSource | null;
 }
-
-/** What the driver tells whoever runs it, in the loop's thread. */
-export interface RawDriverEvents {
-  onReady(): void;
-  onInterval(phase: 'warm-up' | 'measure', counts: IntervalCounts): void;
-  /** The measured phase begins. */
-  onMeasure(): void;
-}
-
-const DOWN = 0;
-const CONNECTING = 1;
-const GREETING = 2;
-const READY = 3;
 
 const SETTING_UP = 0;
 const WAITING_FOR_GO = 1;
@@ -103,13 +80,13 @@ const RUNNING = 2;
 const DRAINING = 3;
 const DONE = 4;
 
-export class RawDriver implements ConnectionHandler {
+export class RawDriver implements ConnectionHandler, ConnectionEvents {
   readonly recorder: Recorder;
   /** Set when the load ended early: why, in a sentence. */
   aborted: string | null = null;
   bytesSent = 0;
   bytesReceived = 0;
-  measureStartUs = Number.POSITIVE_INFINITY;
+  readonly phases: Phases;
   /** When the last measured operation was answered. */
   lastAnswerUs = 0;
 
@@ -119,9 +96,9 @@ export class RawDriver implements ConnectionHandler {
   private readonly source: OperationSource;
   private readonly arrival: Arrival;
   private readonly control: LoadControl;
-  private readonly events: RawDriverEvents;
+  private readonly events: DriverEvents;
   private readonly options: RawDriverOptions;
-  private readonly greeting: { bytes: Uint8Array; replies: number } | null;
+  private readonly connections: Connections;
   private readonly ops: InFlight;
   private readonly free: FreePlaces;
   private readonly waiting = new OriginHeap();
@@ -131,11 +108,6 @@ export class RawDriver implements ConnectionHandler {
   private readonly fills: boolean;
 
   private stage = SETTING_UP;
-  private readonly state: Uint8Array;
-  private readonly slot: Int32Array;
-  private readonly attempts: Uint8Array;
-  private readonly retryAtUs: Float64Array;
-  private readonly greetingsLeft: Uint8Array;
   /** Closed loop: operations on their way or waiting for the origin. */
   private readonly outstanding: Int32Array;
   /** Last reply (the moment from which a free place was free). */
@@ -144,29 +116,16 @@ export class RawDriver implements ConnectionHandler {
   private readonly failedPart: Uint8Array;
   /** Position to go on from when a multi-get's values are matched with its keys. */
   private readonly cursor: Int32Array;
-  private ofSlot = new Int32Array(1_024).fill(-1);
   private readonly dirty: Int32Array;
   private readonly isDirty: Uint8Array;
   private dirtyCount = 0;
-  private readyCount = 0;
-  private connectingCount = 0;
-  private downCount: number;
-  private nextToOpen = 0;
-  private lost = 0;
 
   private inFlightTotal = 0;
   private quota: number;
   private nextDueUs = Number.POSITIVE_INFINITY;
-  private startUs = 0;
-  private endUs = Number.POSITIVE_INFINITY;
-  private measuring = false;
-  private intervalIndex = 0;
-  private intervalEndUs = Number.POSITIVE_INFINITY;
-  private lastExtended = false;
   private heartbeatUs = 0;
   private lastProgressUs = 0;
   private verifyDebt = 0;
-  private lastError = '';
 
   constructor(
     loop: EventLoop,
@@ -176,7 +135,7 @@ export class RawDriver implements ConnectionHandler {
     control: LoadControl,
     recorder: Recorder,
     options: RawDriverOptions,
-    events: RawDriverEvents,
+    events: DriverEvents,
   ) {
     this.loop = loop;
     this.memory = loop.memory;
@@ -189,22 +148,17 @@ export class RawDriver implements ConnectionHandler {
     this.events = events;
     this.open = arrival.open;
     this.fills = options.origin !== null;
-    this.greeting = codec.handshake(options.endpoint);
     const count = options.connections;
+    this.phases = new Phases(options, recorder, events);
+    this.connections = new Connections(count, loop, codec, options.endpoint, this);
     this.ops = new InFlight(count, options.depth * (this.fills ? options.multiKey : 1), options.multiKey);
     this.free = new FreePlaces(count * options.depth);
-    this.state = new Uint8Array(count);
-    this.slot = new Int32Array(count).fill(-1);
-    this.attempts = new Uint8Array(count);
-    this.retryAtUs = new Float64Array(count);
-    this.greetingsLeft = new Uint8Array(count);
     this.outstanding = new Int32Array(count);
     this.freeSinceUs = new Float64Array(count);
     this.failedPart = new Uint8Array(count);
     this.cursor = new Int32Array(count);
     this.dirty = new Int32Array(count);
     this.isDirty = new Uint8Array(count);
-    this.downCount = count;
     this.quota = options.operations > 0 ? options.operations : Number.POSITIVE_INFINITY;
     loop.setHandler(this);
     loop.deadlineUs = loop.nowUs();
@@ -212,72 +166,15 @@ export class RawDriver implements ConnectionHandler {
 
   // Connections
 
-  private openSome(now: number): void {
-    if (this.downCount === 0) return;
-    const count = this.options.connections;
-    // `nextToOpen` goes round, so that a long list of lost connections is not searched from the start each time.
-    for (let looked = 0; looked < count && this.connectingCount < CONNECTING_MAX && this.downCount > 0; looked++) {
-      const i = this.nextToOpen;
-      this.nextToOpen = i + 1 === count ? 0 : i + 1;
-      if (this.state[i] === DOWN && this.retryAtUs[i]! <= now) this.connect(i);
-    }
-  }
-
-  private connect(i: number): void {
-    const address = this.options.endpoint.address;
-    let conn: number;
-    try {
-      conn =
-        address.kind === 'unix'
-          ? this.loop.connectUnix(address.path)
-          : this.loop.connectTcp(address.host, address.port);
-    } catch (error) {
-      this.retry(i, (error as Error).message);
-      return;
-    }
-    if (conn >= this.ofSlot.length) {
-      const larger = new Int32Array(Math.max(conn + 1, 2 * this.ofSlot.length)).fill(-1);
-      larger.set(this.ofSlot);
-      this.ofSlot = larger;
-    }
-    this.ofSlot[conn] = i;
-    this.slot[i] = conn;
-    this.state[i] = CONNECTING;
-    this.connectingCount++;
-    this.downCount--;
-  }
-
-  /** An attempt failed or a connection was lost: another one follows, unless there were too many in a row. */
-  private retry(i: number, why: string): void {
-    this.retryAtUs[i] = this.loop.nowUs() + CONNECT_RETRY_MS * 1_000;
-    if (++this.attempts[i]! < CONNECT_ATTEMPTS_MAX) return;
-    const target = addressText(this.options.endpoint);
-    const said = this.lastError === '' ? '' : `; it last said "${this.lastError}"`;
-    const during = this.stage === SETTING_UP ? `Cannot connect to ${target}` : `The target at ${target} is gone`;
-    this.giveUp(`${during}: ${CONNECT_ATTEMPTS_MAX} attempts in a row failed (${why})${said}`);
-  }
-
   onOpen(conn: number): void {
-    const i = this.ofSlot[conn]!;
-    this.connectingCount--;
-    if (this.greeting === null) {
-      this.ready(i);
-      return;
-    }
-    this.state[i] = GREETING;
-    this.greetingsLeft[i] = this.greeting.replies;
-    const at = this.loop.reserve(conn, this.greeting.bytes.length);
-    this.memory.u8.set(this.greeting.bytes, at);
-    this.loop.commit(conn, at + this.greeting.bytes.length);
+    this.connections.opened(conn);
   }
 
-  private ready(i: number): void {
-    this.state[i] = READY;
-    this.readyCount++;
+  onReady(i: number): void {
     const now = this.loop.nowUs();
     this.freeSinceUs[i] = now;
     if (this.open) for (let place = 0; place < this.options.depth; place++) this.free.add(i);
-    if (this.stage === SETTING_UP && this.readyCount === this.options.connections) {
+    if (this.stage === SETTING_UP && this.connections.readyCount === this.options.connections) {
       this.stage = WAITING_FOR_GO;
       this.events.onReady();
     } else if (this.stage === RUNNING && !this.open) {
@@ -286,36 +183,25 @@ export class RawDriver implements ConnectionHandler {
   }
 
   onClose(conn: number, reason: number): void {
-    const i = this.ofSlot[conn]!;
-    this.ofSlot[conn] = -1;
-    const state = this.state[i]!;
-    this.state[i] = DOWN;
-    this.slot[i] = -1;
-    this.downCount++;
-    if (this.stage === DONE) return;
-    const why = reason === 0 ? 'closed by the server' : errnoName(reason);
-    if (state === READY) {
-      this.readyCount--;
-      this.free.drop(i);
-      this.waiting.drop(i);
-      this.outstanding[i] = 0;
-      this.failInFlight(i, `connection lost (${why})`);
-      if (++this.lost > LOST_CONNECTIONS_MAX)
-        this.giveUp(`${LOST_CONNECTIONS_MAX} connections were lost; the last: ${why}`);
-    } else if (state === CONNECTING) {
-      this.connectingCount--;
-    }
-    if (this.stage === DRAINING) {
-      this.finishIfDrained(this.loop.nowUs());
-      return;
-    }
-    this.retry(i, why);
+    if (this.stage !== DONE) this.connections.closed(conn, reason, this.stage !== DRAINING);
+    if (this.stage === DRAINING) this.finishIfDrained(this.loop.nowUs());
+  }
+
+  onLost(i: number, why: string): void {
+    this.free.drop(i);
+    this.waiting.drop(i);
+    this.outstanding[i] = 0;
+    this.failInFlight(i, `connection lost (${why})`);
+  }
+
+  onGone(why: string): void {
+    this.giveUp(why);
   }
 
   private failInFlight(i: number, text: string): void {
     for (let left = this.ops.count(i); left > 0; left--) {
       const place = this.ops.oldest(i);
-      if (this.ops.due[place]! >= this.measureStartUs) this.recorder.error(this.ops.kind[place]!, text);
+      if (this.ops.due[place]! >= this.phases.measureStartUs) this.recorder.error(this.ops.kind[place]!, text);
       this.ops.shiftOldest(i);
       this.inFlightTotal--;
     }
@@ -332,10 +218,10 @@ export class RawDriver implements ConnectionHandler {
 
   onInput(conn: number, start: number, end: number): number {
     if (this.stage === DONE) return end;
-    const i = this.ofSlot[conn]!;
+    const i = this.connections.at(conn);
     const now = this.loop.nowUs();
     this.lastProgressUs = now;
-    if (this.state[i] === GREETING) return this.onGreeting(i, start, end);
+    if (this.connections.isGreeting(i)) return this.connections.greet(i, start, end);
     const { ops, codec } = this;
     const u8 = this.memory.u8;
     let at = start;
@@ -356,36 +242,15 @@ export class RawDriver implements ConnectionHandler {
       at = codec.nextAt;
       if (codec.last) this.complete(i, place, kind, now);
     }
-    this.attempts[i] = 0;
-    this.bytesReceived += this.measuring ? at - start : 0;
+    this.connections.answered(i);
+    this.bytesReceived += this.phases.measuring ? at - start : 0;
     if (!this.open && this.outstanding[i] === 0 && this.stage === RUNNING) this.sendNext(i, now);
     return at;
   }
 
-  private onGreeting(i: number, start: number, end: number): number {
-    const { codec } = this;
-    const u8 = this.memory.u8;
-    let at = start;
-    while (at < end && this.greetingsLeft[i]! > 0) {
-      const found = codec.parseHandshake(u8, at, end);
-      if (found === REPLY_INCOMPLETE) return at;
-      if (found === REPLY_ERROR || found === REPLY_BROKEN) {
-        const text = found === REPLY_ERROR ? textOf(u8, codec.textAt, codec.textBytes) : textOf(u8, at, end - at);
-        this.giveUp(`Cannot log in to ${addressText(this.options.endpoint)}: the server said "${text}"`);
-        return end;
-      }
-      at = codec.nextAt;
-      this.greetingsLeft[i]!--;
-    }
-    if (this.greetingsLeft[i] === 0) this.ready(i);
-    return at;
-  }
-
-  /** Bytes that no operation waits for: a server says so why it turns us away, and closes. */
   private onUnasked(conn: number, at: number, end: number): number {
-    this.lastError = textOf(this.memory.u8, at, end - at).trim();
-    if (this.stage >= RUNNING) this.recorder.error(-1, `unasked: ${this.lastError}`);
-    this.loop.close(conn, false);
+    const text = this.connections.unasked(conn, at, end);
+    if (this.stage >= RUNNING) this.recorder.error(-1, `unasked: ${text}`);
     return end;
   }
 
@@ -401,7 +266,7 @@ export class RawDriver implements ConnectionHandler {
     this.verifyDebt -= 1;
     const key = ops.keys[keys + position]!;
     const right = this.source.dataset.checkValue(u8, codec.valueAt, codec.valueBytes, key);
-    if (ops.due[place]! < this.measureStartUs) return;
+    if (ops.due[place]! < this.phases.measureStartUs) return;
     this.recorder.checked++;
     if (right) return;
     this.recorder.wrong++;
@@ -430,7 +295,7 @@ export class RawDriver implements ConnectionHandler {
 
   private onError(i: number, place: number, u8: Uint8Array): void {
     this.failedPart[i] = 1;
-    if (this.ops.due[place]! < this.measureStartUs) return;
+    if (this.ops.due[place]! < this.phases.measureStartUs) return;
     this.recorder.error(this.ops.kind[place]!, textOf(u8, this.codec.textAt, this.codec.textBytes));
   }
 
@@ -438,35 +303,25 @@ export class RawDriver implements ConnectionHandler {
   private complete(i: number, place: number, kind: number, now: number): void {
     const { ops, recorder } = this;
     const due = ops.due[place]!;
-    const measured = due >= this.measureStartUs;
+    // The warm-up is recorded like the rest and forgotten at its end; what it left behind on its way is not counted then.
+    const counted = due >= this.phases.measureStartUs || !this.phases.measuring;
     const failed = this.failedPart[i] === 1;
     let toFill = 0;
-    let user = now - due;
     if (!failed && (kind === OP_GET || kind === OP_MGET)) {
       const found = ops.found[i]!;
       const missed = ops.keyCount[place]! - found;
-      if (measured) {
-        if (found > 0) recorder.hit(found);
-        if (missed > 0) recorder.miss(missed);
-      }
-      if (this.fills) {
-        if (missed > 0) {
-          const waited = this.askOrigin(i, place, now, kind);
-          toFill = missed;
-          user += waited;
-          if (measured) recorder.originRequests += missed;
-        }
-        if (measured) recorder.userLatency(user);
+      const waited = this.fills && missed > 0 ? this.askOrigin(i, place, now, kind) : 0;
+      if (this.fills) toFill = missed;
+      if (counted) {
+        recorder.hit(found);
+        recorder.miss(missed);
+        recorder.originRequests += toFill;
+        if (this.fills) recorder.userLatency(now - due + waited);
       }
     }
-    if (!failed) {
-      const sent = ops.sent[place]!;
-      if (measured) {
-        recorder.operation(kind, now - due, now - sent);
-        this.lastAnswerUs = now;
-      } else {
-        recorder.warmUp(now - due);
-      }
+    if (!failed && counted) {
+      recorder.operation(kind, now - due, now - ops.sent[place]!);
+      this.lastAnswerUs = now;
     }
     if (kind === OP_MGET) ops.marks.fill(0, i * ops.multiKey, i * ops.multiKey + ops.multiKey);
     this.failedPart[i] = 0;
@@ -502,7 +357,7 @@ export class RawDriver implements ConnectionHandler {
   private sendNext(i: number, now: number): void {
     const source = this.source;
     for (let n = 0; n < this.options.depth; n++) {
-      if (now >= this.endUs || !this.takeQuota(now)) break;
+      if (now >= this.phases.endUs || !this.takeQuota(now)) break;
       source.next();
       this.outstanding[i]!++;
       this.store(i, source.kind, source.keyIndexes, source.keyCount, source.valueBytes, source.ttlSeconds, now);
@@ -510,7 +365,7 @@ export class RawDriver implements ConnectionHandler {
   }
 
   private takeQuota(dueUs: number): boolean {
-    if (dueUs < this.measureStartUs) return true;
+    if (dueUs < this.phases.measureStartUs) return true;
     if (this.quota === 0) return false;
     this.quota--;
     return true;
@@ -520,7 +375,7 @@ export class RawDriver implements ConnectionHandler {
   private sendDue(now: number): void {
     const { free, source } = this;
     while (this.nextDueUs <= now && free.size > 0) {
-      if (this.nextDueUs >= this.endUs || !this.takeQuota(this.nextDueUs)) {
+      if (this.nextDueUs >= this.phases.endUs || !this.takeQuota(this.nextDueUs)) {
         this.nextDueUs = Number.POSITIVE_INFINITY;
         break;
       }
@@ -535,9 +390,9 @@ export class RawDriver implements ConnectionHandler {
         source.ttlSeconds,
         this.nextDueUs,
       );
-      this.nextDueUs = this.startUs + this.arrival.nextDueUs();
+      this.nextDueUs = this.phases.startUs + this.arrival.nextDueUs();
     }
-    if (this.nextDueUs >= this.endUs) this.nextDueUs = Number.POSITIVE_INFINITY;
+    if (this.nextDueUs >= this.phases.endUs) this.nextDueUs = Number.POSITIVE_INFINITY;
     if (now - this.nextDueUs > BACKLOG_MS_MAX * 1_000) {
       this.giveUp(
         `Overloaded: operations wait more than ${BACKLOG_MS_MAX / 1000} s for a free connection; lower the rate or raise connections`,
@@ -573,7 +428,7 @@ export class RawDriver implements ConnectionHandler {
       payload = 0;
       for (let n = 0; n < keyCount; n++) payload += this.source.dataset.valueBytesOf(keys[n]!);
     }
-    const conn = this.slot[i]!;
+    const conn = this.connections.slot[i]!;
     const at = this.loop.reserve(conn, codec.room(wireKind, keyCount, payload));
     if (at === 0) {
       this.giveUp('The driver ran out of memory for output: lower connections, pipeline or value sizes');
@@ -581,7 +436,7 @@ export class RawDriver implements ConnectionHandler {
     }
     const end = codec.encode(this.memory.u8, at, wireKind, keys, 0, keyCount, valueBytes, ttlS, this.source.version);
     this.loop.commit(conn, end);
-    if (this.measuring) this.bytesSent += end - at;
+    if (this.phases.measuring) this.bytesSent += end - at;
     const place = ops.push(i);
     ops.kind[place] = kind;
     ops.due[place] = dueUs;
@@ -602,7 +457,7 @@ export class RawDriver implements ConnectionHandler {
     for (let n = 0; n < this.dirtyCount; n++) {
       const i = this.dirty[n]!;
       this.isDirty[i] = 0;
-      if (this.open && this.measuring) {
+      if (this.open && this.phases.measuring) {
         const place = ops.unstamped(i);
         // The load generator is late only since there was a connection to send on.
         if (place >= 0) this.recorder.sendLag(now - Math.max(ops.due[place]!, this.freeSinceUs[i]!));
@@ -618,8 +473,8 @@ export class RawDriver implements ConnectionHandler {
     const now = this.loop.nowUs();
     if (now >= this.heartbeatUs) this.beat(now);
     if (this.stage === RUNNING || this.stage === DRAINING) {
-      if (now >= this.intervalEndUs) this.closeInterval(now);
-      if (this.waiting.nextUs <= now) this.sendFills(now);
+      if (now >= this.phases.intervalEndUs) this.phases.closeIntervals(now);
+      if (this.waiting.nextUs <= now && this.stage === RUNNING) this.sendFills(now);
       if (this.nextDueUs <= now) this.sendDue(now);
       if (this.stage === RUNNING && this.isOver(now)) this.beginDrain(now);
       if (this.stage === DRAINING) this.finishIfDrained(now);
@@ -630,8 +485,8 @@ export class RawDriver implements ConnectionHandler {
 
   private nextWake(): number {
     if (this.stage === DONE) return Number.POSITIVE_INFINITY;
-    let wake = Math.min(this.heartbeatUs, this.intervalEndUs);
-    if (this.stage === RUNNING && this.endUs < wake) wake = this.endUs;
+    let wake = Math.min(this.heartbeatUs, this.phases.intervalEndUs);
+    if (this.stage === RUNNING && this.phases.endUs < wake) wake = this.phases.endUs;
     if (!this.open || this.free.size > 0) wake = Math.min(wake, this.nextDueUs, this.waiting.nextUs);
     return wake;
   }
@@ -645,7 +500,7 @@ export class RawDriver implements ConnectionHandler {
       return;
     }
     if (this.stage === WAITING_FOR_GO && state === GO && now >= this.control.startUs) this.begin(this.control.startUs);
-    this.openSome(now);
+    this.connections.openSome(now);
     const waits = this.stage <= WAITING_FOR_GO;
     this.heartbeatUs = now + (waits ? START_POLL_MS : HEARTBEAT_MS) * 1_000;
     if (this.inFlightTotal > 0 && now - this.lastProgressUs > REPLY_TIMEOUT_MS * 1_000) {
@@ -656,53 +511,21 @@ export class RawDriver implements ConnectionHandler {
   }
 
   private begin(startUs: number): void {
-    const { warmUpS, durationS, intervalMs } = this.options;
     this.stage = RUNNING;
-    this.startUs = startUs;
     this.lastProgressUs = startUs;
-    this.measureStartUs = startUs + warmUpS * 1e6;
-    this.endUs = this.measureStartUs + durationS * 1e6;
-    this.lastAnswerUs = this.measureStartUs;
-    this.measuring = warmUpS === 0;
-    if (this.measuring) this.events.onMeasure();
-    this.intervalEndUs = Math.min(startUs + intervalMs * 1_000, this.measuring ? this.endUs : this.measureStartUs);
+    this.phases.begin(startUs);
+    this.lastAnswerUs = this.phases.measureStartUs;
     if (this.open) {
       this.nextDueUs = startUs + this.arrival.nextDueUs();
       return;
     }
     const now = this.loop.nowUs();
-    for (let i = 0; i < this.options.connections; i++) if (this.state[i] === READY) this.sendNext(i, now);
-  }
-
-  /** Closes the running interval; the warm-up's last one ends where the measured phase begins. */
-  private closeInterval(now: number): void {
-    const stepUs = this.options.intervalMs * 1_000;
-    while (now >= this.intervalEndUs) {
-      if (this.measuring && !this.lastExtended && this.intervalEndUs >= this.endUs - 1) {
-        // What is drained right after the end belongs to the last whole interval, not to one of its own.
-        this.lastExtended = true;
-        this.intervalEndUs = this.endUs + stepUs / 2;
-        continue;
-      }
-      const phaseStart = this.measuring ? this.measureStartUs : this.startUs;
-      this.events.onInterval(this.measuring ? 'measure' : 'warm-up', this.recorder.takeInterval(this.intervalIndex++));
-      let next = phaseStart + (this.intervalIndex + 1) * stepUs;
-      if (!this.measuring && this.intervalEndUs >= this.measureStartUs) {
-        this.measuring = true;
-        this.events.onMeasure();
-        this.recorder.reset();
-        this.intervalIndex = 0;
-        next = this.measureStartUs + stepUs;
-      } else if (!this.measuring) {
-        next = Math.min(next, this.measureStartUs);
-      }
-      this.intervalEndUs = next;
-    }
+    for (let i = 0; i < this.options.connections; i++) if (this.connections.isReady(i)) this.sendNext(i, now);
   }
 
   private isOver(now: number): boolean {
-    if (now >= this.endUs) {
-      return !this.open || this.nextDueUs >= this.endUs || now >= this.endUs + DRAIN_MS_MAX * 1_000;
+    if (now >= this.phases.endUs) {
+      return !this.open || this.nextDueUs >= this.phases.endUs || now >= this.phases.endUs + DRAIN_MS_MAX * 1_000;
     }
     return this.quota === 0;
   }
@@ -710,8 +533,8 @@ export class RawDriver implements ConnectionHandler {
   /** No new operations from here on; misses that still wait for the origin are let go. */
   private beginDrain(now: number): void {
     this.stage = DRAINING;
-    if (now >= this.endUs) this.countUnsent();
-    this.endUs = Math.min(this.endUs, now);
+    if (now >= this.phases.endUs) this.countUnsent();
+    this.phases.endUs = Math.min(this.phases.endUs, now);
     this.nextDueUs = Number.POSITIVE_INFINITY;
     this.waiting.size = 0;
   }
@@ -719,14 +542,15 @@ export class RawDriver implements ConnectionHandler {
   /** Operations that were due but found no free connection even after the end. */
   private countUnsent(): void {
     let unsent = 0;
-    for (; this.nextDueUs < this.endUs; this.nextDueUs = this.startUs + this.arrival.nextDueUs()) unsent++;
+    for (; this.nextDueUs < this.phases.endUs; this.nextDueUs = this.phases.startUs + this.arrival.nextDueUs())
+      unsent++;
     if (unsent > 0)
       this.recorder.error(-1, `not sent within ${DRAIN_MS_MAX / 1000} s after the end of the load`, unsent);
   }
 
   private finishIfDrained(now: number): void {
     if (this.stage !== DRAINING) return;
-    if (this.inFlightTotal > 0 && now < this.endUs + DRAIN_MS_MAX * 1_000) return;
+    if (this.inFlightTotal > 0 && now < this.phases.endUs + DRAIN_MS_MAX * 1_000) return;
     for (let i = 0; i < this.options.connections; i++) {
       this.failInFlight(i, `not answered within ${DRAIN_MS_MAX / 1000} s after the end of the load`);
     }
@@ -743,15 +567,8 @@ export class RawDriver implements ConnectionHandler {
   }
 
   private finish(): void {
-    // Whatever was recorded after the last whole interval belongs to a last, shorter one.
-    if (this.measuring) this.events.onInterval('measure', this.recorder.takeInterval(this.intervalIndex++));
+    this.phases.finish();
     this.stage = DONE;
     this.loop.stop();
   }
-}
-
-/** Address for messages: without credentials. */
-export function addressText(endpoint: Endpoint): string {
-  const address = endpoint.address;
-  return address.kind === 'unix' ? address.path : `${address.host}:${address.port}`;
 }

@@ -2,9 +2,11 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { createRandom } from '../../engines/base/random.ts';
 import { createEventLoop } from '../../engines/io/create-event-loop.ts';
+import type { EventLoop } from '../../engines/io/event-loop.ts';
 import { addressOf, purgePages } from '../../engines/io/system.ts';
 import { createArena } from '../../engines/memory/arena.ts';
 import { createJemalloc } from '../../engines/memory/jemalloc.ts';
+import type { ArrivalSpec, Scenario } from '../../scenarios/spec.ts';
 import { createArrival } from '../arrival/arrival.ts';
 import { Recorder } from '../measure/recorder.ts';
 import { createDuration } from '../workload/duration.ts';
@@ -13,8 +15,10 @@ import type { Codec, KeyValueWriter } from './codec.ts';
 import { MemcachedAsciiCodec, MemcachedBinaryCodec } from './codec-memcached.ts';
 import { RespCodec } from './codec-resp.ts';
 import { LoadControl } from './control.ts';
+import { ChannelData, FANOUT_KINDS, FanoutDriver } from './fanout.ts';
 import type { Endpoint } from './load-plan.ts';
-import type { ProbeTask, ThreadMessage, ThreadOrder } from './messages.ts';
+import type { ProbeTask, ThreadMessage, ThreadOrder, ThreadResult } from './messages.ts';
+import type { DriverEvents, Phases } from './phases.ts';
 import { type OperationSource, RawDriver, type RawDriverOptions, RECORDED_KINDS } from './raw-driver.ts';
 import { PreloadSource, ProbeSource } from './sources.ts';
 import { threadCpuSeconds } from './thread-cpu.ts';
@@ -104,22 +108,51 @@ function plain(depth: number, warmUpS: number, durationS: number, operations: nu
   };
 }
 
-async function main(): Promise<void> {
-  const { task, scenario } = order;
+/** What both state machines have for the thread that runs them. */
+interface Runnable {
+  readonly recorder: Recorder;
+  readonly phases: Phases;
+  readonly aborted: string | null;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+  readonly lastAnswerUs: number;
+  giveUp(why: string): void;
+}
+
+function createDriver(loop: EventLoop, control: LoadControl, events: DriverEvents): RawDriver | FanoutDriver {
+  const { task, scenario, endpoint } = order;
+  if (task.kind === 'fanout') {
+    const { warmUpS, durationS, intervalMs } = scenario!;
+    const fanout = scenario!.fanout!;
+    const data = new ChannelData(fanout.messageBytes);
+    const codec = createCodec(endpoint, data, false);
+    // One publisher sends all messages: its thread's share of the rate is the whole.
+    const arrival = createArrival(publishing(scenario!), order.seed);
+    const recorder = new Recorder(FANOUT_KINDS);
+    const options = { ...task, endpoint, fanout, warmUpS, durationS, intervalMs };
+    return new FanoutDriver(loop, codec, data, arrival, control, recorder, options, events);
+  }
   const { source, options } =
     task.kind === 'load' ? loadOptions() : task.kind === 'preload' ? preloadOptions() : probeOptions(task);
+  const codec = createCodec(endpoint, source.dataset, scenario !== null && scenario.ttl.kind !== 'none');
+  const arrival = createArrival(task.kind === 'load' ? scenario!.arrival : { kind: 'closed' }, order.seed, share);
+  return new RawDriver(loop, codec, source, arrival, control, new Recorder(RECORDED_KINDS), options, events);
+}
+
+function publishing(scenario: Scenario): ArrivalSpec {
+  const process = scenario.arrival.kind === 'open' ? scenario.arrival.process : 'constant';
+  return { kind: 'open', process, rate: scenario.fanout!.rate };
+}
+
+async function main(): Promise<void> {
   const memory = createArena({ byteLength: ARENA_BYTES, addressOf, purge: purgePages });
   const allocator = createJemalloc(memory, { classes: 'debian' });
-  const loop = createEventLoop(order.eventLoop, allocator, { maxConnections: options.connections + 16 });
-  const codec = createCodec(order.endpoint, source.dataset, scenario !== null && scenario.ttl.kind !== 'none');
-  const arrival = createArrival(task.kind === 'load' ? scenario!.arrival : { kind: 'closed' }, order.seed, share);
-  const control = new LoadControl(order.control);
-  const recorder = new Recorder(RECORDED_KINDS);
+  const loop = createEventLoop(order.eventLoop, allocator, { maxConnections: order.connections + 16 });
   let cpuAtStart: number | null = null;
-  const driver = new RawDriver(loop, codec, source, arrival, control, recorder, options, {
+  const driver: RawDriver | FanoutDriver = createDriver(loop, new LoadControl(order.control), {
     onReady: () => post({ type: 'ready' }),
     onInterval: (phase, counts) =>
-      post({ type: 'interval', phase: task.kind === 'preload' ? 'preload' : phase, counts }),
+      post({ type: 'interval', phase: order.task.kind === 'preload' ? 'preload' : phase, counts }),
     onMeasure: () => {
       cpuAtStart = threadCpuSeconds();
     },
@@ -129,20 +162,28 @@ async function main(): Promise<void> {
   } catch (error) {
     driver.giveUp(`The driver failed: ${(error as Error).stack ?? error}`);
   }
-  const cpuAtEnd = threadCpuSeconds();
-  post({
-    type: 'done',
-    result: {
-      totals: recorder.totals(),
-      bytesSent: driver.bytesSent,
-      bytesReceived: driver.bytesReceived,
-      aborted: driver.aborted,
-      measureStartUs: driver.measureStartUs,
-      lastAnswerUs: driver.lastAnswerUs,
-      cpuS: cpuAtStart === null || cpuAtEnd === null ? null : cpuAtEnd - cpuAtStart,
-    },
-  });
+  post({ type: 'done', result: resultOf(driver, cpuAtStart) });
   loop.destroy();
+}
+
+function resultOf(driver: Runnable, cpuAtStart: number | null): ThreadResult {
+  const cpuAtEnd = threadCpuSeconds();
+  const { recorder, phases } = driver;
+  // An abort during the warm-up leaves nothing that was measured.
+  if (!phases.measuring) recorder.reset();
+  return {
+    totals: recorder.totals(),
+    bytesSent: driver.bytesSent,
+    bytesReceived: driver.bytesReceived,
+    aborted: driver.aborted,
+    measureStartUs: phases.measureStartUs,
+    lastAnswerUs: driver.lastAnswerUs,
+    fanout:
+      driver instanceof FanoutDriver
+        ? { published: driver.published, deliveries: driver.deliveries, expected: driver.expected }
+        : null,
+    cpuS: cpuAtStart === null || cpuAtEnd === null ? null : cpuAtEnd - cpuAtStart,
+  };
 }
 
 await main();

@@ -24,7 +24,7 @@ export class LoadError extends Error {}
  */
 export async function runLoad(plan: LoadPlan, hooks: LoadHooks = {}): Promise<LoadReport> {
   const { scenario } = plan;
-  if (scenario.kind === 'pubsub-fanout') throw new LoadError('Cannot run the load: fan-out is not there yet');
+  if (scenario.kind === 'pubsub-fanout') return runFanout(plan, hooks);
   const endpoint = await resolve(plan.endpoint);
   const { threads, connections } = shareConnections(plan);
   const orders = connections.map((count, thread) => order(plan, { kind: 'load' }, endpoint, thread, threads, count));
@@ -35,6 +35,46 @@ export async function runLoad(plan: LoadPlan, hooks: LoadHooks = {}): Promise<Lo
   }
   const group = await runThreads(workerEntry(plan), orders, { warmUpS, durationS, intervalMs }, hooks);
   return report(plan, group, threads);
+}
+
+/** See fanout.ts. Operations of the report are deliveries; publishes and polls are told in `latency` alone. */
+async function runFanout(plan: LoadPlan, hooks: LoadHooks): Promise<LoadReport> {
+  const { scenario } = plan;
+  const { fanout, warmUpS, durationS, intervalMs } = scenario;
+  if (fanout === null || scenario.driver !== 'raw') {
+    throw new LoadError("Cannot run the fan-out: it needs the scenario's fanout settings and the raw driver");
+  }
+  const endpoint = await resolve(plan.endpoint);
+  const threads = Math.max(1, Math.min(scenario.threads, fanout.subscribers));
+  const orders = Array.from({ length: threads }, (_, thread) => {
+    const firstReceiver = Math.floor((fanout.subscribers * thread) / threads);
+    const receivers = Math.floor((fanout.subscribers * (thread + 1)) / threads) - firstReceiver;
+    const publishes = thread === 0;
+    const task: DriverTask = { kind: 'fanout', receivers, firstReceiver, publishes };
+    return order(plan, task, endpoint, thread, threads, receivers + (publishes ? 1 : 0));
+  });
+  const entry = entryUrl(import.meta.url, './raw-worker.ts');
+  const group = await runThreads(entry, orders, { warmUpS, durationS, intervalMs }, hooks);
+  const base = report(plan, group, threads);
+  const parts = group.threads.map((thread) => thread.fanout).filter((part) => part !== null);
+  const sum = (pick: (part: (typeof parts)[number]) => number): number =>
+    parts.reduce((total, part) => total + pick(part), 0);
+  const polling = endpoint.protocol !== 'redis';
+  const deliveries = sum((part) => part.deliveries);
+  return {
+    ...base,
+    operations: deliveries,
+    // Versions that polling passes over are its nature, not a target that cannot keep up.
+    offeredRate: polling ? null : (fanout.rate * fanout.subscribers) / fanout.channels,
+    latency: base.latency.filter((latency) => latency.kind !== 'all'),
+    connections: fanout.subscribers + 1,
+    fanout: {
+      published: sum((part) => part.published),
+      expectedDeliveries: sum((part) => part.expected),
+      deliveries,
+      polling,
+    },
+  };
 }
 
 /**

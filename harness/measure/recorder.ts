@@ -68,9 +68,10 @@ export class Recorder {
     this.interval.record(responseUs);
   }
 
-  /** Counts an answered operation of the warm-up: only in the running interval. */
-  warmUp(responseUs: number): void {
-    this.interval.record(responseUs);
+  /** Counts an answered operation that the time series leaves out (what it shows are deliveries, say). */
+  aside(kind: number, responseUs: number, serviceUs: number): void {
+    this.response[kind]!.record(responseUs);
+    this.service[kind]!.record(serviceUs);
   }
 
   hit(keys: number): void {
