@@ -234,7 +234,7 @@ function typeName(value: unknown): string {
   if (value === null) return 'empty';
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object') return 'a map';
-  if (typeof value === 'number') return Number.isFinite(value) ? `the number ${value}` : 'no number';
+  if (typeof value === 'number') return Number.isFinite(value) ? `the number ${value}` : 'infinite or no number';
   return typeof value === 'boolean' ? String(value) : 'a text';
 }
 
@@ -314,6 +314,17 @@ function explain(
             ? 'and is missing'
             : `not ${typeName(value)}`;
       report(path, `must be one of ${known.join(', ')}, ${got}${hint}`, false);
+      return;
+    }
+    case 'too_big':
+    case 'too_small': {
+      // Only lengths come here: ranges of numbers are checked, and worded, with their units (fields.ts).
+      const limit = issue.code === 'too_big' ? `at most ${issue.maximum}` : `at least ${issue.minimum}`;
+      const things = { string: ' characters', array: ' entries' }[issue.origin as string];
+      // A value of another type has been reported as such.
+      if ((issue.origin === 'array') === Array.isArray(value)) {
+        report(path, things === undefined ? `must be ${limit}` : `must have ${limit}${things}`, false);
+      }
       return;
     }
     default:
