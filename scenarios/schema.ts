@@ -525,7 +525,8 @@ function targetOfOption(plan: ScenarioPlan, written: string, taken: ReadonlySet<
   // A second remote server of one engine is nothing unusual: it gets a number.
   let id = outcome.target.id;
   for (let i = 2; taken.has(id); i++) id = `${outcome.target.id}-${i}`;
-  return { ...outcome.target, id };
+  // A name that somebody chose says more than the address, which stands in the report anyway.
+  return { ...outcome.target, id, ...(named === null ? {} : { label: id }) };
 }
 
 /** How long a plan's runs last at least, in seconds, for so many targets: warm-up and measured phase, without start and preload. */

@@ -1,4 +1,5 @@
 /** `cachelab run`: measures scenarios on their targets, prints the answer and writes the reports. */
+import { dirname, join } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { loadScenario } from '../../scenarios/load.ts';
 import { addTarget } from '../../scenarios/schema.ts';
@@ -64,10 +65,15 @@ export function runCommand(exit: (code: number) => void): CommandModule<object, 
           default: [],
           describe: 'measure only this target (by id)',
         })
-        .option('out', { type: 'string', default: 'out', describe: 'folder that receives a folder for this run' })
-        .option('repetitions', { type: 'number', describe: 'measure each cell so often' })
-        .option('duration', { type: 'string', describe: 'length of the measured phase, e.g. 5s' })
-        .option('seed', { type: 'string', describe: 'every random choice follows from it' })
+        .option('out', {
+          type: 'string',
+          default: 'out',
+          coerce: lastGiven,
+          describe: 'folder that receives a folder for this run',
+        })
+        .option('repetitions', { type: 'number', coerce: lastGiven, describe: 'measure each cell so often' })
+        .option('duration', { type: 'string', coerce: lastGiven, describe: 'length of the measured phase, e.g. 5s' })
+        .option('seed', { type: 'string', coerce: lastGiven, describe: 'every random choice follows from it' })
         .option('png', { type: 'boolean', default: true, describe: 'write PNG charts (--no-png leaves them out)' })
         .option('allow-flush', {
           type: 'boolean',
@@ -82,6 +88,11 @@ export function runCommand(exit: (code: number) => void): CommandModule<object, 
         .example('$0 run my.yaml --target db=redis://user:secret@host/1', 'beside a server of your own') as never,
     handler: async (args) => exit(await run(args)),
   };
+}
+
+/** An option given twice counts as it was given last, so that a script's default can be overruled. */
+function lastGiven<T>(value: T | T[]): T {
+  return Array.isArray(value) ? (value[value.length - 1] as T) : value;
 }
 
 /** Options that stand for a field of the scenario. */
@@ -181,10 +192,18 @@ async function writeAll(
   }
   try {
     const files = draw.writeReports(document, folder, { png: args.png });
-    if (!args.quiet) process.stderr.write(`Written: ${[`${folder}/result.json`, ...files].join(' ')}\n`);
+    if (!args.quiet) process.stderr.write(describeFiles(folder, files));
     return files;
   } catch (error) {
     process.stderr.write(`cachelab: ${describeWriteError(folder, error)}\n`);
     return null;
   }
+}
+
+/** One line a file that a reader opens; charts are many and lie in a folder. */
+function describeFiles(folder: string, files: readonly string[]): string {
+  const charts = files.filter((file) => file.endsWith('.png'));
+  const lines = [join(folder, 'result.json'), ...files.filter((file) => !file.endsWith('.png'))];
+  if (charts.length > 0) lines.push(`${dirname(charts[0] as string)}/ (${charts.length} charts)`);
+  return `Written:\n${lines.map((line) => `  ${line}\n`).join('')}`;
 }

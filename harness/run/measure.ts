@@ -11,7 +11,8 @@ import type { MemoryLedger, MemoryPhase, RunResult, TimelineRow } from '../resul
 import type { RunningTarget, Target, TargetFacts } from '../target/target.ts';
 import { expectedHitRatio } from '../workload/dataset-totals.ts';
 import type { LoadDriver } from './load-driver.ts';
-import type { Progress } from './progress.ts';
+import { grouped, type Progress } from './progress.ts';
+import { RunError } from './run-error.ts';
 import { emptyReport, toRunResult } from './run-result.ts';
 
 /** A driver that does not come back so long after its time is told to stop … */
@@ -83,7 +84,9 @@ async function measureRunning(
   const facts = await running.facts();
   measurement.onFacts(running, facts);
   if (isRemote) await running.flush();
-  phases.push(phaseOf('start', await running.memory()));
+  const empty = await running.memory();
+  phases.push(phaseOf('start', empty));
+  refuseTinyLimit(empty);
   const plan: LoadPlan = {
     endpoint: running.endpoint,
     scenario,
@@ -120,6 +123,15 @@ async function measureRunning(
     stolenShare: watched.stolen,
     failure: interrupted ?? (died ? `${died}${watched.report.aborted ? `: ${watched.report.aborted}` : ''}` : null),
   });
+}
+
+/** A limit below what the empty server takes refuses every write (redis) and says nothing about the workload. */
+function refuseTinyLimit(empty: MemoryLedger): void {
+  const taken = Number(empty.raw['used_memory'] ?? Number.NaN);
+  if (empty.keys !== 0 || empty.limit === null || !(taken >= empty.limit)) return;
+  throw new RunError(
+    `the memory limit of ${grouped(empty.limit)} bytes is less than the empty server itself takes (${grouped(taken)} bytes): raise memory.limit, or make the data set larger`,
+  );
 }
 
 /** @param suspected something went wrong: the news of a process's end may come a moment after its connections broke */
