@@ -521,12 +521,12 @@ function targetOfOption(plan: ScenarioPlan, written: string, taken: ReadonlySet<
   const outcome = readTarget(named?.[2] ?? written, {}, false);
   if (!('target' in outcome))
     throw new ScenarioError(plan.source, [{ ...problemOf(outcome.text), option: '--target' }]);
-  if (named !== null) return { ...outcome.target, id: named[1] };
+  // A name that somebody chose says more than the address, which stands in the report anyway.
+  if (named !== null) return { ...outcome.target, id: named[1], label: named[1] };
   // A second remote server of one engine is nothing unusual: it gets a number.
   let id = outcome.target.id;
   for (let i = 2; taken.has(id); i++) id = `${outcome.target.id}-${i}`;
-  // A name that somebody chose says more than the address, which stands in the report anyway.
-  return { ...outcome.target, id, ...(named === null ? {} : { label: id }) };
+  return { ...outcome.target, id };
 }
 
 /** How long a plan's runs last at least, in seconds, for so many targets: warm-up and measured phase, without start and preload. */

@@ -2,7 +2,6 @@
  * `cachelab serve redis|memcached …`: the rest of the command line belongs to the server and is handed over as it is, so
  * that the original's own flags, files and "-" work. The server runs in this very process: its pid is the one started.
  */
-import { entryUrl } from '../../engines/base/entry.ts';
 import { EXIT_OK, UsageError } from './exit-codes.ts';
 
 export const SERVE_USAGE = `cachelab serve redis [redis.conf | -] [--option value …]
@@ -28,15 +27,8 @@ export async function serve(args: readonly string[]): Promise<number> {
     return runRedisServer(rest);
   }
   if (engine === 'memcached') {
-    const { runMemcachedServer } = await room('../../engines/servers/memcached-server.ts');
-    return (await runMemcachedServer(rest)) ?? EXIT_OK;
+    const { runMemcachedServer } = await import('../../engines/servers/memcached-server.ts');
+    return runMemcachedServer(rest);
   }
   throw new UsageError(`Cannot serve "${engine}": the engines are redis and memcached`);
-}
-
-type ServerMain = (args: string[]) => Promise<number | undefined>;
-
-/** An engine is loaded only when it is asked for: the other commands start without it. */
-async function room(path: string): Promise<{ runRedisServer: ServerMain; runMemcachedServer: ServerMain }> {
-  return import(entryUrl(import.meta.url, path).href);
 }
