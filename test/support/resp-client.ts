@@ -117,7 +117,7 @@ export class RespClient {
         const one = parseReply(this.buffered, at);
         if (one === null) break;
         at = one.next;
-        const isPush = typeof one.value === 'object' && one.value !== null && 'push' in one.value;
+        const isPush = typeof one.value === 'object' && one.value !== null && Object.hasOwn(one.value, 'push');
         const waiter = isPush ? undefined : this.waiting.shift();
         if (waiter) waiter(one.value);
         else this.unasked.push(one.value);
