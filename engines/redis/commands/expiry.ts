@@ -122,7 +122,7 @@ function ttlGeneric(core: RedisCore, c: Client, milliseconds: boolean, absolute:
   }
   if (!Number.isSafeInteger(when)) {
     const exact = getExpireBig(core, c.db, offset, length) - (absolute ? 0n : BigInt(core.nowMs));
-    addReplyBigInt(c, milliseconds ? exact : BigInt.asIntN(64, exact + 500n) / 1000n);
+    addReplyBigInt(c, milliseconds ? exact : (exact + 500n) / 1000n);
     return;
   }
   const ttl = Math.max(0, absolute ? when : when - core.nowMs);
