@@ -113,9 +113,9 @@ export class FanoutDriver implements ConnectionHandler, ConnectionEvents {
   bytesReceived = 0;
   lastAnswerUs = 0;
   /** Measured messages sent by this thread, deliveries seen by it and deliveries that should have been. */
-  published = 0;
-  deliveries = 0;
-  expected = 0;
+  private published = 0;
+  private deliveries = 0;
+  private expected = 0;
 
   private readonly loop: EventLoop;
   private readonly codec: Codec;
@@ -462,6 +462,10 @@ export class FanoutDriver implements ConnectionHandler, ConnectionEvents {
       if (!acknowledged) this.recorder.error(PUBLISH, 'a message was not acknowledged', this.ops.count(0));
       this.finish();
     }
+  }
+
+  counts(): { published: number; deliveries: number; expected: number } {
+    return { published: this.published, deliveries: this.deliveries, expected: this.expected };
   }
 
   giveUp(why: string): void {

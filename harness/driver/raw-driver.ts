@@ -13,7 +13,6 @@ import type { EventLoop } from '../../engines/io/event-loop.ts';
 import type { ConnectionHandler, Memory } from '../../engines/ports.ts';
 import type { Arrival } from '../arrival/arrival.ts';
 import type { Recorder } from '../measure/recorder.ts';
-import type { DurationSource } from '../workload/duration.ts';
 import { OP_GET, OP_MGET, OP_MSET, OP_SET, OPERATION_KINDS } from '../workload/operation.ts';
 import {
   type Codec,
@@ -27,9 +26,9 @@ import {
 import { addressText, type ConnectionEvents, Connections } from './connections.ts';
 import { ABORT, GO, type LoadControl } from './control.ts';
 import { FreePlaces, InFlight } from './in-flight.ts';
-import type { Endpoint } from './load-plan.ts';
 import { OriginHeap } from './origin-heap.ts';
-import { type DriverEvents, Phases, type PhaseTimes } from './phases.ts';
+import { type DriverEvents, Phases } from './phases.ts';
+import type { WorkOptions } from './thread-work.ts';
 
 /** The fill of a missed get is a set of the driver's own: a kind beside those of the workload. */
 export const KIND_FILL = OPERATION_KINDS.length;
@@ -60,20 +59,6 @@ export interface OperationSource {
   fillTtlSeconds(): number;
 }
 
-export interface RawDriverOptions extends PhaseTimes {
-  endpoint: Endpoint;
-  connections: number;
-  /** Operations in flight per connection at the most. */
-  depth: number;
-  multiKey: number;
-  /** Ends the measured phase after so many operations of this thread; 0: by time only. */
-  operations: number;
-  /** Share of values that are verified. */
-  verify: number;
-  /** null: no cache-aside. */
-  origin: DurationSource | null;
-}
-
 const SETTING_UP = 0;
 const WAITING_FOR_GO = 1;
 const RUNNING = 2;
@@ -97,7 +82,7 @@ export class RawDriver implements ConnectionHandler, ConnectionEvents {
   private readonly arrival: Arrival;
   private readonly control: LoadControl;
   private readonly events: DriverEvents;
-  private readonly options: RawDriverOptions;
+  private readonly options: WorkOptions;
   private readonly connections: Connections;
   private readonly ops: InFlight;
   private readonly free: FreePlaces;
@@ -134,7 +119,7 @@ export class RawDriver implements ConnectionHandler, ConnectionEvents {
     arrival: Arrival,
     control: LoadControl,
     recorder: Recorder,
-    options: RawDriverOptions,
+    options: WorkOptions,
     events: DriverEvents,
   ) {
     this.loop = loop;

@@ -25,6 +25,7 @@ export class LoadError extends Error {}
 export async function runLoad(plan: LoadPlan, hooks: LoadHooks = {}): Promise<LoadReport> {
   const { scenario } = plan;
   if (scenario.kind === 'pubsub-fanout') return runFanout(plan, hooks);
+  checkDriver(plan);
   const endpoint = await resolve(plan.endpoint);
   const { threads, connections } = shareConnections(plan);
   const orders = connections.map((count, thread) => order(plan, { kind: 'load' }, endpoint, thread, threads, count));
@@ -44,6 +45,7 @@ async function runFanout(plan: LoadPlan, hooks: LoadHooks): Promise<LoadReport> 
   if (fanout === null || scenario.driver !== 'raw') {
     throw new LoadError("Cannot run the fan-out: it needs the scenario's fanout settings and the raw driver");
   }
+  checkDriver(plan);
   const endpoint = await resolve(plan.endpoint);
   const threads = Math.max(1, Math.min(scenario.threads, fanout.subscribers));
   const orders = Array.from({ length: threads }, (_, thread) => {
@@ -87,6 +89,7 @@ export async function preload(
 ): Promise<{ keys: number; bytes: number; seconds: number }> {
   const all = new Preload(plan.scenario, plan.seed);
   if (all.count === 0 || plan.scenario.kind === 'pubsub-fanout') return { keys: 0, bytes: 0, seconds: 0 };
+  checkDriver(plan);
   const endpoint = await resolve(plan.endpoint);
   const threads = Math.min(plan.scenario.threads, all.count);
   const count = Math.max(1, Math.min(PRELOAD_CONNECTIONS_MAX, Math.floor(plan.scenario.connections / threads)));
@@ -94,7 +97,7 @@ export async function preload(
     order(plan, { kind: 'preload' }, endpoint, thread, threads, count),
   );
   const times = { warmUpS: 0, durationS: Number.POSITIVE_INFINITY, intervalMs: 1_000 };
-  const group = await runThreads(workerEntry(plan), orders, times, {
+  const group = await runThreads(preloadEntry(plan), orders, times, {
     onInterval: hooks.onInterval,
     signal: hooks.signal,
   });
@@ -106,6 +109,29 @@ export async function preload(
   }
   const seconds = Math.max(...group.threads.map((thread) => (thread.lastAnswerUs - thread.measureStartUs) / 1e6));
   return { keys: all.count, bytes: group.threads.reduce((sum, thread) => sum + thread.bytesSent, 0), seconds };
+}
+
+/** Data sets are stored by the raw driver, whatever drives the load, unless TLS is wanted, which it does not speak. */
+function preloadEntry(plan: LoadPlan): URL {
+  return usesTls(plan.endpoint) ? workerEntry(plan) : entryUrl(import.meta.url, './raw-worker.ts');
+}
+
+function usesTls(endpoint: Endpoint): boolean {
+  return endpoint.address.kind === 'tcp' && endpoint.address.tls !== undefined;
+}
+
+/** @throws LoadError for a plan that cannot be carried out */
+function checkDriver({ endpoint, scenario }: LoadPlan): void {
+  const { driver } = scenario;
+  if (driver === 'raw' && usesTls(endpoint)) {
+    throw new LoadError('Cannot use TLS (rediss://) with the raw driver: set "driver: ioredis"');
+  }
+  if (driver === 'ioredis' && endpoint.protocol !== 'redis') {
+    throw new LoadError('Cannot drive memcached with ioredis: set "driver: memjs" or "driver: raw"');
+  }
+  if (driver === 'memjs' && endpoint.protocol === 'redis') {
+    throw new LoadError('Cannot drive Redis with memjs: set "driver: ioredis" or "driver: raw"');
+  }
 }
 
 function workerEntry(plan: LoadPlan): URL {
