@@ -20,6 +20,8 @@ import * as S from './store.ts';
 const TOKENS_MAX = 24;
 /** A line without an end may not grow beyond this, unless it is a get of many keys. */
 const LINE_BYTES_MAX = 2_048;
+/** The original's read buffer: a longer line can never be seen whole there. */
+const WHOLE_LINE_BYTES_MAX = 16_384;
 /** Spaces in front of such a get that are put up with. */
 const LEADING_SPACES_MAX = 100;
 const VALUE_BYTES_MAX = 2_147_483_647 - 2;
@@ -64,7 +66,10 @@ export class AsciiCommands {
     }
     let eol = at;
     while (eol < end && u8[eol] !== 10) eol++;
-    if (eol === end) return this.#unended(conn, at, end);
+    if (eol === end || eol - at >= WHOLE_LINE_BYTES_MAX) {
+      const next = this.#unended(conn, at, end);
+      if (eol === end || next >= 0) return next;
+    }
     this.#core.lastCommandTime[conn] = this.#core.items.now;
     this.#line(conn, at, eol - at > 1 && u8[eol - 1] === 13 ? eol - 1 : eol);
     return eol + 1;

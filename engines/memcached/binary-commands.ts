@@ -154,7 +154,10 @@ export class BinaryCommands {
         this.#arithmetic(opcode === B.OP_INCREMENT);
         return true;
       case B.OP_NOOP:
-        if (bare) this.#respond(0, 0, NO_BYTES);
+        if (bare) {
+          core.releaseKept();
+          this.#respond(0, 0, NO_BYTES);
+        }
         return bare;
       case B.OP_VERSION:
         if (bare) this.#respond(0, 0, bytesOf(VERSION));
@@ -232,6 +235,7 @@ export class BinaryCommands {
   }
 
   #error(status: number) {
+    this.#core.releaseKept();
     this.#core.write(this.#errorBytes(status));
   }
 
@@ -300,6 +304,7 @@ export class BinaryCommands {
     out += 4;
     for (let i = 0; i < keyLength; i++) u8[out + i] = u8[this.#keyAt + i];
     core.wrote(out + keyLength);
+    core.keep(item);
     if (valueLength > 0) core.writeValue(item, 2);
   }
 

@@ -105,6 +105,8 @@ export class Core implements ConnectionHandler {
   /** Reply to be sent once all is swallowed. */
   readonly #afterSwallow = new Map<number, Uint8Array>();
   #paused: number[] = [];
+  #kept = new Uint32Array(64);
+  #keptCount = 0;
 
   // Output of the callback under way.
   #outConn = -1;
@@ -234,6 +236,7 @@ export class Core implements ConnectionHandler {
       if (this.#outSinceCheck + this.#outAt - this.#outStart > OUTPUT_CHECK_BYTES && this.#isChoked(conn)) break;
     }
     this.#finish();
+    if (this.#keptCount > 0) this.releaseKept();
     return at;
   }
 
@@ -345,6 +348,25 @@ export class Core implements ConnectionHandler {
     this.items.hold(item);
     this.#outSinceCheck += length;
     this.transport.lend(this.#outConn, from, length, item);
+  }
+
+  /**
+   * Keeps an item until the replies of this batch leave. The original holds every item of a binary get so long, and that shows:
+   * an incr that follows in the same batch makes a new item instead of padding the old value with spaces.
+   */
+  keep(item: number): void {
+    this.items.hold(item);
+    if (this.#keptCount === this.#kept.length) {
+      const larger = new Uint32Array(this.#kept.length * 2);
+      larger.set(this.#kept);
+      this.#kept = larger;
+    }
+    this.#kept[this.#keptCount++] = item;
+  }
+
+  /** The replies so far are on their way. */
+  releaseKept(): void {
+    while (this.#keptCount > 0) this.items.release(this.#kept[--this.#keptCount]);
   }
 
   /** Closes after what was written has left. */
