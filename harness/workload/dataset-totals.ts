@@ -41,6 +41,36 @@ export function memoryLimitBytes(scenario: Scenario): number {
   return limitShare > 0 ? Math.round(limitShare * datasetBytes(scenario).bytes) : limitBytes;
 }
 
+/** memcached's default slab classes: chunks from 96 bytes, each 1.25 times the one before, rounded up to 8; pages of 1 MiB. */
+const SLAB_FIRST = 96;
+const SLAB_FACTOR = 1.25;
+const SLAB_LARGEST = 524_288;
+const SLAB_PAGE = 1024 ** 2;
+/** Header, CAS, the zero after the key, the line end after the value. */
+const ITEM_OVERHEAD = 48 + 8 + 1 + 2;
+
+/**
+ * What memcached takes for this data set whatever its limit is: each class of sizes that occurs gets a first page of 1 MiB even past `-m`.
+ * A memory limit below this is no limit, and a comparison under it says nothing.
+ */
+export function memcachedFloorBytes(scenario: Scenario): number {
+  const dataset = new Dataset(scenario);
+  const counted = Math.min(dataset.indexes, MAX_COUNTED_KEYS);
+  const chunks: number[] = [];
+  for (let chunk = SLAB_FIRST; chunk < SLAB_LARGEST / SLAB_FACTOR; chunk = Math.ceil((chunk * SLAB_FACTOR) / 8) * 8) {
+    chunks.push(chunk);
+  }
+  chunks.push(SLAB_LARGEST);
+  const seen = new Uint8Array(chunks.length);
+  for (let i = 0; i < counted; i++) {
+    const index = Math.floor((i * dataset.indexes) / counted);
+    const bytes = ITEM_OVERHEAD + dataset.keyLength(index) + dataset.valueBytesOf(index);
+    const fitting = chunks.findIndex((chunk) => chunk >= bytes);
+    seen[fitting < 0 ? chunks.length - 1 : fitting] = 1;
+  }
+  return seen.reduce((sum, one) => sum + one, 0) * SLAB_PAGE;
+}
+
 /**
  * The share of gets that must hit, where it follows from the scenario alone: nothing evicts or expires, nothing is removed, and either all
  * keys are preloaded or nothing stores further ones. Otherwise null: it is what the run shall find out.

@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { datasetBytes, expectedHitRatio, memoryLimitBytes } from '../../harness/workload/dataset-totals.ts';
+import {
+  datasetBytes,
+  expectedHitRatio,
+  memcachedFloorBytes,
+  memoryLimitBytes,
+} from '../../harness/workload/dataset-totals.ts';
 import { OP_GET, OP_INCR, OP_MGET, OP_SET } from '../../harness/workload/operation.ts';
 import { createWorkload, Preload } from '../../harness/workload/workload.ts';
+import { builtInNames, loadScenario } from '../../scenarios/load.ts';
 import type { Scenario } from '../../scenarios/spec.ts';
 import { makeScenario } from '../support/scenario.ts';
 
@@ -157,5 +163,19 @@ describe('totals of the data set', () => {
     const half = { ...base, dataset: { ...base.dataset, preload: 0.25 }, popularity: { kind: 'uniform' as const } };
     expect(expectedHitRatio(half)).toBe(0.25);
     expect(expectedHitRatio({ ...base, ttl: { kind: 'fixed', seconds: 1 } })).toBeNull();
+  });
+
+  it('tell what memcached takes whatever its limit is, and no built-in scenario limits it below that', () => {
+    const base = makeScenario({});
+    expect(memcachedFloorBytes(base)).toBe(1024 ** 2);
+    const spread = { ...base.dataset, valueSize: { kind: 'uniform' as const, min: 1, max: 400 } };
+    // Items of 76 to 475 bytes: classes 96, 120, 152, 192, 240, 304, 384, 480.
+    expect(memcachedFloorBytes({ ...base, dataset: spread })).toBe(8 * 1024 ** 2);
+    for (const name of builtInNames()) {
+      const scenarios = loadScenario(name).cells.map((cell) => cell.scenario);
+      const smallest = scenarios.sort((a, b) => a.memory.limitShare - b.memory.limitShare)[0];
+      const limit = memoryLimitBytes(smallest);
+      if (limit > 0) expect(limit, name).toBeGreaterThan(memcachedFloorBytes(smallest));
+    }
   });
 });
