@@ -33,7 +33,7 @@ export function clientInfo(core: RedisCore, c: Client): string {
   const transport = core.transport;
   const input = transport.inputBytes(c.conn);
   let argumentBytes = 0;
-  if (c.command !== null) for (let i = 1; i < c.argc; i++) argumentBytes += c.argLen[i]!;
+  if (c.command !== null) for (let i = 0; i < c.argc; i++) argumentBytes += c.argLen[i]!;
   const output = transport.outputMemory(c.conn);
   const waiting = transport.outputBytes(c.conn);
   const chunks = transport.outputChunks(c.conn);

@@ -65,7 +65,7 @@ export function dataDigest(core: RedisCore): string {
           const digest = new Uint8Array(DIGEST_BYTES);
           mixDigest(digest, h.u8, key, length);
           mixValue(core, db, digest, key, length, dictValue(h, entry));
-          for (let k = 0; k < DIGEST_BYTES; k++) total[k]! ^= digest[k]!;
+          xorDigest(total, digest, 0, DIGEST_BYTES);
         }
       }
     }

@@ -215,6 +215,8 @@ function list(core: RedisCore, c: Client): void {
   for (const command of chosen) addReplyBulkString(c, command.fullName);
 }
 
+const isChannelSpec = (spec: KeySpecFacts): boolean => spec.flags.includes('not_key');
+
 /** A key among arguments, and what the command does with it. */
 interface FoundKey {
   readonly index: number;
@@ -228,6 +230,8 @@ interface FoundKey {
 function keysOf(command: Command, argc: number): FoundKey[] | null {
   const keys: FoundKey[] = [];
   for (const spec of command.facts.keySpecs ?? []) {
+    // Channels of shards are routed like keys and are none.
+    if (isChannelSpec(spec)) continue;
     const [lastKey, step, limit] = spec.range;
     let last: number;
     if (lastKey >= 0) last = spec.index + lastKey;
@@ -258,7 +262,7 @@ function getKeys(core: RedisCore, c: Client, withFlags: boolean): void {
     addReplyError(c, 'Invalid command specified');
     return;
   }
-  if (command.facts.keySpecs === undefined) {
+  if (command.facts.keySpecs === undefined || command.facts.keySpecs.every(isChannelSpec)) {
     addReplyError(c, 'The command has no key arguments');
     return;
   }

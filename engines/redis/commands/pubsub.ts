@@ -6,11 +6,11 @@ import type { CommandProc } from '../command.ts';
 import {
   addReplyArrayLen,
   addReplyBulkString,
-  addReplyError,
   addReplyLong,
   addReplyNull,
   addReplyPushLen,
   addReplyRaw,
+  addReplySubcommandSyntaxError,
 } from '../protocol/reply.ts';
 import { type Space, shardSubscriptionCount, subscriptionCount } from '../pubsub.ts';
 import type { RedisCore } from '../redis-core.ts';
@@ -134,7 +134,7 @@ function spublishCommand(core: RedisCore, c: Client): void {
 function listNames(space: Space): CommandProc {
   return (core, c) => {
     if (c.argc > 3) {
-      addReplyError(c, `wrong number of arguments for '${c.command!.fullName}' command`);
+      addReplySubcommandSyntaxError(c);
       return;
     }
     const pattern = c.argc === 3 ? c.argText(2) : null;
