@@ -95,8 +95,12 @@ export class InProcess implements Transport {
   drain(conn: number): void {
     const peer = this.#peers[conn]!;
     peer.stalled = false;
-    this.#sent(peer);
-    this.core.onTurn();
+    for (let left = -1; left !== peer.pending.length; ) {
+      left = peer.pending.length;
+      this.#sent(peer);
+      this.core.onTurn();
+      this.feed(conn, Buffer.alloc(0));
+    }
   }
 
   /** Seconds pass. */
@@ -207,7 +211,6 @@ export class InProcess implements Transport {
 
   resume(conn: number): void {
     this.#peers[conn]!.paused = false;
-    this.feed(conn, Buffer.alloc(0));
   }
 
   close(conn: number): void {
