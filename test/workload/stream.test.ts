@@ -7,7 +7,8 @@ import {
 } from '../../harness/workload/dataset-totals.ts';
 import { OP_GET, OP_INCR, OP_MGET, OP_SET } from '../../harness/workload/operation.ts';
 import { createWorkload, Preload } from '../../harness/workload/workload.ts';
-import { builtInNames, loadScenario } from '../../scenarios/load.ts';
+import { builtInNames, loadScenario, templateText } from '../../scenarios/load.ts';
+import { readScenario } from '../../scenarios/schema.ts';
 import type { Scenario } from '../../scenarios/spec.ts';
 import { makeScenario } from '../support/scenario.ts';
 
@@ -171,8 +172,9 @@ describe('totals of the data set', () => {
     const spread = { ...base.dataset, valueSize: { kind: 'uniform' as const, min: 1, max: 400 } };
     // Items of 76 to 475 bytes: classes 96, 120, 152, 192, 240, 304, 384, 480.
     expect(memcachedFloorBytes({ ...base, dataset: spread })).toBe(8 * 1024 ** 2);
-    for (const name of builtInNames()) {
-      const scenarios = loadScenario(name).cells.map((cell) => cell.scenario);
+    const plans = [...builtInNames().map((name) => loadScenario(name)), readScenario(templateText(), 'template')];
+    for (const { name, cells } of plans) {
+      const scenarios = cells.map((cell) => cell.scenario);
       const smallest = scenarios.sort((a, b) => a.memory.limitShare - b.memory.limitShare)[0];
       const limit = memoryLimitBytes(smallest);
       if (limit > 0) expect(limit, name).toBeGreaterThan(memcachedFloorBytes(smallest));
