@@ -90,7 +90,8 @@ export class Store {
   }
 
   #replace(old: number, item: number, hash: number): void {
-    this.#items.replace(old, item, hash);
+    this.#items.unlink(old, hash);
+    this.#items.link(item, hash);
     this.casLow = this.#items.casLow(item);
     this.casHigh = this.#items.casHigh(item);
   }

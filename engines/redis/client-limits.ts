@@ -2,7 +2,8 @@
 import { CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_PUBSUB, type Client } from './client.ts';
 import { clientInfo } from './client-info.ts';
 import type { OutputBufferLimit } from './config.ts';
-import { LOG_VERBOSE, LOG_WARNING, type RedisCore } from './redis-core.ts';
+import { LOG_VERBOSE, LOG_WARNING } from './log-levels.ts';
+import type { RedisCore } from './redis-core.ts';
 
 function limitOf(core: RedisCore, c: Client): OutputBufferLimit {
   const limits = core.config.clientOutputBufferLimit;
@@ -34,6 +35,26 @@ export function closeOverLimit(core: RedisCore, c: Client): void {
   core.closeClient(c, false);
   core.stats.clientOutputBufferLimitDisconnections++;
   core.log(LOG_WARNING, `Client ${info} scheduled to be closed ASAP for overcoming of output buffer limits.`);
+}
+
+/** @returns whether a limit on waiting output applies to the client at all */
+export function hasOutputLimit(core: RedisCore, c: Client): boolean {
+  const limit = limitOf(core, c);
+  return limit.hardBytes !== 0 || limit.softBytes !== 0;
+}
+
+/**
+ * Disconnects a client whose unfinished request has grown too long.
+ * @param bytes of input that wait to be understood
+ * @returns whether it was disconnected
+ */
+export function closeOverQueryLimit(core: RedisCore, c: Client, bytes: number): boolean {
+  if (bytes <= core.config.clientQueryBufferLimit) return false;
+  const info = clientInfo(core, c);
+  core.closeClient(c, false);
+  core.stats.clientQueryBufferLimitDisconnections++;
+  core.log(LOG_WARNING, `Closing client that reached max query buffer length: ${info}`);
+  return true;
 }
 
 /** What the cron looks after for each client: idle ones with `timeout`, the soft limits of those that stopped reading. */

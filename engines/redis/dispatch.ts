@@ -19,12 +19,15 @@ import {
 } from './command.ts';
 import { EVICT_FAIL, performEvictions } from './evict.ts';
 import { LatencyHistogram } from './latency-histogram.ts';
+import { LOG_WARNING } from './log-levels.ts';
 import { addReplyError } from './protocol/reply.ts';
 import type { RedisCore } from './redis-core.ts';
 import { ArenaExhausted } from './structures/heap.ts';
 
 /** Longest part of a name or of the arguments that an error shows. */
 const ERROR_TEXT_MAX = 128;
+/** Such an attempt is logged once in so long. */
+const WEB_REQUEST_LOG_SECONDS = 60;
 const SUBSCRIBER_COMMANDS = new Set([
   'ping',
   'subscribe',
@@ -54,6 +57,24 @@ function unknownCommand(c: Client): string {
   return `unknown command '${cString(c.argText(0)).slice(0, ERROR_TEXT_MAX)}', with args beginning with: ${shown}`;
 }
 
+/**
+ * A browser can be made to send requests to any port, and their bodies could hold commands: whoever begins like HTTP is not heard out.
+ */
+function isWebRequest(c: Client): boolean {
+  const name = cString(c.argText(0)).toLowerCase();
+  return name === 'post' || name === 'host:';
+}
+
+function abortWebRequest(core: RedisCore, c: Client): void {
+  core.closeClient(c, false);
+  if (core.unixtime - core.webRequestLoggedAt < WEB_REQUEST_LOG_SECONDS) return;
+  core.webRequestLoggedAt = core.unixtime;
+  core.log(
+    LOG_WARNING,
+    `Possible SECURITY ATTACK detected: ${c.addr} sent POST or Host:, as a browser does that a foreign page has sent here. Connection aborted.`,
+  );
+}
+
 /** The original prints arguments with %s, which ends at a NUL. */
 function cString(text: string): string {
   const nul = text.indexOf('\0');
@@ -81,8 +102,10 @@ export function processCommand(core: RedisCore, c: Client): void {
   const command = lookupCommand(core, c);
   if (command === null) {
     const parent = core.commands.find(core.heap.u8, c.argOff[0], c.argLen[0]);
-    if (parent === null) reject(core, c, null, unknownCommand(c));
-    else {
+    if (parent === null) {
+      if (isWebRequest(c)) abortWebRequest(core, c);
+      else reject(core, c, null, unknownCommand(c));
+    } else {
       const given = cString(c.argText(1)).slice(0, ERROR_TEXT_MAX);
       reject(core, c, null, `unknown subcommand '${given}'. Try ${parent.name.toUpperCase()} HELP.`);
     }

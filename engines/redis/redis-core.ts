@@ -10,16 +10,14 @@ import { databasesCron } from './databases-cron.ts';
 import { Db } from './db.ts';
 import { EvictionPool, lfuTimeInMinutes, performEvictions } from './evict.ts';
 import { activeExpireCycle, ExpireState } from './expire.ts';
+import { LOG_DEBUG, LOG_NOTICE, LOG_VERBOSE, LOG_WARNING } from './log-levels.ts';
 import { onDirectRead, processInput, runPendingCommand } from './protocol/request.ts';
 import { Scratch } from './protocol/scratch.ts';
 import { Stats } from './stats.ts';
 import { Heap } from './structures/heap.ts';
 import { createSharedIntegers, decrRefCount } from './structures/robj.ts';
 
-export const LOG_DEBUG = 0;
-export const LOG_VERBOSE = 1;
-export const LOG_NOTICE = 2;
-export const LOG_WARNING = 3;
+export { LOG_DEBUG, LOG_NOTICE, LOG_VERBOSE, LOG_WARNING };
 
 /** The LRU clock counts seconds in 24 bits. */
 export const LRU_CLOCK_MAX = (1 << 24) - 1;
@@ -105,6 +103,8 @@ export class RedisCore implements ConnectionHandler {
   nowMs = 0;
   /** The same in whole seconds. */
   unixtime = 0;
+  /** When a request that looked like a browser's was last logged, in seconds. */
+  webRequestLoggedAt = Number.NEGATIVE_INFINITY;
   /** Seconds modulo 2^24, refreshed by cron: the clock of LRU. */
   lruClock = 0;
   /** Monotonic time in µs at the start of the present command. */

@@ -14,12 +14,9 @@ import { pubsubProcs } from './commands/pubsub.ts';
 import { serverProcs } from './commands/server.ts';
 import { stringProcs } from './commands/string.ts';
 
-/**
- * @param renames what `rename-command` asks for
- * @returns every command that this engine has, with counters at zero: a table belongs to one core
- */
-export function createCommandTable(renames?: ReadonlyMap<string, string>): CommandTable {
-  const procs = {
+/** @returns every command that this engine has, with counters at zero: a table belongs to one core */
+export function createCommandTable(): CommandTable {
+  return joinCommands(commandFacts, {
     ...stringProcs,
     ...genericProcs,
     ...connectionProcs,
@@ -32,6 +29,5 @@ export function createCommandTable(renames?: ReadonlyMap<string, string>): Comma
     ...infoProcs,
     ...commandProcs,
     ...debugProcs,
-  };
-  return joinCommands(commandFacts, procs, renames);
+  });
 }

@@ -15,8 +15,10 @@ import {
   CLIENT_STOP_MASK,
   type Client,
 } from '../client.ts';
+import { closeOverLimit, closeOverQueryLimit, hasOutputLimit } from '../client-limits.ts';
 import { processCommand } from '../dispatch.ts';
-import { LOG_VERBOSE, type RedisCore } from '../redis-core.ts';
+import { LOG_VERBOSE } from '../log-levels.ts';
+import type { RedisCore } from '../redis-core.ts';
 import { ArenaExhausted } from '../structures/heap.ts';
 import { parsedNumber, parseInt64 } from '../structures/int64.ts';
 import { sdsAlloc, sdsFree, sdsMakeRoomFor, sdsNewRoom, sdsSetAlloc, sdsSetLen } from '../structures/sds.ts';
@@ -47,6 +49,8 @@ const DIRECT = -3;
  * @returns the offset of the first byte to keep
  */
 export function processInput(core: RedisCore, c: Client, start: number, end: number): number {
+  if (closeOverQueryLimit(core, c, end - start - c.parsed)) return end;
+  const limited = hasOutputLimit(core, c);
   let at = start;
   while (at < end) {
     if ((c.flags & CLIENT_STOP_MASK) !== 0) break;
@@ -54,7 +58,10 @@ export function processInput(core: RedisCore, c: Client, start: number, end: num
     if (next === INCOMPLETE) break;
     if (next === FAILED) return end;
     if (next === DIRECT) return end;
-    if (c.argc > 0) processCommand(core, c);
+    if (c.argc > 0) {
+      processCommand(core, c);
+      if (limited) closeOverLimit(core, c);
+    }
     if ((c.flags & CLIENT_PAUSED) !== 0) {
       // Held back: the request stays in the input and is parsed again later.
       resetRequest(c);
@@ -226,6 +233,8 @@ function askForMore(core: RedisCore, c: Client): void {
     c.bigSds = sdsMakeRoomFor(heap, c.bigSds, more, false);
     room = Math.min(sdsAlloc(heap, c.bigSds), wanted);
   }
+  // One byte more than is allowed shows that the limit has been passed.
+  room = Math.min(room, core.config.clientQueryBufferLimit + 1);
   const from = c.bigAsked;
   c.bigAsked = room;
   core.transport.readInto(c.conn, c.bigSds + from, room - from);
@@ -235,6 +244,7 @@ function askForMore(core: RedisCore, c: Client): void {
 export function onDirectRead(core: RedisCore, c: Client): void {
   const heap = core.heap;
   if (c.bigSds === 0) return;
+  if (closeOverQueryLimit(core, c, c.bigAsked)) return;
   if (c.bigAsked < c.bulkLength + 2) {
     try {
       askForMore(core, c);

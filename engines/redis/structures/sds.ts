@@ -111,8 +111,7 @@ export function sdsZmallocSize(h: Heap, s: number): number {
   return h.usable(sdsBase(h, s));
 }
 
-/** The capacity that an allocation of `usable` bytes gives a string with this header. */
-export function sdsClampCapacity(usable: number, header: number, type: number): number {
+function clampCapacity(usable: number, header: number, type: number): number {
   const capacity = usable - header - 1;
   const most = sdsTypeMaxSize(type);
   return Math.min(capacity, most);
@@ -129,7 +128,7 @@ export function sdsNewRoom(h: Heap, length: number): number {
   h.u8[s - 1] = type === SDS_TYPE_5 ? length << 3 : type;
   if (type !== SDS_TYPE_5) {
     sdsSetLen(h, s, length);
-    sdsSetAlloc(h, s, sdsClampCapacity(h.usable(base), header, type));
+    sdsSetAlloc(h, s, clampCapacity(h.usable(base), header, type));
   }
   h.u8[s + length] = 0;
   return s;
@@ -162,7 +161,7 @@ export function sdsMakeRoomFor(h: Heap, s: number, more: number, greedy: boolean
   const oldBase = s - sdsHeaderSize(oldType);
   if (oldType === type && h.usable(oldBase) === h.allocator.sizeClass(header + wanted + 1)) {
     // A reallocation to the same size class stays in place.
-    sdsSetAlloc(h, s, sdsClampCapacity(h.usable(oldBase), header, type));
+    sdsSetAlloc(h, s, clampCapacity(h.usable(oldBase), header, type));
     return s;
   }
   const base = h.alloc(header + wanted + 1);
@@ -171,7 +170,7 @@ export function sdsMakeRoomFor(h: Heap, s: number, more: number, greedy: boolean
   h.free(oldBase);
   h.u8[grown - 1] = type;
   sdsSetLen(h, grown, length);
-  sdsSetAlloc(h, grown, sdsClampCapacity(h.usable(base), header, type));
+  sdsSetAlloc(h, grown, clampCapacity(h.usable(base), header, type));
   return grown;
 }
 
@@ -220,7 +219,10 @@ export function sdsRemoveFreeSpace(h: Heap, s: number): number {
 
 /** Whether the string equals the `length` bytes at `other`. */
 export function sdsEquals(h: Heap, s: number, other: number, length: number): boolean {
-  return sdsLen(h, s) === length && h.equal(s, other, length);
+  if (sdsLen(h, s) !== length) return false;
+  const u8 = h.u8;
+  for (let i = 0; i < length; i++) if (u8[s + i] !== u8[other + i]) return false;
+  return true;
 }
 
 /** Checks a string's invariants. @throws Error naming what is broken */
