@@ -20,7 +20,7 @@ export async function until(what: string, holds: () => boolean | Promise<boolean
   const end = Date.now() + ms;
   while (!(await holds())) {
     if (Date.now() > end) throw new Error(`Waited ${ms} ms in vain until ${what}`);
-    await sleep(5);
+    await sleep(1);
   }
 }
 
@@ -104,6 +104,13 @@ async function accepts(port: number): Promise<boolean> {
   });
 }
 
+const peers = new Set<Peer>();
+
+/** Ends what a test has left open, also when it failed. */
+export function destroyPeers(except: Peer): void {
+  for (const peer of peers) if (peer !== except) peer.destroy();
+}
+
 /** A connection that sends what it is told and keeps all that comes. */
 export class Peer {
   readonly socket: net.Socket;
@@ -116,6 +123,7 @@ export class Peer {
   private constructor(socket: net.Socket) {
     this.socket = socket;
     socket.setNoDelay(true);
+    peers.add(this);
     socket.on('data', (bytes) => {
       this.#chunks.push(bytes);
       this.length += bytes.length;
@@ -125,6 +133,7 @@ export class Peer {
       this.closed = true;
     });
     socket.on('close', () => {
+      peers.delete(this);
       this.closed = true;
     });
   }
