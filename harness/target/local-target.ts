@@ -26,6 +26,8 @@ const HOST = '127.0.0.1';
 const READY_TIMEOUT_MS = 15_000;
 const READY_POLL_MS = 20;
 const HASTY_STOP_MS = 200;
+/** sun_path holds 108 bytes on Linux and 104 on macOS, the NUL among them. */
+const SOCKET_PATH_BYTES_MAX = 103;
 /** Another process may take the free port before the server has it; then the next one is tried. */
 const PORT_ATTEMPTS = 5;
 
@@ -100,6 +102,11 @@ async function startOnce(
     spec.socket === 'unix' && fixedPort === null
       ? { kind: 'unix', path: `${folder}/s` }
       : { kind: 'tcp', host: HOST, port: fixedPort ?? (await findFreePort()) };
+  if (address.kind === 'unix' && Buffer.byteLength(address.path) > SOCKET_PATH_BYTES_MAX) {
+    throw new TargetError(
+      `Cannot start ${spec.label}: the path of its Unix socket would be longer than ${SOCKET_PATH_BYTES_MAX} bytes (${address.path}). Set TMPDIR to a shorter folder, or use socket: tcp`,
+    );
+  }
   const flags = spec.kind === 'embedded' && spec.eventLoop !== 'auto' ? ['--event-loop', spec.eventLoop] : [];
   flags.push(...spec.flags);
   const launch =

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import net from 'node:net';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTarget } from '../../harness/target/create-target.ts';
 import { isAlive, processStartTime } from '../../harness/target/process-identity.ts';
 import { connectRedis } from '../../harness/target/redis-admin.ts';
@@ -136,6 +136,34 @@ describeReal(['redis-server', 'memcached'], 'A server that the harness starts', 
   });
 });
 
+describe('An embedded engine', () => {
+  const keeper = new ServerKeeper();
+  afterAll(() => keeper.close());
+
+  it.each([
+    { engine: 'redis', socket: 'tcp', eventLoop: 'epoll' },
+    { engine: 'redis', socket: 'unix', eventLoop: 'libuv' },
+    { engine: 'memcached', socket: 'tcp', eventLoop: 'libuv' },
+    { engine: 'memcached', socket: 'unix', eventLoop: 'epoll' },
+  ] as const)('is a process of its own, started like the original ($engine, $socket, $eventLoop)', async (kind) => {
+    const spec = makeTarget({ kind: 'embedded', ...kind });
+    const running = await createTarget(spec, keeper, remoteOptions).start(settings);
+    expect(running.commandLine?.slice(2, 4)).toEqual(['serve', kind.engine]);
+    const facts = await running.facts();
+    expect(facts.keysBefore).toBe(0);
+    expect(facts.version).toMatch(/^\d+\.\d+/);
+    const limit = kind.engine === 'redis' ? facts.configuration['maxmemory'] : facts.configuration['maxbytes'];
+    expect(limit).toBe(String(32 * MIB));
+    const memory = await running.memory();
+    expect(memory).toMatchObject({ keys: 0, limit: 32 * MIB, evictions: 0 });
+    expect(memory.rss).toBeGreaterThan(10 * MIB);
+    await running.resetStats();
+    const start = processStartTime(running.pid as number);
+    await running.stop();
+    expect(isAlive(running.pid as number, start)).toBe(false);
+  });
+});
+
 describeReal(['redis-server', 'memcached'], 'A server elsewhere', () => {
   let keeper: ServerKeeper;
   const owners: RunningTarget[] = [];
@@ -181,6 +209,30 @@ describeReal(['redis-server', 'memcached'], 'A server elsewhere', () => {
     expect(await running.flush()).toBe(0);
     expect((await running.memory()).evictions).toBe(0);
     await running.stop();
+  });
+
+  it('lets in with a password or a user of its own only', async () => {
+    const guarded = await createTarget(
+      makeTarget({ flags: ['--requirepass', 'se@cret'] }),
+      keeper,
+      remoteOptions,
+    ).start(settings);
+    const { port } = guarded.endpoint.address as { port: number };
+    expect((await guarded.facts()).configuration['requirepass']).toBe('***');
+    const admin = await connectRedis(guarded.endpoint, 1_000);
+    await admin.call('ACL', 'SETUSER', 'me', 'on', '>p:w', '~*', '&*', '+@all');
+    admin.close();
+    for (const credentials of [':se%40cret', 'me:p%3Aw']) {
+      const running = await remote('redis', `redis://${credentials}@127.0.0.1:${port}/2`).start(settings);
+      expect(running.address).toBe(`redis://127.0.0.1:${port}/2`);
+      expect((await running.facts()).keysBefore).toBe(0);
+      await running.stop();
+    }
+    await expect(remote('redis', `redis://:wrong@127.0.0.1:${port}`).start(settings)).rejects.toThrow(
+      /^Cannot reach redis:\/\/127\.0\.0\.1:\d+: .*WRONGPASS/,
+    );
+    await expect(remote('redis', `redis://127.0.0.1:${port}`).start(settings)).rejects.toThrow(/NOAUTH/);
+    await guarded.stop();
   });
 
   it('that nobody answers at is an error in one line without the password', async () => {
