@@ -68,7 +68,7 @@ export class ClientDriver {
   private ended = false;
   private lastProgressUs = 0;
   /** Open loop: clients with a free place, the one that has been free the longest first. */
-  private readonly free: CacheClient[] = [];
+  private readonly free: { client: CacheClient; sinceUs: number }[] = [];
   private nextDueUs = Number.POSITIVE_INFINITY;
   private resolveEnd: () => void = () => {};
 
@@ -147,7 +147,9 @@ export class ClientDriver {
     });
     const ticker = setInterval(() => this.tick(nowUs()), TICK_MS);
     if (this.arrival.open) {
-      for (let place = 0; place < this.options.depth; place++) this.free.push(...this.clients);
+      for (let place = 0; place < this.options.depth; place++) {
+        for (const client of this.clients) this.free.push({ client, sinceUs: startUs });
+      }
       this.nextDueUs = startUs + this.arrival.nextDueUs();
       void this.dispatch();
     } else {
@@ -232,12 +234,12 @@ export class ClientDriver {
     while (!this.ended && this.nextDueUs < this.phases.endUs && this.quota > 0) {
       const now = nowUs();
       while (this.nextDueUs <= now && this.free.length > 0 && this.nextDueUs < this.phases.endUs) {
-        const client = this.free.shift()!;
+        const { client, sinceUs } = this.free.shift()!;
         const operation = this.draw(this.nextDueUs);
         this.nextDueUs = this.phases.startUs + this.arrival.nextDueUs();
         if (operation === null) break;
-        if (this.phases.measuring) this.recorder.sendLag(nowUs() - operation.dueUs);
-        void this.perform(client, operation, false).then(() => this.free.push(client));
+        if (this.phases.measuring) this.recorder.sendLag(nowUs() - Math.max(operation.dueUs, sinceUs));
+        void this.perform(client, operation, false).then(() => this.free.push({ client, sinceUs: nowUs() }));
       }
       if (now - this.nextDueUs > BACKLOG_MS_MAX * 1_000) {
         this.giveUp(`Overloaded: operations wait more than ${BACKLOG_MS_MAX / 1_000} s for a free connection`);

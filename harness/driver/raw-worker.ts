@@ -2,7 +2,7 @@
 import { workerData } from 'node:worker_threads';
 import { createEventLoop } from '../../engines/io/create-event-loop.ts';
 import type { EventLoop } from '../../engines/io/event-loop.ts';
-import { addressOf, purgePages } from '../../engines/io/system.ts';
+import { addressOf, purgePages, raiseFileLimit } from '../../engines/io/system.ts';
 import { createArena } from '../../engines/memory/arena.ts';
 import { createJemalloc } from '../../engines/memory/jemalloc.ts';
 import type { ArrivalSpec, Scenario } from '../../scenarios/spec.ts';
@@ -59,7 +59,11 @@ function publishing(scenario: Scenario): ArrivalSpec {
   return { kind: 'open', process, rate: scenario.fanout!.rate };
 }
 
+/** Descriptors of the process beside the connections: sockets, files and pipes of the harness itself. */
+const OTHER_FILES = 256;
+
 async function main(): Promise<void> {
+  raiseFileLimit(order.connections * order.threads + OTHER_FILES);
   const memory = createArena({ byteLength: ARENA_BYTES, addressOf, purge: purgePages });
   const allocator = createJemalloc(memory, { classes: 'debian' });
   const loop = createEventLoop(order.eventLoop, allocator, { maxConnections: order.connections + 16 });

@@ -15,7 +15,7 @@ describeReal(['redis-server'], 'the closed-loop probe', () => {
     expect(gets.rate).toBeCloseTo(gets.operations / gets.seconds, 3);
     const timed = await measureClosedLoop({ ...common, op: 'get', seconds: 0.5, warmUpSeconds: 0.2 });
     expect(timed.seconds).toBeGreaterThan(0.45);
-    expect(timed.seconds).toBeLessThan(1);
+    expect(timed.seconds).toBeLessThan(5);
     const calls = await redisCalls(server);
     expect(calls['set']).toBe(10_000);
     await server.stop();

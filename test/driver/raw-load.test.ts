@@ -112,9 +112,10 @@ describeReal(['redis-server'], 'the raw driver against redis-server', () => {
     // Poisson: the number of operations itself has a spread of sqrt(8000), 1.1 %; four of them are allowed.
     const tolerance = process === 'constant' ? 0.01 : 0.045;
     expect(Math.abs(report.operations / 8_000 - 1)).toBeLessThan(tolerance);
-    expect(report.durationS).toBeLessThan(2.1);
+    expect(report.durationS).toBeGreaterThanOrEqual(2);
     expect(report.sendLag!.count).toBeGreaterThan(0);
-    expect(report.timeline.length).toBe(20);
+    // On a busy machine the last answers may take an interval of their own.
+    expect(report.timeline.length).toBeGreaterThanOrEqual(20);
     const perInterval = report.timeline.map((row) => row.operations);
     expect(perInterval.reduce((sum, value) => sum + value, 0)).toBe(report.operations);
   });
@@ -255,7 +256,7 @@ describeReal(['redis-server'], 'the raw driver against redis-server', () => {
     expect(report.aborted).toBe('Interrupted');
     expect(report.operations).toBeGreaterThan(100);
     expect(report.durationS).toBeGreaterThan(0.4);
-    expect(report.durationS).toBeLessThan(2);
+    expect(report.durationS).toBeLessThan(4);
   });
 });
 
@@ -315,6 +316,42 @@ describeReal(['redis-server'], 'the raw driver and a target in trouble', () => {
     expect(report.errors).toBeLessThanOrEqual(10);
     expect(report.timeline.slice(-3).every((row) => row.operations > 0)).toBe(true);
     await server.stop();
+  });
+});
+
+describeReal(['memcached'], 'the raw driver and a stopped memcached', () => {
+  test('a pause of half a second is seen by all who came meanwhile, not only by those on their way', async () => {
+    const server = await startMemcached();
+    const plan = planFor(server, 'memcached-ascii', {
+      arrival: { kind: 'open', process: 'poisson', rate: 2_000 },
+      durationS: 2,
+      connections: 5,
+    });
+    await preload(plan);
+    const report = await runLoad(plan, {
+      onMeasureStart: () =>
+        void setTimeout(() => {
+          server.process.kill('SIGSTOP');
+          setTimeout(() => server.process.kill('SIGCONT'), 500);
+        }, 500),
+    });
+    await server.stop();
+    const all = report.latency.at(-1)!;
+    expect(all.response.p90).toBeGreaterThan(150_000);
+    expect(all.service.p99).toBeLessThan(150_000);
+    expect(report.errors).toBe(0);
+  });
+
+  test('one that never wakes is waited for a bounded time, and what it owes is counted', async () => {
+    const server = await startMemcached();
+    const plan = planFor(server, 'memcached-ascii', { durationS: 1 });
+    await preload(plan);
+    const report = await runLoad(plan, {
+      onMeasureStart: () => void setTimeout(() => server.process.kill('SIGSTOP'), 500),
+    });
+    await server.stop();
+    expect(report.operations).toBeGreaterThan(100);
+    expect(report.errorTexts).toEqual({ 'not answered within 10 s after the end of the load': 10 });
   });
 });
 
