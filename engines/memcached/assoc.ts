@@ -111,6 +111,19 @@ export class HashTable {
     this.count--;
   }
 
+  /** Puts an item in the place of another with the same key. @throws Error when the other is not there */
+  replace(hash: number, old: number, item: number): void {
+    const u32 = this.#u32;
+    let cell = this.#cell(hash);
+    while (u32[cell] !== old) {
+      if (u32[cell] === 0) throw new Error(`hash table: item ${old} is not in its bucket`);
+      cell = (u32[cell] + ITEM_H_NEXT) >>> 2;
+    }
+    u32[cell] = item;
+    u32[(item + ITEM_H_NEXT) >>> 2] = u32[(old + ITEM_H_NEXT) >>> 2];
+    u32[(old + ITEM_H_NEXT) >>> 2] = 0;
+  }
+
   /** Begins to grow when it is time. Called by the maintenance timer, not by commands. */
   growIfNeeded(): void {
     if (this.expanding || !this.#mayGrow || this.count <= this.#growAt || this.power >= HASH_POWER_ARENA_MAX) return;

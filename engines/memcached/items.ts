@@ -308,7 +308,8 @@ export class Items {
     return this.u16[(item + L.ITEM_REFCOUNT) >>> 1];
   }
 
-  lruLink(item: number): void {
+  /** Puts an item at the head of its LRU. @param size its totalBytes, where the caller knows it */
+  lruLink(item: number, size = this.totalBytes(item)): void {
     const u32 = this.u32;
     const id = this.u8[item + L.ITEM_CLSID];
     const head = this.heads[id];
@@ -318,10 +319,11 @@ export class Items {
     else this.tails[id] = item;
     this.heads[id] = item;
     this.lruItems[id]++;
-    this.lruBytes[id] += this.totalBytes(item);
+    this.lruBytes[id] += size;
   }
 
-  lruUnlink(item: number): void {
+  /** Takes an item out of its LRU. @param size its totalBytes, where the caller knows it */
+  lruUnlink(item: number, size = this.totalBytes(item)): void {
     const u32 = this.u32;
     const id = this.u8[item + L.ITEM_CLSID];
     const next = u32[(item + L.ITEM_NEXT) >>> 2];
@@ -331,7 +333,7 @@ export class Items {
     if (next !== 0) u32[(next + L.ITEM_PREV) >>> 2] = previous;
     else this.tails[id] = previous;
     this.lruItems[id]--;
-    this.lruBytes[id] -= this.totalBytes(item);
+    this.lruBytes[id] -= size;
   }
 
   /** Makes an item findable: hash table, LRU, new CAS id, one reference more. */
@@ -344,7 +346,7 @@ export class Items {
     this.counters.totalItems++;
     this.renewCas(item);
     this.table.insert(hash, item);
-    this.lruLink(item);
+    this.lruLink(item, size);
     this.u16[(item + L.ITEM_REFCOUNT) >>> 1]++;
     if (this.sizes.enabled) this.sizes.add(size, this.casOf(item));
   }
@@ -359,8 +361,28 @@ export class Items {
     this.currItems--;
     if (this.sizes.enabled) this.sizes.remove(size, this.casOf(item));
     this.table.remove(hash, item);
-    this.lruUnlink(item);
+    this.lruUnlink(item, size);
     this.release(item);
+  }
+
+  /** `unlink` of one and `link` of another item with the same key, with one walk of their bucket. */
+  replace(old: number, item: number, hash: number): void {
+    const { u16 } = this;
+    const oldSize = this.totalBytes(old);
+    const size = this.totalBytes(item);
+    u16[(old + L.ITEM_FLAGS) >>> 1] &= ~L.FLAG_LINKED;
+    u16[(item + L.ITEM_FLAGS) >>> 1] |= L.FLAG_LINKED;
+    this.u32[(item + L.ITEM_TIME) >>> 2] = this.now;
+    this.currBytes += size - oldSize;
+    this.counters.totalItems++;
+    if (this.sizes.enabled) this.sizes.remove(oldSize, this.casOf(old));
+    this.table.replace(hash, old, item);
+    this.lruUnlink(old, oldSize);
+    this.release(old);
+    this.renewCas(item);
+    this.lruLink(item, size);
+    u16[(item + L.ITEM_REFCOUNT) >>> 1]++;
+    if (this.sizes.enabled) this.sizes.add(size, this.casOf(item));
   }
 
   /** Unlinks an item whose key's hash is not at hand. */

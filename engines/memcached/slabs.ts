@@ -13,6 +13,8 @@ import type { Settings } from './settings.ts';
 const CHUNK_ALIGN_BYTES = 8;
 const ITEM_STRUCT_BYTES = 48;
 const ARENA_PAGE_BYTES = 4_096;
+/** Classes up to this size are looked up instead of searched for. */
+const SMALL_BYTES_MAX = 8_192;
 /** The largest class number there can be. */
 const CLASS_MAX = CLASS_COUNT - 1;
 
@@ -28,6 +30,8 @@ export class Slabs {
   /** First chunk of each free list, 0 when empty. */
   readonly #freeHead = new Uint32Array(CLASS_COUNT);
   readonly freeCount = new Uint32Array(CLASS_COUNT);
+  /** Class by size in units of 8 bytes (chunk sizes are multiples of 8). */
+  readonly #smallClass = new Uint8Array(SMALL_BYTES_MAX / CHUNK_ALIGN_BYTES + 1);
   /** Offsets of each class's pages. */
   readonly pages: number[][] = [];
   /** The last class: all that is larger is stored in chunks. */
@@ -62,11 +66,16 @@ export class Slabs {
     this.largestClass = id;
     this.chunkSize[id] = settings.slabChunkSizeMax;
     this.chunksPerPage[id] = Math.floor(settings.slabPageSize / settings.slabChunkSizeMax);
+    for (let unit = 0, fit = 1; unit < this.#smallClass.length; unit++) {
+      while (fit < id && this.chunkSize[fit]! < unit * CHUNK_ALIGN_BYTES) fit++;
+      this.#smallClass[unit] = fit;
+    }
   }
 
   /** The class for `size` bytes in all; 0 when no item may be that large. Larger than a chunk of the last class: the last class. */
   classOf(size: number): number {
     if (size === 0 || size > this.#settings.itemSizeMax) return 0;
+    if (size <= SMALL_BYTES_MAX) return this.#smallClass[(size + 7) >>> 3];
     const sizes = this.chunkSize;
     const largest = this.largestClass;
     if (size > sizes[largest]) return largest;

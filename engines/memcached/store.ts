@@ -90,8 +90,7 @@ export class Store {
   }
 
   #replace(old: number, item: number, hash: number): void {
-    this.#items.unlink(old, hash);
-    this.#items.link(item, hash);
+    this.#items.replace(old, item, hash);
     this.casLow = this.#items.casLow(item);
     this.casHigh = this.#items.casHigh(item);
   }

@@ -110,13 +110,14 @@ export class CommandTable {
   private readonly mask: number;
   private readonly names: readonly Uint8Array[];
 
-  constructor(commands: readonly Command[]) {
+  /** @param lookupNames the names to find them by, where these are not their own (rename-command) */
+  constructor(commands: readonly Command[], lookupNames: readonly string[] = commands.map((command) => command.name)) {
     this.all = commands;
     let size = MIN_SLOTS;
     while (size < commands.length * 4) size *= 2;
     this.mask = size - 1;
     this.slots = new Int32Array(size).fill(-1);
-    this.names = commands.map((command) => Uint8Array.from(command.name, (char) => char.charCodeAt(0)));
+    this.names = lookupNames.map((name) => Uint8Array.from(name, (char) => char.charCodeAt(0)));
     for (let i = 0; i < commands.length; i++) {
       let at = hashName(this.names[i], 0, this.names[i].length) & this.mask;
       while (this.slots[at] >= 0) at = (at + 1) & this.mask;
@@ -157,12 +158,18 @@ export class CommandTable {
 /**
  * Joins the facts of commands with procedures.
  * @param procs by full name ("set", "config|get"). A command exists once it has a procedure, or subcommands with one.
+ * @param renames new names by old ones, in lower case; empty: the command cannot be called. It keeps its own name in reports.
  */
 export function joinCommands(
   facts: readonly CommandFacts[],
   procs: Readonly<Record<string, CommandProc>>,
+  renames: ReadonlyMap<string, string> = new Map(),
 ): CommandTable {
-  return new CommandTable(joinLevel(facts, procs, null));
+  const commands = joinLevel(facts, procs, null).filter((command) => renames.get(command.name) !== '');
+  return new CommandTable(
+    commands,
+    commands.map((command) => (renames.get(command.name) ?? command.name).toLowerCase()),
+  );
 }
 
 function joinLevel(

@@ -14,9 +14,12 @@ import { pubsubProcs } from './commands/pubsub.ts';
 import { serverProcs } from './commands/server.ts';
 import { stringProcs } from './commands/string.ts';
 
-/** @returns every command that this engine has, with counters at zero: a table belongs to one core */
-export function createCommandTable(): CommandTable {
-  return joinCommands(commandFacts, {
+/**
+ * @param renames what `rename-command` asks for
+ * @returns every command that this engine has, with counters at zero: a table belongs to one core
+ */
+export function createCommandTable(renames?: ReadonlyMap<string, string>): CommandTable {
+  const procs = {
     ...stringProcs,
     ...genericProcs,
     ...connectionProcs,
@@ -29,5 +32,6 @@ export function createCommandTable(): CommandTable {
     ...infoProcs,
     ...commandProcs,
     ...debugProcs,
-  });
+  };
+  return joinCommands(commandFacts, procs, renames);
 }

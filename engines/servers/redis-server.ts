@@ -213,7 +213,7 @@ export async function startRedisServer(start: RedisStart, log: RedisLog): Promis
     random: createRandom(randomBytes(16).toString('hex')),
     disk: createLocalDisk(),
     config,
-    commands: createCommandTable(),
+    commands: createCommandTable(start.loaded.renames),
     log: (level, text) => log.write(level, text),
     host: {
       pid: process.pid,

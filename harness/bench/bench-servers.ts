@@ -110,14 +110,18 @@ export function respCommand(words: readonly string[]): string {
 class Talk {
   private readonly socket: net.Socket;
   private received = '';
+  /** Wakes whoever waits for more. */
+  private changed: () => void = () => {};
 
   private constructor(socket: net.Socket) {
     this.socket = socket;
     socket.setEncoding('latin1');
     socket.on('data', (text: string) => {
       this.received += text;
+      this.changed();
     });
     socket.on('error', () => {});
+    socket.on('close', () => this.changed());
   }
 
   static async open(port: number): Promise<Talk> {
@@ -130,7 +134,9 @@ class Talk {
     while (!done()) {
       if (this.socket.destroyed)
         throw new Error(`the server closed the connection after: ${this.received.slice(-200)}`);
-      await Promise.race([once(this.socket, 'data'), once(this.socket, 'close')]);
+      await new Promise<void>((resolve) => {
+        this.changed = resolve;
+      });
     }
   }
 

@@ -50,11 +50,14 @@ function limited(result: ScenarioResult): boolean {
   return result.cells.some((cell) => cell.runs.some((run) => (run.memory?.evictions ?? 0) > 0));
 }
 
+/** With less payload than this, buffers and connections decide how the resident set grows. */
+const PAYLOAD_BYTES_MIN = 4 * 2 ** 20;
+
 /** Bytes by which the server's resident set grew since its start, per byte of payload. */
 function growthPerPayload(run: RunResult): number | null {
   const start = run.memoryPhases?.find((one) => one.phase === 'start')?.rss ?? null;
   const { rss = null, payload = null } = run.memory ?? {};
-  if (start === null || rss === null || payload === null || payload <= 0 || rss <= start) return null;
+  if (start === null || rss === null || payload === null || payload < PAYLOAD_BYTES_MIN || rss <= start) return null;
   return (rss - start) / payload;
 }
 

@@ -15,27 +15,48 @@ interface Finding {
   differences: PairedDifference[];
 }
 
-/** The two targets that the verdict is about. */
-export function principalPair(targets: readonly TargetResult[]): [TargetResult, TargetResult] | null {
+type Pair = [TargetResult, TargetResult];
+
+/** Pairs that a verdict can be about, the one that a reader wants most first. */
+export function candidatePairs(targets: readonly TargetResult[]): Pair[] {
   const real = targets.filter((target) => target.kind !== 'embedded');
-  for (const group of [real, targets]) {
+  const embedded = targets.filter((target) => target.kind === 'embedded');
+  const pairs: Pair[] = [];
+  for (const group of [real, embedded, targets]) {
     const redis = group.find((target) => target.engine === 'redis');
     const memcached = group.find((target) => target.engine === 'memcached');
-    if (redis && memcached) return [redis, memcached];
+    if (redis && memcached) pairs.push([redis, memcached]);
   }
+  if (pairs.length > 0) return pairs;
   const [first, second] = real.length >= 2 ? real : targets;
-  return first && second ? [first, second] : null;
+  return first && second ? [[first, second]] : [];
 }
 
 export function judge(result: ScenarioResult): Verdict {
   const caveats = caveatsOf(result);
-  const pair = principalPair(result.targets);
-  if (pair === null) return alone(result, caveats);
-  const [a, b] = pair;
-  const runs = runsOf(result, [a.id, b.id]);
+  const [principal, ...others] = candidatePairs(result.targets);
+  if (principal === undefined) return alone(result, caveats);
+  const verdict = judgePair(result, principal, caveats);
+  if (verdict !== null) return verdict;
+  const none = undecided(result, principal, caveats);
+  for (const other of others) {
+    const second = judgePair(result, other, caveats);
+    if (second === null) continue;
+    return {
+      ...none,
+      headline: `${none.headline}. ${other[0].label} and ${other[1].label} instead: ${second.headline}`,
+      text: `${none.text} ${other[0].label} and ${other[1].label} were measured validly: ${second.text}`,
+    };
+  }
+  return none;
+}
+
+/** @returns null where no run of the pair can be believed */
+function judgePair(result: ScenarioResult, pair: Pair, caveats: string[]): Verdict | null {
+  const runs = runsOf(result, [pair[0].id, pair[1].id]);
   const believed = runs.filter(isBelieved);
   const findings = find(result, pair, isBelieved);
-  if (findings.length === 0) return undecided(result, pair, runs, caveats);
+  if (findings.length === 0) return null;
   const sentences = findings.map((finding) => sentenceOf(finding, pair)).filter((text) => text !== null);
   const claims = findings.filter((finding) => finding.differences.some((one) => one.winner !== 0));
   const pairs = Math.min(...findings.flatMap((finding) => finding.differences.map((one) => one.pairs)));
@@ -57,7 +78,7 @@ function capitalIn(text: string): string {
   return text.replace(/^in /, 'In ');
 }
 
-function noDifference([a, b]: [TargetResult, TargetResult]): string {
+function noDifference([a, b]: Pair): string {
   return `No difference between ${a.label} and ${b.label} that is larger than the spread of the runs`;
 }
 
@@ -65,11 +86,7 @@ function runsOf(result: ScenarioResult, ids: readonly string[]): RunResult[] {
   return result.cells.filter((cell) => ids.includes(cell.targetId)).flatMap((cell) => cell.runs);
 }
 
-function find(
-  result: ScenarioResult,
-  [a, b]: [TargetResult, TargetResult],
-  believe: (run: RunResult) => boolean,
-): Finding[] {
+function find(result: ScenarioResult, [a, b]: Pair, believe: (run: RunResult) => boolean): Finding[] {
   const findings: Finding[] = [];
   for (const metric of METRICS) {
     if (!metric.applies(result)) continue;
@@ -95,7 +112,7 @@ function largest(differences: readonly PairedDifference[], winner: -1 | 1): Pair
 }
 
 /** What one figure says, over all cells. null: nothing worth a sentence. */
-function sentenceOf({ metric, differences }: Finding, [a, b]: [TargetResult, TargetResult]): string | null {
+function sentenceOf({ metric, differences }: Finding, [a, b]: Pair): string | null {
   const figures = (one: PairedDifference): string => {
     const [winner, loser] = one.winner === 1 ? [one.b, one.a] : [one.a, one.b];
     const over = one.pairs === 1 ? 'one pair of runs' : `${one.pairs} pairs of runs`;
@@ -116,8 +133,9 @@ function sentenceOf({ metric, differences }: Finding, [a, b]: [TargetResult, Tar
     const best = largest(differences, sign);
     if (best === null) continue;
     const count = differences.filter((one) => one.winner === sign).length;
+    const [amount, at] = count === 1 ? [amountOf(best), 'at'] : [`up to ${amountOf(best)}`, 'most at'];
     parts.push(
-      `in ${count} of ${differences.length} cells ${target.label} ${metric.words(`up to ${amountOf(best)}`)} (most at ${nameAxis(best.axis)}: ${figures(best)})`,
+      `in ${count} of ${differences.length} cells ${target.label} ${metric.words(amount)} (${at} ${nameAxis(best.axis)}: ${figures(best)})`,
     );
   }
   if (parts.length === 0)
@@ -125,13 +143,15 @@ function sentenceOf({ metric, differences }: Finding, [a, b]: [TargetResult, Tar
   return `${capitalIn(parts.join('; '))}.`;
 }
 
-function headlineOf(claims: readonly Finding[], [a, b]: [TargetResult, TargetResult]): string {
+function headlineOf(claims: readonly Finding[], [a, b]: Pair): string {
   const parts: string[] = [];
   for (const { metric, differences } of claims.slice(0, HEADLINE_CLAIMS)) {
     const forA = differences.filter((one) => one.winner === -1).length;
     const forB = differences.filter((one) => one.winner === 1).length;
     if (forA > 0 && forB > 0) {
-      parts.push(`in ${metric.name} it depends (${a.label} ahead in ${forA} cells, ${b.label} in ${forB})`);
+      parts.push(
+        `in ${metric.name} it depends (${a.label} ahead in ${forA} of ${differences.length} cells, ${b.label} in ${forB})`,
+      );
       continue;
     }
     const best = largest(differences, forA > 0 ? -1 : 1) as PairedDifference;
@@ -142,7 +162,7 @@ function headlineOf(claims: readonly Finding[], [a, b]: [TargetResult, TargetRes
 }
 
 /** Where real servers decide, the embedded engines are held against them in a sentence. */
-function embeddedSentence(result: ScenarioResult, pair: [TargetResult, TargetResult]): string | null {
+function embeddedSentence(result: ScenarioResult, pair: Pair): string | null {
   const parts: string[] = [];
   for (const real of pair) {
     const twin = result.targets.find((one) => one.kind === 'embedded' && one.engine === real.engine);
@@ -158,12 +178,8 @@ function embeddedSentence(result: ScenarioResult, pair: [TargetResult, TargetRes
 }
 
 /** All runs of the pair failed or are inconclusive. */
-function undecided(
-  result: ScenarioResult,
-  pair: [TargetResult, TargetResult],
-  runs: readonly RunResult[],
-  caveats: string[],
-): Verdict {
+function undecided(result: ScenarioResult, pair: Pair, caveats: string[]): Verdict {
+  const runs = runsOf(result, [pair[0].id, pair[1].id]);
   const failed = runs.find((run) => run.status === 'failed');
   const measured = runs.filter((run) => run.status === 'inconclusive');
   if (measured.length === 0) {

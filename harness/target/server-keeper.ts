@@ -14,7 +14,8 @@ import { TargetError } from './target.ts';
 /** A server has so long to end after SIGTERM before it is killed. */
 const STOP_GRACE_MS = 3_000;
 /** So much of a server's log is quoted in an error. */
-const LOG_TAIL_LINES = 6;
+const LOG_TAIL_LINES = 3;
+const LOG_LINE_CHARS = 160;
 
 /** A process that the keeper started. */
 export interface KeptProcess {
@@ -150,7 +151,8 @@ function readTail(path: string): string {
   try {
     const lines = readFileSync(path, 'utf8').split('\n');
     const told = lines.map((line) => line.trim()).filter((line) => line !== '');
-    return told.slice(-LOG_TAIL_LINES).join(' | ');
+    const short = (line: string): string => (line.length > LOG_LINE_CHARS ? `${line.slice(0, LOG_LINE_CHARS)}…` : line);
+    return told.slice(-LOG_TAIL_LINES).map(short).join(' | ');
   } catch {
     return '';
   }

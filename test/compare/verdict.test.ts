@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { METRICS } from '../../harness/compare/metrics.ts';
 import { comparePair } from '../../harness/compare/paired.ts';
-import { judge, principalPair } from '../../harness/compare/verdict.ts';
+import { candidatePairs, judge } from '../../harness/compare/verdict.ts';
 import { type MadeUp, MEMCACHED, makeScenarioResult, makeTargetResult, pairOf, REDIS } from '../support/made-up.ts';
 
 const throughput = METRICS.find((metric) => metric.name === 'throughput')!;
@@ -98,9 +98,9 @@ describe('a verdict', () => {
       ...pairOf(five({ rate: 50_000 }), five({ rate: 50_000 }), { 'dataset.keys': 100 }),
     ];
     const verdict = judge(makeScenarioResult([REDIS, MEMCACHED], cells));
-    expect(verdict.headline).toBe('In throughput it depends (redis-server ahead in 1 cells, memcached in 1)');
+    expect(verdict.headline).toBe('In throughput it depends (redis-server ahead in 1 of 3 cells, memcached in 1)');
     expect(verdict.text).toContain(
-      'In 1 of 3 cells redis-server answered up to 25 % more operations per second (most at dataset.keys 1000: median 50,000/s against 40,000/s, 5 pairs of runs); in 1 of 3 cells memcached answered up to 20 % more',
+      'In 1 of 3 cells redis-server answered 25 % more operations per second (at dataset.keys 1000: median 50,000/s against 40,000/s, 5 pairs of runs); in 1 of 3 cells memcached answered 20 % more',
     );
   });
 
@@ -134,9 +134,27 @@ describe('a verdict', () => {
       makeTargetResult({ id: 'er', kind: 'embedded' }),
       makeTargetResult({ id: 'em', kind: 'embedded', engine: 'memcached' }),
     ];
-    expect(principalPair([...embedded, REDIS, MEMCACHED])?.map((one) => one.id)).toEqual(['redis', 'memcached']);
-    expect(principalPair([...embedded, REDIS])?.map((one) => one.id)).toEqual(['er', 'em']);
-    expect(principalPair([REDIS, makeTargetResult({ id: 'other' })])?.map((one) => one.id)).toEqual(['redis', 'other']);
-    expect(principalPair([REDIS])).toBe(null);
+    const ids = (...targets: Parameters<typeof candidatePairs>[0]) =>
+      candidatePairs(targets).map((pair) => pair.map((one) => one.id).join('+'));
+    expect(ids(...embedded, REDIS, MEMCACHED)[0]).toBe('redis+memcached');
+    expect(ids(...embedded, REDIS)[0]).toBe('er+em');
+    expect(ids(REDIS, makeTargetResult({ id: 'other' }))).toEqual(['redis+other']);
+    expect(ids(REDIS)).toEqual([]);
+  });
+
+  it('falls back on the embedded engines, and says so, where the real servers were not measured validly', () => {
+    const embedded = [
+      makeTargetResult({ id: 'er', label: 'embedded Redis', kind: 'embedded' }),
+      makeTargetResult({ id: 'em', label: 'embedded Memcached', kind: 'embedded', engine: 'memcached' }),
+    ];
+    const own = pairOf(five({ rate: 40_000 }), five({ rate: 60_000 }));
+    own[0]!.targetId = 'er';
+    own[1]!.targetId = 'em';
+    const cells = [...own, ...pairOf(five({ failedGuard: 'stolen-cpu' }), five({}))];
+    const verdict = judge(makeScenarioResult([...embedded, REDIS, MEMCACHED], cells));
+    expect(verdict.headline).toBe(
+      'INCONCLUSIVE: no pair of runs passed all validity checks (stolen-cpu). embedded Redis and embedded Memcached instead: embedded Memcached answered 50 % more operations per second',
+    );
+    expect(verdict.confidence).toBe('low');
   });
 });

@@ -5,12 +5,23 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ResultDocument } from '../../harness/result.ts';
+import { findFreePort } from '../../harness/target/local-target.ts';
 import { childrenOf, commandOf, waitFor } from '../support/processes.ts';
 import { describeReal } from '../support/real.ts';
 
 const MAIN = fileURLToPath(new URL('../../dist/harness/cli/main.js', import.meta.url));
 /** A run of all four targets in a few seconds. */
-const TINY = ['--set', 'dataset.keys=20000', '--set', 'warmUp=0ms', '--duration', '400ms', '--no-png'];
+const TINY = [
+  '--set',
+  'dataset.keys=20000',
+  '--set',
+  'warmUp=0ms',
+  '--duration',
+  '400ms',
+  '--repetitions',
+  '1',
+  '--no-png',
+];
 const REAL = ['--only', 'redis', '--only', 'memcached'];
 
 let folder: string;
@@ -34,10 +45,13 @@ interface Ended {
   stderr: string;
 }
 
-function start(args: readonly string[]): { child: ChildProcess; ended: Promise<Ended> } {
+function start(
+  args: readonly string[],
+  env: Record<string, string> = {},
+): { child: ChildProcess; ended: Promise<Ended> } {
   const child = spawn(process.execPath, [MAIN, ...args], {
     cwd: folder,
-    env: { ...process.env, TMPDIR: temporary, NO_COLOR: '1' },
+    env: { ...process.env, TMPDIR: temporary, NO_COLOR: '1', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   started.push(child);
@@ -126,6 +140,38 @@ describe('the command line', () => {
     expect(stderr).not.toContain('secret');
     expect(readFileSync(join(onlyRun(), 'result.json'), 'utf8')).not.toContain('secret');
     expect(code).toBe(1);
+  });
+});
+
+describe('cachelab run with nothing installed', () => {
+  it('compares the embedded engines and says what it left out', async () => {
+    const node = join(folder, 'bin');
+    mkdirSync(node);
+    const { child, ended } = start(['run', 'quickstart', ...TINY], { PATH: node });
+    const { code, stdout, stderr } = await ended;
+    expect(stderr).toContain('without redis-server, because redis-server is not on PATH');
+    expect(code).toBe(0);
+    expect(stdout).toContain('(embedded)');
+    const [scenario] = stored().scenarios;
+    expect(scenario!.skippedTargets.map((one) => one.id)).toEqual(['redis', 'memcached']);
+    expect(scenario!.targets.map((one) => one.id)).toEqual(['embedded-redis', 'embedded-memcached']);
+    for (const cell of scenario!.cells) {
+      const run = cell.runs[0]!;
+      expect(run.failure).toBe(null);
+      expect(run.operations).toBeGreaterThan(100);
+      expect(run.verified).toMatchObject({ wrong: 0 });
+      expect(run.memory!.keys).toBeGreaterThan(1_000);
+    }
+    expect(childrenOf(child.pid as number)).toEqual([]);
+  });
+
+  it('leaves no embedded engine after kill -9', async () => {
+    const { child, ended } = start(['run', 'quickstart', ...TINY, '--duration', '20s', '--only', 'embedded-redis']);
+    const server = await waitForServer(child.pid as number, /serve redis|redis/);
+    child.kill('SIGKILL');
+    await ended;
+    await waitFor('the engine to end', () => isGone(server));
+    await waitFor('the temporary folder to go', () => readdirSync(temporary).length === 0);
   });
 });
 
@@ -242,14 +288,17 @@ describeReal(['redis-server', 'memcached'], 'cachelab run', () => {
   });
 
   it('measures a server elsewhere beside its own and removes only its own keys there', async () => {
-    const port = 20_000 + (process.pid % 20_000);
+    const port = await findFreePort();
     const server = spawn('redis-server', ['--port', String(port), '--save', '', '--appendonly', 'no'], {
       cwd: folder,
       stdio: 'ignore',
     });
     started.push(server);
     const ask = (...args: string[]): string =>
-      execFileSync('redis-cli', ['-p', String(port), ...args], { encoding: 'utf8' }).trim();
+      execFileSync('redis-cli', ['-p', String(port), ...args], {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+      }).trim();
     await waitFor('the server to answer', () => {
       try {
         return ask('PING') === 'PONG';

@@ -14,6 +14,7 @@ import {
   setExpire,
   setKey,
 } from '../db.ts';
+import { policyIsLfu } from '../evict.ts';
 import {
   addReplyArrayLen,
   addReplyBulk,
@@ -26,6 +27,7 @@ import {
   SYNTAX_ERROR,
 } from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
+import { dictValue } from '../structures/dict.ts';
 import {
   createEncodedString,
   createRawString,
@@ -33,10 +35,13 @@ import {
   OBJ_ENCODING_INT,
   OBJ_ENCODING_RAW,
   OBJ_STRING,
+  overwriteString,
   robjEncoding,
   robjIntText,
+  robjLru,
   robjPtr,
   robjRefCount,
+  robjSetLru,
   robjSetPtr,
   robjType,
   stringObjectLen,
@@ -155,6 +160,17 @@ function replyValue(core: RedisCore, c: Client): boolean {
   return true;
 }
 
+/** Replaces an entry's value in place where that comes to the same as a new value. */
+function overwrite(core: RedisCore, entry: number, from: number, length: number): boolean {
+  const h = core.heap;
+  const value = dictValue(h, entry);
+  const lru = robjLru(h, value);
+  if (!overwriteString(h, value, from, length)) return false;
+  // As in dbOverwrite, an access history outlives the value.
+  if (policyIsLfu(core)) robjSetLru(h, value, lru);
+  return true;
+}
+
 function setGeneric(
   core: RedisCore,
   c: Client,
@@ -177,8 +193,13 @@ function setGeneric(
     }
     return;
   }
-  const value = valueFromArgument(core, c, valueArg);
-  setKey(core, c.db, offset, length, value, (flags & SET_KEEPTTL) !== 0, entry);
+  if (found && valueArg !== c.bigArg && overwrite(core, entry, c.argOff[valueArg], c.argLen[valueArg])) {
+    if ((flags & SET_KEEPTTL) === 0) removeExpire(core, c.db, offset, length);
+    core.signalModifiedKey(c.db, offset, length);
+  } else {
+    const value = valueFromArgument(core, c, valueArg);
+    setKey(core, c.db, offset, length, value, (flags & SET_KEEPTTL) !== 0, entry);
+  }
   core.dirty++;
   core.notifyKeyspaceEvent(NOTIFY_STRING, 'set', offset, length, c.db.id);
   if (expiryArg !== 0) {

@@ -190,11 +190,7 @@ export function addReplyBulk(c: Client, offset: number, length: number): void {
   u8[p] = CR;
   u8[p + 1] = LF;
   p += 2;
-  if (length < 512) {
-    for (let i = 0; i < length; i++) u8[p + i] = u8[offset + i];
-  } else {
-    u8.copyWithin(p, offset, offset + length);
-  }
+  heap.copy(offset, p, length);
   p += length;
   u8[p] = CR;
   u8[p + 1] = LF;

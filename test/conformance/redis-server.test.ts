@@ -1,0 +1,347 @@
+/** The server as a process: its command line, log, signals, limits; held against the real one where both can be asked. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
+import { afterEach, describe, expect, it } from 'vitest';
+import { describeReal, findProgram } from '../support/real.ts';
+import { converse, embeddedCommand, realCommand, type StartedServer, startServer } from '../support/redis-pair.ts';
+import { RespError } from '../support/resp-client.ts';
+
+const running: StartedServer[] = [];
+const folders: string[] = [];
+const children: ChildProcess[] = [];
+
+afterEach(async () => {
+  for (const child of children.splice(0)) if (child.exitCode === null) child.kill('SIGKILL');
+  await Promise.all(running.splice(0).map((server) => server.stop()));
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+});
+
+const temporary = (): string => {
+  const folder = mkdtempSync(join(tmpdir(), 'cachelab-server-'));
+  folders.push(folder);
+  return folder;
+};
+
+async function start(options: readonly string[] = [], config = ''): Promise<StartedServer> {
+  const server = await startServer(embeddedCommand(), options, config);
+  running.push(server);
+  return server;
+}
+
+/** Runs a command line until it ends; process id and time are taken out of log lines. */
+async function runToEnd(
+  [program, args]: readonly [string, readonly string[]],
+  options: readonly string[],
+): Promise<{ code: number | null; output: string }> {
+  const child = spawn(program, [...args, ...options], { stdio: ['ignore', 'pipe', 'pipe'] });
+  children.push(child);
+  let output = '';
+  child.stdout.on('data', (data: Buffer) => (output += data.toString()));
+  child.stderr.on('data', (data: Buffer) => (output += data.toString()));
+  await once(child, 'close');
+  return {
+    code: child.exitCode,
+    output: output.replace(/^\d+:([CM]) .*?\d ([-.*#]) /gm, '$1 $2 ').replace(/pid=\d+/g, 'pid=N'),
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as net.AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+describeReal(['redis-server'], 'a wrong configuration', () => {
+  const texts = [
+    ...[
+      'foo bar',
+      'port',
+      'port abc',
+      'port 70000',
+      'maxmemory 12x',
+      'appendonly maybe',
+      'loglevel foo',
+      'port "abc',
+      'save 1',
+    ],
+    ...[
+      'client-output-buffer-limit foo 1 2 3',
+      'port 1 2',
+      'notify-keyspace-events q',
+      'slaveof a b',
+      'unixsocketperm 999',
+    ],
+    ...[
+      'dir /nonexistent',
+      'logfile /nonexistent/x',
+      'requirepass "a b" c',
+      'sentinel foo',
+      'hz 0\nbogus',
+      "appendfilename ''",
+    ],
+    ...[
+      'dbfilename a/b',
+      'PORT foo',
+      'oom-score-adj-values 1 2',
+      'io-threads 200',
+      'enable-debug-command x',
+      'include /nonexistent',
+    ],
+    ...[
+      'latency-tracking-info-percentiles 200',
+      'shutdown-on-sigterm save nosave',
+      'maxmemory-policy foo',
+      'cluster-port x',
+    ],
+  ];
+
+  it('ends the start with the same words and the same exit code', async () => {
+    const folder = temporary();
+    for (const text of texts) {
+      const file = join(folder, 'redis.conf');
+      writeFileSync(file, `\n${text}\n`);
+      const [mine, theirs] = await Promise.all([runToEnd(embeddedCommand(), [file]), runToEnd(realCommand(), [file])]);
+      expect({ text, ...mine }).toEqual({ text, ...theirs });
+    }
+  }, 60_000);
+
+  it('is told apart by line also on the command line', async () => {
+    const lines = [
+      ['--foo'],
+      ['--port', 'abc', 'x y'],
+      ['--port'],
+      ['--port', '1', '2'],
+      ['--loglevel', 'x', '--port', '1'],
+    ];
+    lines.push(['/nonexistent.conf'], ['--bogus x'], ['--port 1x']);
+    for (const line of lines) {
+      const [mine, theirs] = await Promise.all([runToEnd(embeddedCommand(), line), runToEnd(realCommand(), line)]);
+      expect({ line, ...mine }).toEqual({ line, ...theirs });
+    }
+  }, 60_000);
+
+  it('such as a port in use ends it with the same lines', async () => {
+    const holder = net.createServer().listen(0, '127.0.0.1');
+    await once(holder, 'listening');
+    const { port } = holder.address() as net.AddressInfo;
+    const options = ['--port', String(port), '--bind', '127.0.0.1', '--save', ''];
+    const [mine, theirs] = await Promise.all([runToEnd(embeddedCommand(), options), runToEnd(realCommand(), options)]);
+    holder.close();
+    expect(mine).toEqual(theirs);
+    expect(mine.output).toContain(`listening socket 127.0.0.1:${port}: bind: Address already in use`);
+  });
+});
+
+describe('a server process', () => {
+  it('refuses to serve other machines without a password while protected mode is on', async () => {
+    const { code, output } = await runToEnd(embeddedCommand(), ['--port', '1', '--bind', '0.0.0.0']);
+    expect(code).toBe(1);
+    expect(output).toContain('Refusing to listen on 0.0.0.0 without a password');
+  });
+
+  it('ends on SIGTERM with exit code 0, its files removed and the original lines in its log', async () => {
+    const folder = temporary();
+    const pidFile = join(folder, 'pid');
+    const server = await start(['--pidfile', pidFile, '--unixsocketperm', '700']);
+    expect(Number(readFileSync(pidFile, 'utf8'))).toBe(server.process.pid);
+    expect(statSync(server.socket).mode & 0o777).toBe(0o700);
+    const client = await server.connect();
+    await client.command('SET', 'a', '1');
+    const begun = Date.now();
+    server.process.kill('SIGTERM');
+    await once(server.process, 'exit');
+    expect(Date.now() - begun).toBeLessThan(2_000);
+    expect(server.process.exitCode).toBe(0);
+    await client.closed;
+    expect([existsSync(pidFile), existsSync(server.socket)]).toEqual([false, false]);
+    const log = server.output();
+    for (const line of [
+      /:C \d\d \w{3} \d{4} \d\d:\d\d:\d\d\.\d{3} # oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo\n/,
+      /:M .* \* The server is now ready to accept connections at /,
+      /:signal-handler \(\d+\) Received SIGTERM scheduling shutdown\.\.\.\n/,
+      /:M .* # User requested shutdown\.\.\.\n/,
+      /:M .* # Redis is now ready to exit, bye bye\.\.\.\n/,
+    ]) {
+      expect(log).toMatch(line);
+    }
+  });
+
+  it('ends on SHUTDOWN and gives no reply', async () => {
+    const server = await start();
+    const exit = once(server.process, 'exit');
+    expect(await converse(server, 'PING\r\nSHUTDOWN NOSAVE\r\n')).toBe('+PONG\r\n');
+    await exit;
+    expect(server.process.exitCode).toBe(0);
+  });
+
+  it('goes into the background with daemonize yes, writing pid file and log file', async () => {
+    const folder = temporary();
+    const pidFile = join(folder, 'pid');
+    const logFile = join(folder, 'log');
+    const socket = join(folder, 's');
+    const options = [
+      '--port',
+      '0',
+      '--unixsocket',
+      socket,
+      '--daemonize',
+      'yes',
+      '--pidfile',
+      pidFile,
+      '--logfile',
+      logFile,
+    ];
+    const { code } = await runToEnd(embeddedCommand(), options);
+    expect(code).toBe(0);
+    const pid = Number(readFileSync(pidFile, 'utf8'));
+    expect(pid).toBeGreaterThan(1);
+    process.kill(pid, 'SIGTERM');
+    for (let i = 0; i < 200 && existsSync(pidFile); i++) await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(existsSync(pidFile)).toBe(false);
+    for (let i = 0; i < 100 && !readFileSync(logFile, 'utf8').includes('bye bye'); i++) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect(readFileSync(logFile, 'utf8')).toContain('bye bye');
+  });
+
+  it('asks for the password that is set', async () => {
+    const server = await start(['--requirepass', 'geheim']);
+    const script = ['GET a', 'AUTH wrong', 'HELLO 3', 'QUIT'].join('\r\n');
+    const replies = (await converse(server, `${script}\r\n`)).split('\r\n');
+    expect(replies.slice(0, 2)).toEqual([
+      '-NOAUTH Authentication required.',
+      '-WRONGPASS invalid username-password pair or user is disabled.',
+    ]);
+    expect(replies[2]).toMatch(/^-NOAUTH HELLO must be called with the client already authenticated/);
+    const client = await server.connect();
+    expect(await client.command('AUTH', 'default', 'geheim')).toBe('OK');
+    expect(await client.command('GET', 'a')).toBeNull();
+    await client.close();
+  });
+
+  it('obeys rename-command', async () => {
+    const server = await start([], 'rename-command FLUSHALL ""\nrename-command CONFIG my-config\n');
+    const client = await server.connect();
+    expect(await client.command('FLUSHALL')).toBeInstanceOf(RespError);
+    expect(await client.command('CONFIG', 'GET', 'hz')).toBeInstanceOf(RespError);
+    expect(await client.command('MY-CONFIG', 'GET', 'hz')).toEqual(['hz', '10']);
+    await client.close();
+  });
+
+  it('turns away clients beyond maxclients and goes on', async () => {
+    const server = await start(['--maxclients', '2']);
+    const first = await server.connect();
+    const second = await server.connect();
+    await second.command('PING');
+    expect(await converse(server, 'PING\r\n')).toBe('-ERR max number of clients reached\r\n');
+    await second.close();
+    expect(await first.command('PING')).toBe('PONG');
+    expect(String(await first.command('INFO', 'stats'))).toMatch(/rejected_connections:1\r/);
+    await first.close();
+  });
+
+  it('disconnects a subscriber that does not read, with the original log line, and nobody else', async () => {
+    const server = await start(['--client-output-buffer-limit', 'pubsub', '1mb', '512kb', '60']);
+    const deaf = net.connect(server.socket);
+    deaf.on('error', () => {});
+    deaf.write('SUBSCRIBE c\r\n');
+    deaf.pause();
+    const publisher = await server.connect();
+    const reader = await server.connect();
+    await reader.command('HELLO', 3);
+    await reader.raw(Buffer.from('SUBSCRIBE c\r\n'), 0);
+    for (let i = 0; i < 100 && ((await publisher.command('PUBSUB', 'NUMSUB', 'c')) as unknown[])[1] !== 2; i++);
+    const payload = 'x'.repeat(65_536);
+    let last: unknown;
+    for (let i = 0; i < 60; i++) last = await publisher.command('PUBLISH', 'c', payload);
+    expect(last).toBe(1);
+    expect(server.output()).toMatch(
+      /# Client id=\d+ .* scheduled to be closed ASAP for overcoming of output buffer limits\./,
+    );
+    expect(String(await publisher.command('INFO', 'clients'))).toMatch(/connected_clients:2\r/);
+    deaf.destroy();
+    await publisher.close();
+    await reader.close();
+  });
+
+  it('closes idle clients after the timeout', async () => {
+    const server = await start(['--timeout', '1']);
+    const client = await server.connect();
+    await client.command('PING');
+    await client.closed;
+  });
+
+  it('holds writes back while paused and goes on afterwards', async () => {
+    const server = await start();
+    const admin = await server.connect();
+    const other = await server.connect();
+    expect(await admin.command('CLIENT', 'PAUSE', 5_000, 'WRITE')).toBe('OK');
+    expect(await other.command('GET', 'a')).toBeNull();
+    let done = false;
+    const write = other.command('SET', 'a', '1').then((reply) => {
+      done = true;
+      return reply;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(done).toBe(false);
+    await admin.command('CLIENT', 'UNPAUSE');
+    expect(await write).toBe('OK');
+    await admin.close();
+    await other.close();
+  });
+
+  it('rewrites its configuration file', async () => {
+    const server = await start(['--maxmemory', '1gb'], '# mine\nhz 20\n');
+    const client = await server.connect();
+    await client.command('CONFIG', 'SET', 'hz', '30', 'maxmemory-policy', 'allkeys-lru');
+    expect(await client.command('CONFIG', 'REWRITE')).toBe('OK');
+    const text = readFileSync(join(server.folder, 'redis.conf'), 'utf8');
+    expect(text).toMatch(/^# mine\nhz 30\n# Generated by CONFIG REWRITE\n/);
+    expect(text).toContain('maxmemory 1gb\nmaxmemory-policy allkeys-lru\n');
+    await client.close();
+  });
+
+  for (const loop of ['epoll', 'libuv']) {
+    it(`serves ioredis over ${loop}: pipelines, subscriptions, a large value`, async () => {
+      const port = await freePort();
+      const server = await start(['--event-loop', loop, '--port', String(port)]);
+      const client = new Redis({ host: '127.0.0.1', port, lazyConnect: true });
+      const subscriber = new Redis({ path: server.socket, lazyConnect: true });
+      try {
+        await Promise.all([client.connect(), subscriber.connect()]);
+        expect(await client.set('k', 'v', 'EX', 100)).toBe('OK');
+        const replies = await client.pipeline().get('k').incr('n').mget('k', 'n').ttl('k').exec();
+        expect(replies?.map(([error, reply]) => error ?? reply)).toEqual(['v', 1, ['v', '1'], 100]);
+        const heard = new Promise((resolve) => subscriber.on('message', (channel, text) => resolve([channel, text])));
+        await subscriber.subscribe('news');
+        expect(await client.publish('news', 'hello')).toBe(1);
+        expect(await heard).toEqual(['news', 'hello']);
+        const large = 'y'.repeat(3_000_000);
+        await client.set('large', large);
+        expect(await client.get('large')).toBe(large);
+      } finally {
+        client.disconnect();
+        subscriber.disconnect();
+      }
+    });
+  }
+
+  it.skipIf(findProgram('redis-benchmark') === null)('serves redis-benchmark and redis-cli', async () => {
+    const server = await start();
+    const options = ['-s', server.socket, '-q', '-t', 'set,get,incr,mset,ping', '-n', '20000', '-P', '4'];
+    const { code, output } = await runToEnd(['timeout', ['20', 'redis-benchmark']], options);
+    expect(code).toBe(0);
+    expect(output.match(/requests per second/g)?.length).toBe(6);
+    const cli = await runToEnd(['redis-cli', ['-s', server.socket]], ['SET', 'greeting', 'hello']);
+    expect(cli).toEqual({ code: 0, output: 'OK\n' });
+    expect((await runToEnd(['redis-cli', ['-3', '-s', server.socket]], ['PING'])).output).toBe('PONG\n');
+  });
+});
