@@ -241,7 +241,7 @@ describe('a server process', () => {
     const first = await server.connect();
     const second = await server.connect();
     await second.command('PING');
-    expect(await converse(server, 'PING\r\n')).toBe('-ERR max number of clients reached\r\n');
+    expect(await converse(server, '')).toBe('-ERR max number of clients reached\r\n');
     await second.close();
     expect(await first.command('PING')).toBe('PONG');
     expect(String(await first.command('INFO', 'stats'))).toMatch(/rejected_connections:1\r/);
