@@ -1,0 +1,143 @@
+import { describe, expect, it } from 'vitest';
+import { createRandom } from '../../engines/base/random.ts';
+import { sipHash12 } from '../../engines/base/siphash.ts';
+import { createArena } from '../../engines/memory/arena.ts';
+import { createJemalloc } from '../../engines/memory/jemalloc.ts';
+import {
+  DICT_TYPE_DB,
+  dictCreate,
+  dictDelete,
+  dictFind,
+  dictInsert,
+  dictIsRehashing,
+  dictKey,
+  dictNeedsResize,
+  dictRehash,
+  dictRelease,
+  dictResize,
+  dictSetValue,
+  dictSize,
+  dictTableSize,
+  dictValue,
+  dictVerify,
+} from '../../engines/redis/structures/dict.ts';
+import { dictFairRandomEntry, dictRandomEntry, dictScan } from '../../engines/redis/structures/dict-sample.ts';
+import { Heap } from '../../engines/redis/structures/heap.ts';
+import { keyHash } from '../../engines/redis/structures/key-hash.ts';
+import { createEncodedString, robjIntNumber } from '../../engines/redis/structures/robj.ts';
+import { sdsLen, sdsNewLen } from '../../engines/redis/structures/sds.ts';
+import { seededRandom } from '../support/seed.ts';
+
+const ARENA_BYTES = 32 * 1024 * 1024;
+
+function setup(seed: string) {
+  const memory = createArena({ byteLength: ARENA_BYTES });
+  const allocator = createJemalloc(memory, { classes: 'debian' });
+  const heap = new Heap(allocator, createRandom(seed));
+  heap.mayShareIntegers = false;
+  const text = memory.takePages(1);
+  const put = (key: string): number => {
+    heap.putLatin1(key, text);
+    return text;
+  };
+  const set = (d: number, key: string, value: number) => {
+    const entry = dictInsert(heap, d, sdsNewLen(heap, put(key), key.length));
+    const digits = String(value);
+    dictSetValue(heap, entry, createEncodedString(heap, put(digits), digits.length));
+  };
+  const keyOf = (entry: number) => heap.latin1(dictKey(heap, entry), sdsLen(heap, dictKey(heap, entry)));
+  return { heap, allocator, put, set, keyOf };
+}
+
+describe('the key hash', () => {
+  it('is SipHash-1-2', () => {
+    const random = seededRandom('key hash');
+    const buffer = new ArrayBuffer(200);
+    const u8 = new Uint8Array(buffer);
+    for (let i = 0; i < u8.length; i++) u8[i] = random.nextBelow(256);
+    const key = new Uint32Array([random.nextU32(), random.nextU32(), random.nextU32(), random.nextU32()]);
+    for (let length = 0; length < 100; length++) {
+      const at = random.nextBelow(100);
+      const wanted = sipHash12(u8, at, length, key[0]!, key[1]!, key[2]!, key[3]!) >>> 0;
+      expect(keyHash(u8, new DataView(buffer), at, length, key)).toBe(wanted);
+    }
+  });
+});
+
+describe('the dict', () => {
+  it('does what a Map does, through growing, shrinking and rehashing', { timeout: 60_000 }, () => {
+    const random = seededRandom('dict');
+    const { heap, allocator, put, set, keyOf } = setup('dict');
+    const before = allocator.usedBytes;
+    const d = dictCreate(heap, DICT_TYPE_DB);
+    const model = new Map<string, number>();
+    for (let step = 0; step < 40_000; step++) {
+      const key = `key:${random.nextBelow(step % 10_000 < 5_000 ? 3_000 : 50)}`;
+      const dice = random.nextBelow(10);
+      if (dice < 4) {
+        const entry = dictFind(heap, d, put(key), key.length);
+        expect(entry !== 0).toBe(model.has(key));
+        if (entry !== 0) expect(robjIntNumber(heap, dictValue(heap, entry))).toBe(model.get(key));
+        else {
+          set(d, key, step);
+          model.set(key, step);
+        }
+      } else if (dice < 8) {
+        expect(dictDelete(heap, d, put(key), key.length)).toBe(model.delete(key));
+      } else if (dice === 8 && model.size > 0) {
+        expect(model.has(keyOf(dictRandomEntry(heap, d)))).toBe(true);
+        expect(model.has(keyOf(dictFairRandomEntry(heap, d)))).toBe(true);
+      } else if (dictNeedsResize(heap, d)) {
+        dictResize(heap, d);
+      } else if (dice === 9) {
+        dictRehash(heap, d, 1);
+      }
+      expect(dictSize(heap, d)).toBe(model.size);
+      if (step % 500 === 0) dictVerify(heap, d);
+    }
+    dictVerify(heap, d);
+    dictRelease(heap, d);
+    expect(allocator.usedBytes).toBe(before);
+  });
+
+  it('passes every key that stays in a scan, however the table is resized in between', { timeout: 60_000 }, () => {
+    const random = seededRandom('dict scan');
+    for (let round = 0; round < 60; round++) {
+      const { heap, put, set, keyOf } = setup(`scan ${round}`);
+      const d = dictCreate(heap, DICT_TYPE_DB);
+      const stays = new Set<string>();
+      for (let i = 0; i < 20 + random.nextBelow(300); i++) {
+        set(d, `stay:${i}`, i);
+        stays.add(`stay:${i}`);
+      }
+      const seen = new Set<string>();
+      let cursor = 0;
+      let others = 0;
+      let removed = 0;
+      do {
+        cursor = dictScan(heap, d, cursor, (entry) => seen.add(keyOf(entry)));
+        if (random.nextBelow(3) === 0) for (let i = random.nextBelow(200); i > 0; i--) set(d, `other:${others++}`, 1);
+        if (random.nextBelow(3) === 0) {
+          for (let i = random.nextBelow(400); i > 0 && removed < others; i--, removed++) {
+            dictDelete(heap, d, put(`other:${removed}`), `other:${removed}`.length);
+          }
+        }
+        if (dictNeedsResize(heap, d)) dictResize(heap, d);
+        if (random.nextBelow(2) === 0) dictRehash(heap, d, random.nextBelow(50));
+      } while (cursor !== 0 && seen.size < 100_000);
+      for (const key of stays) expect(seen.has(key), key).toBe(true);
+    }
+  });
+
+  it('starts with four buckets, doubles when full and rehashes a bucket an operation', () => {
+    const { heap, put, set } = setup('growth');
+    const d = dictCreate(heap, DICT_TYPE_DB);
+    for (let i = 0; i < 4; i++) set(d, `k${i}`, i);
+    expect([dictTableSize(heap, d, 0), dictTableSize(heap, d, 1)]).toEqual([4, 0]);
+    set(d, 'k4', 4);
+    expect([dictTableSize(heap, d, 0), dictTableSize(heap, d, 1)]).toEqual([4, 8]);
+    for (let i = 0; i < 4; i++) dictFind(heap, d, put('k0'), 2);
+    expect(dictIsRehashing(heap, d)).toBe(false);
+    expect(dictTableSize(heap, d, 0)).toBe(8);
+  });
+});
