@@ -19,7 +19,7 @@ export const RESULT_NOT_FOUND = 3;
 
 /** Copies bytes within the arena; short runs by a loop, which beats the call. */
 export function copyBytes(u8: Uint8Array, to: number, from: number, length: number): void {
-  if (length > 64) u8.copyWithin(to, from, from + length);
+  if (length > 32) u8.copyWithin(to, from, from + length);
   else for (let i = 0; i < length; i++) u8[to + i] = u8[from + i];
 }
 

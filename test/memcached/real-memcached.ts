@@ -80,7 +80,7 @@ export class RawConnection {
    * @returns all output since the last call
    */
   async ask(bytes: Buffer | string, mark: Buffer, timeoutMs = 3_000): Promise<Buffer> {
-    this.socket.write(bytes);
+    if (bytes.length > 0) this.socket.write(bytes);
     const deadline = Date.now() + timeoutMs;
     for (;;) {
       const all = Buffer.concat(this.#chunks);
