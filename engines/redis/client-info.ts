@@ -6,7 +6,7 @@ import type { RedisCore } from './redis-core.ts';
 /** Bytes that a client is reckoned to take on the JavaScript heap: an estimate, as V8 does not tell. */
 export const CLIENT_OBJECT_BYTES = 1_024;
 /** Size of the output chunk that a connection starts with, as the loops use it. */
-const OUTPUT_CHUNK_BYTES = 16_384;
+export const OUTPUT_CHUNK_BYTES = 16_384;
 
 function flagLetters(c: Client): string {
   let letters = '';

@@ -1,6 +1,6 @@
 /** Bounds on what may wait for a client that does not read, and on how long a silent one may stay. */
 import { CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_PUBSUB, type Client } from './client.ts';
-import { clientInfo } from './client-info.ts';
+import { clientInfo, OUTPUT_CHUNK_BYTES } from './client-info.ts';
 import type { OutputBufferLimit } from './config.ts';
 import { LOG_VERBOSE, LOG_WARNING } from './log-levels.ts';
 import type { RedisCore } from './redis-core.ts';
@@ -14,7 +14,9 @@ function limitOf(core: RedisCore, c: Client): OutputBufferLimit {
 function isOverLimit(core: RedisCore, c: Client): boolean {
   const limit = limitOf(core, c);
   if (limit.hardBytes === 0 && limit.softBytes === 0) return false;
-  const held = core.transport.outputMemory(c.conn);
+  const memory = core.transport.outputMemory(c.conn);
+  // As in the original, the buffer that every client has anyway does not count.
+  const held = memory <= OUTPUT_CHUNK_BYTES ? 0 : memory;
   if (limit.hardBytes !== 0 && held >= limit.hardBytes) return true;
   if (limit.softBytes === 0 || held < limit.softBytes) {
     c.softLimitSince = 0;
