@@ -8,6 +8,8 @@ export interface Metric {
   better: 'higher' | 'lower';
   /** Differences below this are never told, however steady: ln of a ratio, or share. */
   floor: number;
+  /** true: a figure of what is stored and found, which a busy client or a disturbed machine does not change. */
+  ofContents?: boolean;
   /** Whether the figure answers the scenario's question at all. */
   applies(result: ScenarioResult): boolean;
   /** The figure of one run; null where it has none. */
@@ -69,6 +71,7 @@ const isClosed = (result: ScenarioResult): boolean =>
 export const METRICS: readonly Metric[] = [
   {
     name: 'hit ratio',
+    ofContents: true,
     scale: 'points',
     better: 'higher',
     floor: 0.002,
@@ -79,6 +82,7 @@ export const METRICS: readonly Metric[] = [
   },
   {
     name: 'data held',
+    ofContents: true,
     scale: 'ratio',
     better: 'higher',
     floor: 0.01,
@@ -140,6 +144,7 @@ export const METRICS: readonly Metric[] = [
   },
   {
     name: 'memory per payload',
+    ofContents: true,
     scale: 'ratio',
     better: 'lower',
     floor: 0.02,

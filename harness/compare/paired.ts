@@ -28,9 +28,35 @@ export interface PairedDifference {
   winner: -1 | 0 | 1;
 }
 
-/** A run that may be compared. */
+/** Guards that watch the speed of client, machine and server; what is in the cache does not depend on them. */
+const SPEED_GUARDS = new Set(['client-cpu', 'send-lag', 'achieved-rate', 'stolen-cpu']);
+/** The hit ratio of both halves of a run may differ by so much where only its throughput was unsteady. */
+const HALVES_DIFFERENCE_MAX = 0.01;
+
+/** A run that may be compared in every figure. */
 export function isBelieved(run: RunResult): boolean {
   return run.status === 'ok';
+}
+
+/** Whether a run may be compared in this figure: some guards say nothing against what is stored and found. */
+export function isBelievedFor(metric: Metric, run: RunResult): boolean {
+  if (isBelieved(run)) return true;
+  if (run.status === 'failed' || !metric.ofContents) return false;
+  return run.validity.every(
+    (guard) =>
+      guard.passed || SPEED_GUARDS.has(guard.name) || (guard.name === 'steady-state' && contentsWereSteady(run)),
+  );
+}
+
+/** Whether both halves of the time series found the same share of keys. */
+function contentsWereSteady(run: RunResult): boolean {
+  const middle = Math.floor(run.timeline.length / 2);
+  const share = (rows: RunResult['timeline']): number => {
+    const hits = rows.reduce((sum, row) => sum + row.hits, 0);
+    return hits / rows.reduce((sum, row) => sum + row.hits + row.misses, 0);
+  };
+  // Without gets in a half this is NaN, and no.
+  return Math.abs(share(run.timeline.slice(0, middle)) - share(run.timeline.slice(middle))) <= HALVES_DIFFERENCE_MAX;
 }
 
 /**
@@ -41,7 +67,7 @@ export function comparePair(
   metric: Metric,
   a: CellResult,
   b: CellResult,
-  believe: (run: RunResult) => boolean = isBelieved,
+  believe: (run: RunResult) => boolean = (run) => isBelievedFor(metric, run),
 ): PairedDifference | null {
   const as: number[] = [];
   const bs: number[] = [];

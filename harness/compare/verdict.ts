@@ -55,7 +55,7 @@ export function judge(result: ScenarioResult): Verdict {
 function judgePair(result: ScenarioResult, pair: Pair, caveats: string[]): Verdict | null {
   const runs = runsOf(result, [pair[0].id, pair[1].id]);
   const believed = runs.filter(isBelieved);
-  const findings = find(result, pair, isBelieved);
+  const findings = find(result, pair);
   if (findings.length === 0) return null;
   const sentences = findings.map((finding) => sentenceOf(finding, pair)).filter((text) => text !== null);
   const claims = findings.filter((finding) => finding.differences.some((one) => one.winner !== 0));
@@ -65,7 +65,12 @@ function judgePair(result: ScenarioResult, pair: Pair, caveats: string[]): Verdi
     pairs >= MANY_PAIRS && share === 1 ? 'high' : pairs >= FEW_PAIRS && share >= 0.8 ? 'medium' : 'low';
   return {
     headline: claims.length === 0 ? noDifference(pair) : headlineOf(claims, pair),
-    text: [claims.length === 0 ? `${noDifference(pair)}.` : null, ...sentences, embeddedSentence(result, pair)]
+    text: [
+      claims.length === 0 ? `${noDifference(pair)}.` : null,
+      ...sentences,
+      silentSentence(result, pair, findings),
+      embeddedSentence(result, pair),
+    ]
       .filter((text) => text !== null)
       .join(' '),
     confidence,
@@ -86,7 +91,7 @@ function runsOf(result: ScenarioResult, ids: readonly string[]): RunResult[] {
   return result.cells.filter((cell) => ids.includes(cell.targetId)).flatMap((cell) => cell.runs);
 }
 
-function find(result: ScenarioResult, [a, b]: Pair, believe: (run: RunResult) => boolean): Finding[] {
+function find(result: ScenarioResult, [a, b]: Pair, believe?: (run: RunResult) => boolean): Finding[] {
   const findings: Finding[] = [];
   for (const metric of METRICS) {
     if (!metric.applies(result)) continue;
@@ -159,6 +164,19 @@ function headlineOf(claims: readonly Finding[], [a, b]: Pair): string {
     parts.push(`${(forA > 0 ? a : b).label} ${metric.words(amount)}`);
   }
   return capitalIn(parts.join('; '));
+}
+
+/** Figures that both have, but no pair of runs that can be believed in them. */
+function silentSentence(result: ScenarioResult, pair: Pair, findings: readonly Finding[]): string | null {
+  const seen = find(result, pair, (run) => run.status !== 'failed').map((finding) => finding.metric.name);
+  const silent = seen.filter((name) => !findings.some((finding) => finding.metric.name === name));
+  if (silent.length === 0) return null;
+  const guards = new Set(
+    runsOf(result, [pair[0].id, pair[1].id]).flatMap((run) =>
+      run.validity.filter((guard) => !guard.passed).map((guard) => guard.name),
+    ),
+  );
+  return `INCONCLUSIVE in ${silent.join(', ')}: no pair of runs passed all validity checks (${[...guards].join(', ')}).`;
 }
 
 /** Where real servers decide, the embedded engines are held against them in a sentence. */
@@ -251,7 +269,7 @@ function caveatsOf(result: ScenarioResult): string[] {
         ...new Set(inconclusive.flatMap((run) => run.validity.filter((one) => !one.passed).map((one) => one.name))),
       ];
       caveats.push(
-        `${inconclusive.length} of ${own.length} runs of ${label(target.id)} are INCONCLUSIVE (${names.join(', ')}) and are not part of the comparison.`,
+        `${inconclusive.length} of ${own.length} runs of ${label(target.id)} are INCONCLUSIVE (${names.join(', ')}) and take no part in the comparison of speed.`,
       );
     }
     if (failed.length > 0) caveats.push(`${failed.length} of ${own.length} runs of ${label(target.id)} failed.`);

@@ -86,6 +86,23 @@ describe('a verdict', () => {
     expect(verdict.caveats.join(' ')).toContain('5 of 5 runs of redis-server are INCONCLUSIVE (client-cpu)');
   });
 
+  it('still tells hit ratio and memory where only speed was disturbed, and says what is inconclusive', () => {
+    const disturbed = (rate: number, hitRatio: number): MadeUp[] =>
+      five({ rate, hitRatio, evictions: 9, failedGuard: 'stolen-cpu' });
+    const verdict = of(disturbed(50_000, 0.8), disturbed(90_000, 0.85));
+    expect(verdict.headline).toBe('memcached served 5.0 points more of the gets from the cache');
+    expect(verdict.text).toContain('INCONCLUSIVE in throughput, p99 latency, server CPU: no pair of runs passed');
+    expect(verdict.text).not.toContain('operations per second');
+    expect(verdict.confidence).toBe('low');
+  });
+
+  it('tells no hit ratio that had not settled', () => {
+    const halves = (first: number): MadeUp[] =>
+      five({ hitRatio: 0.8, evictions: 9, failedGuard: 'steady-state', halves: [first, 0.85] });
+    expect(of(halves(0.7), halves(0.7)).headline).toContain('INCONCLUSIVE');
+    expect(of(halves(0.849), halves(0.849)).headline).toContain('No difference');
+  });
+
   it('is no answer, with the reason, where runs failed', () => {
     const verdict = of(five({ status: 'failed', failure: 'the server was ended by SIGKILL' }), five({}));
     expect(verdict.headline).toBe('No answer: the server was ended by SIGKILL');

@@ -43,6 +43,8 @@ export interface MadeUp {
   status?: RunResult['status'];
   failure?: string;
   failedGuard?: string;
+  /** Hit ratio in the first and the second half of the run. */
+  halves?: [number, number];
 }
 
 export function makeRun(repetition: number, over: MadeUp = {}): RunResult {
@@ -85,7 +87,19 @@ export function makeRun(repetition: number, over: MadeUp = {}): RunResult {
     cacheAside: null,
     fanout: null,
     verified: { checked: 10, wrong: 0 },
-    timeline: [],
+    timeline: (over.halves ?? []).map((share, i) => ({
+      t: i + 1,
+      operations: 1_000,
+      errors: 0,
+      hits: 1_000 * share,
+      misses: 1_000 * (1 - share),
+      p50,
+      p99,
+      p999: p99,
+      max: p99,
+      rss: null,
+      serverCpu: null,
+    })),
     server: {
       pid: 1,
       userS: 1,
