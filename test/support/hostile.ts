@@ -117,6 +117,7 @@ export class Peer {
   /** The server has closed the connection, or reset it. */
   closed = false;
   #chunks: Buffer[] = [];
+  #keeps = true;
   /** Bytes received so far. */
   length = 0;
 
@@ -125,7 +126,7 @@ export class Peer {
     socket.setNoDelay(true);
     peers.add(this);
     socket.on('data', (bytes) => {
-      this.#chunks.push(bytes);
+      if (this.#keeps) this.#chunks.push(bytes);
       this.length += bytes.length;
     });
     socket.on('error', () => {});
@@ -146,6 +147,11 @@ export class Peer {
       socket.once('error', reject);
       socket.once('connect', () => resolve(peer));
     });
+  }
+
+  /** From here on only `length` is kept, not what was received. */
+  countOnly(): void {
+    this.#keeps = false;
   }
 
   /** Everything received, one character a byte. */
