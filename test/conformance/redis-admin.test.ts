@@ -365,7 +365,14 @@ describeReal(['redis-server'], 'administrative commands against redis-server', (
           'PUBLISH a hi',
           'PUBLISH pa hi',
         ],
-        ...['SPUBLISH s yo', 'PUBSUB CHANNELS', 'PUBSUB NUMSUB a b c', 'PUBSUB NUMPAT', 'UNSUBSCRIBE a', 'UNSUBSCRIBE'],
+        ...[
+          'SPUBLISH s yo',
+          'PUBSUB CHANNELS a*',
+          'PUBSUB NUMSUB a b c',
+          'PUBSUB NUMPAT',
+          'UNSUBSCRIBE a',
+          'UNSUBSCRIBE',
+        ],
         ...['UNSUBSCRIBE', 'PUNSUBSCRIBE', 'SUNSUBSCRIBE', 'GET foo', 'PUBSUB CHANNELS'],
       ],
       'silenced replies': [
