@@ -22,6 +22,10 @@ const TOKENS_MAX = 24;
 const LINE_BYTES_MAX = 2_048;
 /** The original's read buffer: a longer line can never be seen whole there. */
 const WHOLE_LINE_BYTES_MAX = 16_384;
+/** Values up to this size are stored in one step when they are all there. */
+const WHOLE_VALUE_BYTES_MAX = 8_192;
+/** More than an item's header and key can take. */
+const ITEM_OVERHEAD_MAX = 512;
 /** Spaces in front of such a get that are put up with. */
 const LEADING_SPACES_MAX = 100;
 const VALUE_BYTES_MAX = 2_147_483_647 - 2;
@@ -45,8 +49,12 @@ export class AsciiCommands {
   noreply = false;
   readonly outOfMemoryReading = R.OUT_OF_MEMORY_READING;
 
+  /** No item with so small a value is chunked. */
+  readonly #wholeValueBytesMax: number;
+
   constructor(core: Core) {
     this.#core = core;
+    this.#wholeValueBytesMax = Math.min(WHOLE_VALUE_BYTES_MAX, core.settings.slabChunkSizeMax - ITEM_OVERHEAD_MAX);
     this.#stats = new StatsCommands(core);
     this.#control = new ControlCommands(core, this);
   }
@@ -177,8 +185,25 @@ export class AsciiCommands {
     if (p === lengthAt || p - lengthAt > 9 || p + 1 >= end || u8[p] !== 13 || u8[p + 1] !== 10) return 0;
     core.lastCommandTime[conn] = core.items.now;
     this.noreply = false;
+    const next = length + 2 <= end - p - 2 ? this.#storeWhole(keyAt, nkey, flags, exptime, p + 2, length + 2) : 0;
+    if (next !== 0) return next;
     this.#beginStore(conn, S.STORE_SET, keyAt, nkey, flags, exptime, length, 0n);
     return p + 2;
+  }
+
+  /** A set whose value is all there and needs no chunks. @returns the offset behind the value, 0 when it must go the long way */
+  #storeWhole(keyAt: number, nkey: number, flags: number, exptime: number, valueAt: number, nbytes: number): number {
+    const core = this.#core;
+    const { u8, items } = core;
+    if (nbytes > this.#wholeValueBytesMax || core.settings.detailEnabled) return 0;
+    const item = items.alloc(keyAt, nkey, flags, this.#realTime(exptime), nbytes);
+    if (item === 0) return 0;
+    S.copyBytes(u8, items.dataOf(item), valueAt, nbytes);
+    const end = valueAt + nbytes;
+    const isValid = u8[end - 2] === 13 && u8[end - 1] === 10;
+    this.complete(item, S.STORE_SET, core.hash(u8, keyAt, nkey), isValid, false);
+    items.release(item);
+    return end;
   }
 
   /** Any other line: [at, end). */
