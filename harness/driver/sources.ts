@@ -6,7 +6,10 @@ import type { Preload } from '../workload/workload.ts';
 import type { KeyValueWriter } from './codec.ts';
 import type { OperationSource } from './raw-driver.ts';
 
-/** Sets of the keys to store before a run: this thread's share of them, most popular first. */
+/**
+ * Sets of the keys to store before a run: this thread's share of them. The least popular of them comes first, so that a cache that cannot
+ * hold them all drops those, as it would have in the long run; the other way round an LRU would drop the most popular ones.
+ */
 export class PreloadSource implements OperationSource {
   kind = OP_SET;
   keyCount = 1;
@@ -24,14 +27,14 @@ export class PreloadSource implements OperationSource {
   constructor(preload: Preload, thread: number, threads: number) {
     this.preload = preload;
     this.dataset = preload.dataset;
-    this.at = thread;
-    this.step = threads;
     this.count = Math.max(0, Math.ceil((preload.count - thread) / threads));
+    this.step = threads;
+    this.at = thread + (this.count - 1) * threads;
   }
 
   next(): void {
     const index = this.preload.indexAt(this.at);
-    this.at += this.step;
+    this.at -= this.step;
     this.keyIndexes[0] = index;
     this.valueBytes = this.preload.dataset.valueBytesOf(index);
     this.ttlSeconds = this.preload.ttlSeconds();
