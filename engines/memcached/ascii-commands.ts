@@ -289,6 +289,11 @@ export class AsciiCommands {
   }
 
   #dispatch(conn: number, count: number) {
+    // The commands that come in numbers are told by their bytes; the others may cost a string.
+    if (count >= 3 && this.is(0, R.GET)) return this.#get(1, false, 0, false);
+    if (count >= 3 && this.is(0, R.GETS)) return this.#get(1, true, 0, false);
+    if (count === 3 && this.is(0, R.DELETE)) return this.#delete(count);
+    if (count === 4 && this.is(0, R.INCR)) return this.#arithmetic(count, true);
     const command = this.text0();
     switch (command) {
       case 'get':

@@ -235,10 +235,17 @@ export class BinaryCommands {
   }
 
   #error(status: number) {
-    this.#core.releaseKept();
-    this.#core.write(this.#errorBytes(status));
+    const core = this.#core;
+    core.releaseKept();
+    const text = ERROR_TEXTS.get(status) ?? NO_BYTES;
+    let out = core.room(B.BINARY_HEADER_BYTES + text.length);
+    if (out === 0) return;
+    out = this.#header(out, status, 0, 0, text.length, 0, 0);
+    for (let i = 0; i < text.length; i++) core.u8[out + i] = text[i];
+    core.wrote(out + text.length);
   }
 
+  /** The same for a reply that leaves later. */
   #errorBytes(status: number): Uint8Array {
     const text = ERROR_TEXTS.get(status) ?? NO_BYTES;
     const bytes = new Uint8Array(B.BINARY_HEADER_BYTES + text.length);

@@ -37,3 +37,7 @@ export const NOREPLY = bytesOf('noreply');
 export const ZERO = bytesOf('0');
 export const GET_SPACE = bytesOf('get ');
 export const GETS_SPACE = bytesOf('gets ');
+export const GET = bytesOf('get');
+export const GETS = bytesOf('gets');
+export const DELETE = bytesOf('delete');
+export const INCR = bytesOf('incr');

@@ -13,6 +13,9 @@ import type { Settings } from './settings.ts';
 const CHUNK_ALIGN_BYTES = 8;
 const ITEM_STRUCT_BYTES = 48;
 const ARENA_PAGE_BYTES = 4_096;
+const MEBIBYTE = 1024 * 1024;
+/** Share of the arena that slab pages may take. */
+const ARENA_SHARE_MAX = 0.9;
 /** Classes up to this size are looked up instead of searched for. */
 const SMALL_BYTES_MAX = 8_192;
 /** The largest class number there can be. */
@@ -48,7 +51,7 @@ export class Slabs {
     this.#u16 = memory.u16;
     this.#u32 = memory.u32;
     this.#settings = settings;
-    this.#limitBytes = settings.maxBytes;
+    this.#limitBytes = this.#affordable(settings.maxBytes);
     for (let i = 0; i < CLASS_COUNT; i++) this.pages.push([]);
     this.#layClasses(settings);
   }
@@ -125,7 +128,7 @@ export class Slabs {
     const fullPage = settings.slabReassign || settings.slabChunkSizeMax !== settings.slabPageSize;
     const bytes = fullPage ? settings.slabPageSize : this.chunkSize[id] * this.chunksPerPage[id];
     // A class without any page gets its first one even beyond the limit: otherwise a late size could never be stored.
-    if (this.#limitBytes !== 0 && this.mallocedBytes + bytes > this.#limitBytes && this.pages[id]!.length > 0) {
+    if (this.mallocedBytes + bytes > this.#limitBytes && this.pages[id]!.length > 0) {
       this.limitReached = true;
       return false;
     }
@@ -147,8 +150,15 @@ export class Slabs {
     return this.pages[id]!.length * this.chunksPerPage[id] - this.freeCount[id];
   }
 
+  /** The part of a limit that the arena can hold beside hash table and connections' buffers, which would otherwise starve. */
+  #affordable(bytes: number): number {
+    const most = Math.floor((this.#memory.byteLength * ARENA_SHARE_MAX) / MEBIBYTE) * MEBIBYTE;
+    return bytes === 0 ? most : Math.min(bytes, most);
+  }
+
   /** Sets the limit while running (`cache_memlimit`): pages taken stay, further ones are refused above it. */
   setLimit(bytes: number): void {
+    bytes = this.#affordable(bytes);
     this.#limitBytes = bytes;
     this.limitReached = this.mallocedBytes + this.#settings.slabPageSize > bytes;
   }
