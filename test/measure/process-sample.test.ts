@@ -4,12 +4,14 @@ import { sampleMachine, sampleProcess, stolenShare } from '../../harness/measure
 
 test.skipIf(!existsSync('/proc/self/stat'))('our own process is sampled with plausible figures', () => {
   const before = sampleProcess(process.pid, true)!;
-  const until = Date.now() + 120;
-  while (Date.now() < until);
+  // CPU time, not wall time: on a busy machine the two are far apart.
+  const used = (): number => process.cpuUsage().user + process.cpuUsage().system;
+  const from = used();
+  while (used() < from + 120_000);
   const after = sampleProcess(process.pid)!;
   const usage = process.cpuUsage();
   expect(after.userS + after.systemS - before.userS - before.systemS).toBeGreaterThanOrEqual(0.08);
-  expect(Math.abs(after.userS + after.systemS - (usage.user + usage.system) / 1e6)).toBeLessThan(0.2);
+  expect(Math.abs(after.userS + after.systemS - (usage.user + usage.system) / 1e6)).toBeLessThan(0.5);
   expect(before.rssBytes / process.memoryUsage.rss()).toBeCloseTo(1, 0);
   expect(before.peakRssBytes!).toBeGreaterThanOrEqual(before.rssBytes * 0.9);
   expect(before.pssBytes!).toBeGreaterThan(1_000_000);

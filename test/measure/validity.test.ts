@@ -99,3 +99,10 @@ test('guards that cannot be judged are left out, not passed', () => {
   }).map((guard) => guard.name);
   expect(names).toEqual(['steady-state', 'errors']);
 });
+
+test('fills do not stand in for offered operations that were not answered', () => {
+  const empty = new LatencyCounts().summary();
+  const fill = { kind: 'fill', count: 2_000, errors: 0, response: empty, service: empty };
+  expect(failed({ ...sound(), latency: [fill] })).toEqual(['achieved-rate']);
+  expect(failed({ ...sound(), operations: 21_990, latency: [fill] })).toEqual([]);
+});
