@@ -57,7 +57,9 @@ export function robjLru(h: Heap, o: number): number {
 
 export function robjSetLru(h: Heap, o: number, lru: number): void {
   const at = o >>> 2;
-  h.u32[at] = (h.u32[at] & 0xff) | (lru << 8);
+  const head = h.u32[at];
+  // Most accesses of a second set what is there already; not storing it leaves the cache line clean.
+  if (head >>> 8 !== lru) h.u32[at] = (head & 0xff) | (lru << 8);
 }
 
 export function robjRefCount(h: Heap, o: number): number {
