@@ -141,6 +141,7 @@ export class ServerKeeper {
       await Promise.all([...this.running].map((kept) => kept.stop()));
       rmSync(this.folder, { recursive: true, force: true });
       process.off('exit', this.onExit);
+      this.tell({ done: this.folder });
       this.watchdog.stdin?.end();
     })();
     return this.closed;

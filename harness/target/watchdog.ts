@@ -3,13 +3,15 @@
  * harness ends (also by SIGKILL), the kernel closes the pipe, and the watchdog ends the servers that were started and
  * removes the temporary folder. It lives in a session of its own, so Ctrl-C in the terminal does not reach it.
  *
- * Lines it reads: `{"watch":pid,"startTime":"…"}`, `{"forget":pid}`, `{"folder":"…"}`.
+ * Lines it reads: `{"watch":pid,"startTime":"…"}`, `{"forget":pid}`, `{"folder":"…"}`, `{"done":"…"}`.
  */
-import { rmSync } from 'node:fs';
-import { isAlive, killExactly } from './process-identity.ts';
+import { readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { isAlive, killExactly, processStartTime } from './process-identity.ts';
 
 const GRACE_MS = 1_500;
 const POLL_MS = 25;
+/** A server that was being started when the harness died shows up within this time. */
+const LATECOMER_MS = 300;
 
 const watched = new Map<number, string | null>();
 const folders = new Set<string>();
@@ -22,16 +24,51 @@ function onLine(line: string): void {
     startTime?: string | null;
     forget?: number;
     folder?: string;
+    /** The run ended in order: the folder is gone and nothing runs in it. */
+    done?: string;
   };
   if (message.watch !== undefined) watched.set(message.watch, message.startTime ?? null);
   if (message.forget !== undefined) watched.delete(message.forget);
   if (message.folder !== undefined) folders.add(message.folder);
+  if (message.done !== undefined) folders.delete(message.done);
+}
+
+/**
+ * The harness may die between starting a server and telling of it. Such a server is an orphan, so it has the parent that this
+ * process has by now, and it runs in the folder of the run. Linux only.
+ */
+function findUntold(): void {
+  let names: string[];
+  try {
+    names = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  } catch {
+    return;
+  }
+  for (const name of names) {
+    const pid = Number(name);
+    if (pid === process.pid || watched.has(pid)) continue;
+    try {
+      const cwd = readlinkSync(`/proc/${pid}/cwd`);
+      if (![...folders].some((folder) => cwd === folder || cwd.startsWith(`${folder}/`))) continue;
+      const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+      if (Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) !== process.ppid) continue;
+      const startTime = processStartTime(pid);
+      watched.set(pid, startTime);
+      killExactly(pid, startTime, 'SIGTERM');
+    } catch {
+      // It is not ours to look at, or has ended.
+    }
+  }
 }
 
 async function cleanUp(): Promise<void> {
+  // The harness may still be about to vanish: our own parent changes at that moment.
   for (const [pid, startTime] of watched) killExactly(pid, startTime, 'SIGTERM');
-  const deadline = Date.now() + GRACE_MS;
-  while (Date.now() < deadline && [...watched].some(([pid, startTime]) => isAlive(pid, startTime))) {
+  const start = Date.now();
+  const anyLeft = (): boolean => [...watched].some(([pid, startTime]) => isAlive(pid, startTime));
+  // A normal end has removed the folder's name from the list, so nothing is looked for then.
+  while (Date.now() < start + (folders.size > 0 ? LATECOMER_MS : 0) || (anyLeft() && Date.now() < start + GRACE_MS)) {
+    findUntold();
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
   for (const [pid, startTime] of watched) killExactly(pid, startTime, 'SIGKILL');

@@ -136,6 +136,32 @@ describeReal(['redis-server', 'memcached'], 'A server that the harness starts', 
   });
 });
 
+describeReal(['redis-server'], 'A server that the watchdog was not told of', () => {
+  it('because the harness died in between, goes as well', async () => {
+    const url = new URL('../../dist/harness/target/server-keeper.js', import.meta.url).href;
+    const script = `
+      const { spawn } = await import('node:child_process');
+      const { ServerKeeper } = await import('${url}');
+      const keeper = new ServerKeeper();
+      const args = ['--port', '0', '--unixsocket', keeper.folder + '/s', '--save', ''];
+      const child = spawn('redis-server', args, { cwd: keeper.folder, stdio: 'ignore', detached: true });
+      console.log(JSON.stringify({ pid: child.pid, folder: keeper.folder }));
+      setTimeout(() => process.kill(process.pid, 'SIGKILL'), 200);`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let text = '';
+    child.stdout.on('data', (data) => {
+      text += data;
+    });
+    await waitFor(() => text.includes('\n'));
+    const { pid, folder } = JSON.parse(text) as { pid: number; folder: string };
+    const start = processStartTime(pid);
+    expect(isAlive(pid, start)).toBe(true);
+    await waitFor(() => !isAlive(pid, start) && !existsSync(folder));
+  });
+});
+
 describe('An embedded engine', () => {
   const keeper = new ServerKeeper();
   afterAll(() => keeper.close());
