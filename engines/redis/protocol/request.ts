@@ -122,10 +122,23 @@ function findByte(u8: Uint8Array, at: number, end: number, wanted: number): numb
   return -1;
 }
 
+/** The length of one or two digits that stands at `at` before a CR; -1 where something else does. */
+function shortLength(u8: Uint8Array, at: number): number {
+  const first = u8[at] - 48;
+  if (first < 0 || first > 9) return -1;
+  const next = u8[at + 1];
+  if (next === 13) return first;
+  return first > 0 && next >= 48 && next <= 57 && u8[at + 2] === 13 ? first * 10 + next - 48 : -1;
+}
+
 function parseMultibulk(core: RedisCore, c: Client, start: number, end: number): number {
   const u8 = core.heap.u8;
   let at = start + c.parsed;
-  if (c.multibulkLeft === 0) {
+  // Counts of one digit and lengths of one or two are nearly all there are, so they do without the general way.
+  if (c.multibulkLeft === 0 && at + 4 <= end && u8[at + 2] === 13 && u8[at + 1] >= 49 && u8[at + 1] <= 57) {
+    c.multibulkLeft = u8[at + 1] - 48;
+    at += 4;
+  } else if (c.multibulkLeft === 0) {
     const cr = findByte(u8, at, end, 13);
     if (cr < 0) return end - at > INLINE_MAX_BYTES ? protocolError(core, c, 'too big mbulk count string') : INCOMPLETE;
     if (cr + 2 > end) return INCOMPLETE;
@@ -140,7 +153,11 @@ function parseMultibulk(core: RedisCore, c: Client, start: number, end: number):
     c.multibulkLeft = parsedNumber;
   }
   while (c.multibulkLeft > 0) {
-    if (c.bulkLength < 0) {
+    const short = c.bulkLength < 0 && at + 5 <= end && u8[at] === 36 ? shortLength(u8, at + 1) : -1;
+    if (short >= 0) {
+      at += short > 9 ? 5 : 4;
+      c.bulkLength = short;
+    } else if (c.bulkLength < 0) {
       const cr = findByte(u8, at, end, 13);
       if (cr < 0) {
         if (end - at > INLINE_MAX_BYTES) return protocolError(core, c, 'too big bulk count string');
