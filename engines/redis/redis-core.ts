@@ -11,6 +11,7 @@ import { Db } from './db.ts';
 import { EvictionPool, lfuTimeInMinutes, performEvictions } from './evict.ts';
 import { activeExpireCycle, ExpireState } from './expire.ts';
 import { LOG_DEBUG, LOG_NOTICE, LOG_VERBOSE, LOG_WARNING } from './log-levels.ts';
+import { Lookahead } from './lookahead.ts';
 import { onDirectRead, processInput, runPendingCommand } from './protocol/request.ts';
 import { Scratch } from './protocol/scratch.ts';
 import { Stats } from './stats.ts';
@@ -96,6 +97,7 @@ export class RedisCore implements ConnectionHandler {
   readonly scratch: Scratch;
   readonly expireState = new ExpireState();
   readonly evictionPool: EvictionPool;
+  readonly lookahead = new Lookahead();
   /** Number of error replies by their first word, for errorstats. */
   readonly errorStats = new Map<string, number>();
 

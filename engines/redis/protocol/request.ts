@@ -51,15 +51,20 @@ const DIRECT = -3;
 export function processInput(core: RedisCore, c: Client, start: number, end: number): number {
   if (closeOverQueryLimit(core, c, end - start - c.parsed)) return end;
   const limited = hasOutputLimit(core, c);
+  const { heap, lookahead } = core;
+  lookahead.reset();
   let at = start;
   while (at < end) {
     if ((c.flags & CLIENT_STOP_MASK) !== 0) break;
+    if (lookahead.isSpent(at)) lookahead.scan(heap, c.db, at, end);
     const next = parseRequest(core, c, at, end);
     if (next === INCOMPLETE) break;
     if (next === FAILED) return end;
     if (next === DIRECT) return end;
     if (c.argc > 0) {
+      if (c.argc > 1) lookahead.announce(heap, c.argOff[1]);
       processCommand(core, c);
+      heap.knownOffset = 0;
       if (limited) closeOverLimit(core, c);
     }
     if ((c.flags & CLIENT_PAUSED) !== 0) {

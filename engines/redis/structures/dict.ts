@@ -269,7 +269,8 @@ export let lastHash = 0;
 export function dictFind(h: Heap, d: number, offset: number, length: number): number {
   const u32 = h.u32;
   const u8 = h.u8;
-  const hash = keyHash(u8, h.view, offset, length, h.hashKey);
+  const hash =
+    offset === h.knownOffset && length === h.knownLength ? h.knownHash : keyHash(u8, h.view, offset, length, h.hashKey);
   lastHash = hash;
   const rehashing = h.i32[(d + REHASH_INDEX) >>> 2] !== -1;
   if (rehashing) rehashStep(h, d);
@@ -288,6 +289,22 @@ export function dictFind(h: Heap, d: number, offset: number, length: number): nu
     if (!rehashing) return 0;
   }
   return 0;
+}
+
+/** @returns the offset of the bucket that a key of this hash belongs to; 0 while there is no table */
+export function dictBucketAt(h: Heap, d: number, hash: number): number {
+  const u8 = h.u8;
+  let exponent = u8[d + EXPONENT];
+  if (exponent === NO_TABLE) return 0;
+  let table = 0;
+  let index = hash & ((1 << exponent) - 1);
+  if (index < h.i32[(d + REHASH_INDEX) >>> 2]) {
+    // Its bucket has moved to the second table.
+    table = 1;
+    exponent = u8[d + EXPONENT + 1];
+    index = hash & ((1 << exponent) - 1);
+  }
+  return h.u32[(d + TABLE + table * 8) >>> 2] + index * POINTER_BYTES;
 }
 
 /**

@@ -34,6 +34,10 @@ export class Heap {
   readonly view: DataView;
   /** The four 32-bit words of the SipHash key: k0 low, k0 high, k1 low, k1 high. */
   readonly hashKey: Uint32Array;
+  /** The hash of the key that lies here, computed ahead (see lookahead.ts); offset 0: none is known. */
+  knownOffset = 0;
+  knownLength = 0;
+  knownHash = 0;
   /** Hash tables neither grow (below a forced ratio) nor shrink while false: as while a snapshot shares pages. */
   dictCanResize = true;
   /** The 24 bits that a new object's access field gets: the LRU clock, or minutes and first counter under LFU. */
