@@ -107,7 +107,7 @@ async function accepts(port: number): Promise<boolean> {
 const peers = new Set<Peer>();
 
 /** Ends what a test has left open, also when it failed. */
-export function destroyPeers(except: Peer): void {
+export function destroyPeers(except: Peer | null): void {
   for (const peer of peers) if (peer !== except) peer.destroy();
 }
 
