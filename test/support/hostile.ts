@@ -9,6 +9,7 @@ import { systemAvailable } from '../../engines/io/system.ts';
 import { findProgram, realRequired } from './real.ts';
 
 export const MIB = 1_048_576;
+const START_ATTEMPTS = 3;
 const cli = fileURLToPath(new URL('../../dist/harness/cli/main.js', import.meta.url));
 
 export function sleep(ms: number): Promise<void> {
@@ -46,6 +47,17 @@ export class Victim {
 
   /** @param command program and arguments, given a free port */
   static async start(command: (port: number) => string[]): Promise<Victim> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await Victim.#startOnce(command);
+      } catch (error) {
+        // Between the choice of a free port and its use, an outgoing connection of anybody may have taken it.
+        if (attempt === START_ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  static async #startOnce(command: (port: number) => string[]): Promise<Victim> {
     const port = await freePort();
     const folder = mkdtempSync(join(tmpdir(), 'cachelab-hostile-'));
     const [program, ...args] = command(port);
