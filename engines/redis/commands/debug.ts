@@ -6,6 +6,7 @@ import { LOOKUP_NONOTIFY, LOOKUP_NOSTATS, LOOKUP_NOTOUCH, lookupKey, setKey } fr
 import { dictStats } from '../dict-stats.ts';
 import { dataDigest, valueDigest } from '../digest.ts';
 import { idleTimeMs } from '../evict.ts';
+import { putRdbString, rdbStringRoom } from '../persistence/rdb-string.ts';
 import {
   addReplyArrayLen,
   addReplyBigNumber,
@@ -31,7 +32,6 @@ import {
   createEncodedString,
   OBJ_ENCODING_INT,
   robjEncoding,
-  robjIntBig,
   robjLru,
   robjPtr,
   robjRefCount,
@@ -42,24 +42,13 @@ import { encodingName } from './object.ts';
 
 const NO_TOUCH = LOOKUP_NOTOUCH | LOOKUP_NONOTIFY | LOOKUP_NOSTATS;
 
-/** Bytes that a length takes in a snapshot file. */
-function savedLengthBytes(length: number): number {
-  if (length < 64) return 1;
-  return length < 16_384 ? 2 : 5;
-}
-
-/** Bytes of a string value in a snapshot file, without compression. */
+/** Bytes of a string value in a snapshot file. */
 function savedBytes(core: RedisCore, robj: number): number {
   const h = core.heap;
-  if (robjEncoding(h, robj) !== OBJ_ENCODING_INT) {
-    const length = sdsLen(h, robjPtr(h, robj));
-    return savedLengthBytes(length) + length;
-  }
-  const value = robjIntBig(h, robj);
-  if (value >= -128n && value < 128n) return 2;
-  if (value >= -32_768n && value < 32_768n) return 3;
-  if (value >= -2_147_483_648n && value < 2_147_483_648n) return 5;
-  return 1 + value.toString().length;
+  const room = h.alloc(rdbStringRoom(h, robj));
+  const bytes = putRdbString(h, robj, room, core.config.rdbcompression) - room;
+  h.free(room);
+  return bytes;
 }
 
 /** @returns the object of the key in argument 2, or 0 after an error reply */

@@ -43,6 +43,7 @@ import {
   robjSetInt,
 } from '../structures/robj.ts';
 import { sdsLen } from '../structures/sds.ts';
+import { dumpProcs } from './dump.ts';
 import { expiryProcs } from './expiry.ts';
 import { argNumber, readInt32, readInteger } from './integer-arguments.ts';
 import { keysCommand, scanCommand, typeName } from './scan.ts';
@@ -311,6 +312,7 @@ function swapdbCommand(core: RedisCore, c: Client): void {
 
 /** The procedures, by full name. */
 export const genericProcs: Readonly<Record<string, CommandProc>> = {
+  ...dumpProcs,
   ...expiryProcs,
   copy: copyCommand,
   dbsize: (core, c) => addReplyLong(c, dictSize(core.heap, c.db.dict)),

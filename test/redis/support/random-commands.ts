@@ -21,6 +21,15 @@ const KEYS = [
   '',
 ];
 const BIG_KEYS = ['b0', 'b1', 'b2'];
+/** Payloads of DUMP: a short text, integers of each width, a run of 200 letters, and one with a wrong checksum. */
+const PAYLOADS = [
+  '\x00\x05text!\x0a\x00[\xaf\x1c\x1c\xcej\xa3}',
+  '\x00\xc0*\x0a\x00\x81\xfb\x5c\xfa\x86cOP',
+  '\x00\xc1\x18\xfc\x0a\x00F\x025^p"Z\x90',
+  '\x00\xc2p\x11\x01\x00\x0a\x00\x01\xa4\x08\xfe\x950\x95\xa5',
+  '\x00\xc3\x09@\xc8\x01xx\xe0\xbb\x00\x01xx\x0a\x00\xaa\x8d\xb4J\x0a\xd7\x9d\xcd',
+  '\x00\x05texT!\x0a\x00[\xaf\x1c\x1c\xcej\xa3}',
+];
 /** Far enough that no key expires while a test runs. */
 const FAR_SECONDS = 4_000_000_000;
 
@@ -266,8 +275,31 @@ export class CommandSource {
       () => exact('SELECT', this.pick(['0', '0', '1', '15', '16', 'x'])),
       () => exact('OBJECT', 'ENCODING', this.key()),
       () => exact('MEMORY', 'USAGE', this.key()),
+      () => this.dump(),
       () => exact('WAIT', '0', this.pick(['0', '10', '-1', 'x'])),
     ])();
+  }
+
+  /** DUMP, and RESTORE of what either server might have dumped, of rubbish, and with options. */
+  private dump(): RandomCommand {
+    const restore = (): string[] => {
+      const options: string[] = this.chance(3) ? [] : ['REPLACE'];
+      while (this.chance(3)) {
+        options.push(
+          ...this.pick([
+            () => ['ABSTTL'],
+            () => ['IDLETIME', this.pick(['0', '100', '-1', 'x'])],
+            () => ['FREQ', this.pick(['0', '200', '256', 'x'])],
+            () => ['zz'],
+          ])(),
+        );
+      }
+      const ttl = this.pick(['0', '0', '0', '200000000', '-1', 'x', '1', String(FAR_SECONDS * 1000)]);
+      // A ttl of 1 is only sure to have passed where it is a time.
+      if (ttl === '1') options.push('ABSTTL');
+      return ['RESTORE', this.key(), ttl, this.chance(4) ? this.value() : this.pick(PAYLOADS), ...options];
+    };
+    return { args: this.chance(3) ? ['DUMP', this.key()] : restore(), compare: 'exact' };
   }
 
   private rare(): RandomCommand {
@@ -299,6 +331,7 @@ export class CommandSource {
       () => ['STRLEN', key],
       () => ['DEL', key],
       () => ['GETDEL', key],
+      () => ['DUMP', key],
       () => ['COPY', key, this.pick(BIG_KEYS), 'REPLACE'],
       () => ['MEMORY', 'USAGE', key],
     ])();
