@@ -156,7 +156,7 @@ class Talk {
     await this.until(() => {
       const eol = this.received.indexOf('\r\n');
       if (eol < 0) return false;
-      if (this.received[0] !== '$') return true;
+      if (this.received[0] !== '$' || this.received[1] === '-') return true;
       return this.received.length >= eol + 4 + Number(this.received.slice(1, eol));
     });
     const eol = this.received.indexOf('\r\n');
