@@ -1,5 +1,12 @@
 /** The line that describes a client, in CLIENT LIST and in the log. */
-import { CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_NO_EVICT, CLIENT_PUBSUB, type Client } from './client.ts';
+import {
+  CLIENT_BLOCKED,
+  CLIENT_CLOSE_AFTER_REPLY,
+  CLIENT_CLOSE_ASAP,
+  CLIENT_NO_EVICT,
+  CLIENT_PUBSUB,
+  type Client,
+} from './client.ts';
 import { shardSubscriptionCount, subscriptionCount } from './pubsub.ts';
 import type { RedisCore } from './redis-core.ts';
 
@@ -11,6 +18,7 @@ export const OUTPUT_CHUNK_BYTES = 16_384;
 function flagLetters(c: Client): string {
   let letters = '';
   if ((c.flags & CLIENT_PUBSUB) !== 0) letters += 'P';
+  if ((c.flags & CLIENT_BLOCKED) !== 0) letters += 'b';
   if ((c.flags & CLIENT_CLOSE_AFTER_REPLY) !== 0) letters += 'c';
   if ((c.flags & CLIENT_CLOSE_ASAP) !== 0) letters += 'A';
   if (isUnixSocket(c)) letters += 'U';

@@ -6,6 +6,7 @@ import type { RedisCore } from './redis-core.ts';
 import { sdsFree } from './structures/sds.ts';
 
 export const CLIENT_MULTI = 1 << 0;
+/** Waits inside a command: see blocked.ts. */
 export const CLIENT_BLOCKED = 1 << 1;
 export const CLIENT_DIRTY_CAS = 1 << 2;
 export const CLIENT_DIRTY_EXEC = 1 << 3;
@@ -106,6 +107,9 @@ export class Client {
   bigArg = -1;
   /** Its sds, 0 once it has been taken over. */
   bigArgSds = 0;
+
+  /** While it waits inside a command: until when, in ms since the epoch; 0: for ever. */
+  blockedUntilMs = 0;
 
   /** A complete command waits in the arguments for the end of CLIENT PAUSE. */
   pendingCommand = false;

@@ -1,5 +1,6 @@
 /** From a parsed request to a command's execution: what may run, and what is counted. */
 import {
+  CLIENT_BLOCKED,
   CLIENT_CLOSE_AFTER_COMMAND,
   CLIENT_PAUSED,
   CLIENT_PUBSUB,
@@ -214,8 +215,10 @@ function makeHistogram(core: RedisCore, command: Command): void {
 }
 
 /** What follows a command, executed or rejected: REPLY SKIP moves on by one. */
-function endOfCommand(core: RedisCore, c: Client): void {
+export function endOfCommand(core: RedisCore, c: Client): void {
   if ((c.flags & (CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT | CLIENT_CLOSE_AFTER_COMMAND)) === 0) return;
+  // One that waits has not been answered: what concerns its reply comes when the wait is over.
+  if ((c.flags & CLIENT_BLOCKED) !== 0) return;
   c.flags &= ~CLIENT_REPLY_SKIP;
   if ((c.flags & CLIENT_REPLY_SKIP_NEXT) !== 0) {
     c.flags |= CLIENT_REPLY_SKIP;

@@ -68,9 +68,9 @@ function clients(core: RedisCore): Fields {
     ['maxclients', core.config.maxclients],
     ['client_recent_max_input_buffer', maxInput],
     ['client_recent_max_output_buffer', maxOutput],
-    ['blocked_clients', 0],
+    ['blocked_clients', core.blocked.count],
     ['tracking_clients', 0],
-    ['clients_in_timeout_table', 0],
+    ['clients_in_timeout_table', core.blocked.timed],
   ];
 }
 

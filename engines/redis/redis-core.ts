@@ -3,6 +3,7 @@
  * ConnectionHandler; composition code calls `cron` at the rate that it asks for.
  */
 import type { Allocator, Clock, ConnectionHandler, Disk, Random, Transport } from '../ports.ts';
+import { BlockedClients, endTimedOutWaits, forgetBlocked } from './blocked.ts';
 import { CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_PAUSED, Client } from './client.ts';
 import type { Command, CommandTable } from './command.ts';
 import { POLICY_FLAG_LFU, POLICY_FLAG_NO_SHARED_INTEGERS, type RedisConfig } from './config.ts';
@@ -88,6 +89,7 @@ export class RedisCore implements ConnectionHandler {
     shutdown: null,
   };
   readonly stats = new Stats();
+  readonly blocked = new BlockedClients();
   readonly dbs: Db[] = [];
   /** By connection slot; null where there is none. */
   readonly clients: (Client | null)[] = [];
@@ -234,6 +236,7 @@ export class RedisCore implements ConnectionHandler {
     const c = this.clients[conn];
     if (c === null || c === undefined) return;
     c.flags |= CLIENT_CLOSE_ASAP;
+    forgetBlocked(this, c);
     for (const hook of this.hooks.clientClosed) hook(c);
     c.releaseArguments();
     this.clients[conn] = null;
@@ -248,6 +251,7 @@ export class RedisCore implements ConnectionHandler {
   onTurn(): void {
     if (this.activeExpireEnabled) activeExpireCycle(this, true);
     if (this.evictionRunning) performEvictions(this);
+    if (this.blocked.timed > 0) endTimedOutWaits(this);
     const hooks = this.hooks.beforeSleep;
     for (let i = 0; i < hooks.length; i++) hooks[i]();
   }

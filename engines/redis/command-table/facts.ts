@@ -19,7 +19,7 @@ export interface ArgumentFacts {
 export interface KeySpecFacts {
   /** Separated by spaces, e.g. "RW access update". */
   readonly flags: string;
-  /** Argument number of the first key. */
+  /** Argument number of the first key; 0: only the command itself can tell, `range` means nothing. */
   readonly index: number;
   /** Last key relative to the first (negative: from the end), step, limit. */
   readonly range: readonly [lastKey: number, keyStep: number, limit: number];

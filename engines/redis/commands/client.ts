@@ -1,5 +1,7 @@
 /** CLIENT. */
+import { interruptBlocked } from '../blocked.ts';
 import {
+  CLIENT_BLOCKED,
   CLIENT_CLOSE_AFTER_COMMAND,
   CLIENT_NO_EVICT,
   CLIENT_PUBSUB,
@@ -208,7 +210,7 @@ function noEvict(_core: RedisCore, c: Client): void {
   addReplyOk(c);
 }
 
-function unblock(_core: RedisCore, c: Client): void {
+function unblock(core: RedisCore, c: Client): void {
   if (c.argc > 4) {
     addReplyError(c, "wrong number of arguments for 'client|unblock' command");
     return;
@@ -217,8 +219,15 @@ function unblock(_core: RedisCore, c: Client): void {
     addReplyError(c, 'CLIENT UNBLOCK reason should be TIMEOUT or ERROR');
     return;
   }
-  // No command blocks yet, so no client can be waiting.
-  if (integerOrReply(c, 2) !== null) addReplyLong(c, 0);
+  const id = integerOrReply(c, 2);
+  if (id === null) return;
+  const target = core.clients.find((one) => one !== null && one.id === id) ?? null;
+  if (target === null || (target.flags & CLIENT_BLOCKED) === 0) {
+    addReplyLong(c, 0);
+    return;
+  }
+  interruptBlocked(core, target, c.argc === 4 && c.argIs(3, 'error'));
+  addReplyLong(c, 1);
 }
 
 function trackingInfo(_core: RedisCore, c: Client): void {

@@ -35,11 +35,25 @@ function addCount(c: Client, name: string, value: number): void {
   addReplyLong(c, value);
 }
 
+/** Half of a key specification that only the command itself could tell. */
+function addUnknown(c: Client, half: string): void {
+  addReplyBulkString(c, half);
+  addReplyMapLen(c, 2);
+  addPair(c, 'type', 'unknown');
+  addReplyBulkString(c, 'spec');
+  addReplyMapLen(c, 0);
+}
+
 function addKeySpec(c: Client, spec: KeySpecFacts): void {
   addReplyMapLen(c, spec.notes === undefined ? 3 : 4);
   if (spec.notes !== undefined) addPair(c, 'notes', spec.notes);
   addReplyBulkString(c, 'flags');
   addStatusSet(c, split(spec.flags));
+  if (spec.index === 0) {
+    addUnknown(c, 'begin_search');
+    addUnknown(c, 'find_keys');
+    return;
+  }
   addReplyBulkString(c, 'begin_search');
   addReplyMapLen(c, 2);
   addPair(c, 'type', 'index');
@@ -231,7 +245,7 @@ function keysOf(command: Command, argc: number): FoundKey[] | null {
   const keys: FoundKey[] = [];
   for (const spec of command.facts.keySpecs ?? []) {
     // Channels of shards are routed like keys and are none.
-    if (isChannelSpec(spec)) continue;
+    if (isChannelSpec(spec) || spec.index === 0) continue;
     const [lastKey, step, limit] = spec.range;
     let last: number;
     if (lastKey >= 0) last = spec.index + lastKey;
@@ -243,6 +257,17 @@ function keysOf(command: Command, argc: number): FoundKey[] | null {
     }
   }
   return keys;
+}
+
+/** The key that SORT stores to: that of the last STORE which is no value of another option. */
+function storeKeys(c: Client): FoundKey[] {
+  let found: FoundKey[] = [];
+  for (let i = 4; i < c.argc; i++) {
+    if (c.argIs(i, 'limit')) i += 2;
+    else if (c.argIs(i, 'get') || c.argIs(i, 'by')) i++;
+    else if (c.argIs(i, 'store') && i + 1 < c.argc) found = [{ index: i - 1, flags: 'OW update' }];
+  }
+  return found;
 }
 
 /** SET reads the key only with GET among its options. */
@@ -273,6 +298,7 @@ function getKeys(core: RedisCore, c: Client, withFlags: boolean): void {
     return;
   }
   const keys = keysOf(command, argc);
+  if (keys !== null && command.name === 'sort') keys.push(...storeKeys(c));
   if (keys === null || keys.length === 0) {
     addReplyError(c, 'Invalid arguments specified for command');
     return;

@@ -45,8 +45,10 @@ import {
 import { sdsLen } from '../structures/sds.ts';
 import { dumpProcs } from './dump.ts';
 import { expiryProcs } from './expiry.ts';
-import { argNumber, readInt32, readInteger } from './integer-arguments.ts';
+import { argNumber, readInt32 } from './integer-arguments.ts';
 import { keysCommand, scanCommand, typeName } from './scan.ts';
+import { sortProcs } from './sort.ts';
+import { waitProcs } from './wait.ts';
 
 const SAME_OBJECT = 'source and destination objects are the same';
 const DB_OUT_OF_RANGE = 'DB index is out of range';
@@ -255,17 +257,6 @@ function copyCommand(core: RedisCore, c: Client): void {
   addReplyLong(c, 1);
 }
 
-/** Nothing replicates from this server yet, so no replica ever acknowledges; it does not wait for one either. */
-function waitCommand(core: RedisCore, c: Client): void {
-  if (!readInteger(core, c, 1)) return;
-  if (!readInteger(core, c, 2, 'timeout is not an integer or out of range')) return;
-  if (argNumber < 0) {
-    addReplyError(c, 'timeout is negative');
-    return;
-  }
-  addReplyLong(c, 0);
-}
-
 /** Reads the options of FLUSHDB and FLUSHALL. @returns false after a syntax error */
 function checkFlushOptions(c: Client): boolean {
   if (c.argc === 1 || (c.argc === 2 && (c.argIs(1, 'sync') || c.argIs(1, 'async')))) return true;
@@ -314,6 +305,8 @@ function swapdbCommand(core: RedisCore, c: Client): void {
 export const genericProcs: Readonly<Record<string, CommandProc>> = {
   ...dumpProcs,
   ...expiryProcs,
+  ...sortProcs,
+  ...waitProcs,
   copy: copyCommand,
   dbsize: (core, c) => addReplyLong(c, dictSize(core.heap, c.db.dict)),
   del: deleteGeneric,
@@ -330,5 +323,4 @@ export const genericProcs: Readonly<Record<string, CommandProc>> = {
   touch: (core, c) => countGeneric(core, c, 0),
   type: typeCommand,
   unlink: deleteGeneric,
-  wait: waitCommand,
 };

@@ -276,8 +276,25 @@ export class CommandSource {
       () => exact('OBJECT', 'ENCODING', this.key()),
       () => exact('MEMORY', 'USAGE', this.key()),
       () => this.dump(),
-      () => exact('WAIT', '0', this.pick(['0', '10', '-1', 'x'])),
+      () => exact('WAIT', this.pick(['0', '0', '-1', 'x']), this.pick(['0', '10', '-1', 'x', '9223372036854775807'])),
+      () => exact(...this.sort()),
     ])();
+  }
+
+  private sort(): string[] {
+    const options: string[] = [];
+    while (this.chance(2)) {
+      options.push(
+        ...this.pick([
+          () => [this.pick(['ASC', 'DESC', 'ALPHA', 'zz'])],
+          () => ['LIMIT', this.pick(['0', '-1', 'x']), this.pick(['10', '-1', 'x'])],
+          () => [this.pick(['BY', 'GET']), this.pick(['*', 'nosort', '#', 'w_*->f'])],
+          () => ['STORE', this.key()],
+          () => [this.pick(['LIMIT', 'BY', 'GET', 'STORE'])],
+        ])(),
+      );
+    }
+    return [this.pick(['SORT', 'SORT', 'SORT_RO']), this.key(), ...options];
   }
 
   /** DUMP, and RESTORE of what either server might have dumped, of rubbish, and with options. */
