@@ -8,7 +8,6 @@
 
 import { ControlCommands } from './control-commands.ts';
 import type { Core } from './core.ts';
-import { VERSION } from './core.ts';
 import { REALTIME_MAXDELTA } from './items.ts';
 import * as L from './layout.ts';
 import { parseI32, parseU32, parseU64, plainDecimal, putDecimal, putU64 } from './numbers.ts';
@@ -16,6 +15,7 @@ import * as R from './replies.ts';
 import { bytesOf, equals } from './replies.ts';
 import { StatsCommands } from './stats.ts';
 import * as S from './store.ts';
+import { VERSION } from './version.ts';
 
 const TOKENS_MAX = 24;
 /** A line without an end may not grow beyond this, unless it is a get of many keys. */

@@ -3,13 +3,13 @@
  * read as any other. Replies carry the opcode that was asked, quiet or not.
  */
 import type { Core } from './core.ts';
-import { VERSION } from './core.ts';
 import * as L from './layout.ts';
 import * as B from './protocol/binary.ts';
 import { bytesOf } from './replies.ts';
 import type { Stat } from './stats.ts';
 import { StatsCommands } from './stats.ts';
 import * as S from './store.ts';
+import { VERSION } from './version.ts';
 
 const INCOMPLETE = -1;
 const NO_BYTES = new Uint8Array(0);

@@ -12,6 +12,7 @@ import type { Clock, ConnectionHandler, Memory, Transport } from '../ports.ts';
 import { AsciiCommands } from './ascii-commands.ts';
 import type { HashFunction } from './assoc.ts';
 import { BinaryCommands } from './binary-commands.ts';
+import { PROTOCOL_ASCII, PROTOCOL_BINARY, PROTOCOL_UNKNOWN } from './connection-protocol.ts';
 import { Counters } from './counters.ts';
 import { Items } from './items.ts';
 import * as L from './layout.ts';
@@ -25,11 +26,6 @@ const STATE_READING = 1;
 const STATE_SWALLOWING = 2;
 /** Closed by us: whatever still comes is ignored. */
 const STATE_CLOSING = 3;
-
-/** Protocol of a connection: decided by its first byte unless the server was told with -B. */
-export const PROTOCOL_UNKNOWN = 0;
-export const PROTOCOL_ASCII = 1;
-export const PROTOCOL_BINARY = 2;
 
 /** Values from this size on are lent to the output instead of being copied. */
 export const LEND_BYTES_MIN = 16_384;
@@ -56,9 +52,6 @@ export interface CoreHooks {
   /** Process figures for `stats`; all 0 under virtual time. */
   usage(): { pid: number; userSeconds: number; systemSeconds: number };
 }
-
-/** Version that clients are told: that of the original whose behaviour this core shows. */
-export const VERSION = '1.6.18';
 
 export function hashFunction(name: Settings['hashAlgorithm']): HashFunction {
   // xxh3 is accepted and answered with murmur3: which hash spreads the keys shows nowhere but in speed.

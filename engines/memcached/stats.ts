@@ -1,11 +1,12 @@
 /** `stats` in all its forms: names and order as in 1.6.18, for both protocols. Cold: text is built as strings. */
 import type { AsciiCommands } from './ascii-commands.ts';
+import { PROTOCOL_ASCII } from './connection-protocol.ts';
 import type { Core } from './core.ts';
-import { PROTOCOL_ASCII, VERSION } from './core.ts';
 import { sumOf } from './counters.ts';
 import * as L from './layout.ts';
 import { tailAge } from './lru.ts';
 import * as R from './replies.ts';
+import { VERSION } from './version.ts';
 
 export type Stat = readonly [name: string, value: string | number];
 

@@ -1,6 +1,6 @@
 /** A database: its keys, their expiry times, and the lookups that touch, count and expire. */
+import { updateLfu } from './access.ts';
 import { POLICY_FLAG_LFU } from './config.ts';
-import { updateLfu } from './evict.ts';
 import type { RedisCore } from './redis-core.ts';
 import {
   DICT_TYPE_DB,

@@ -5,6 +5,7 @@
  * pool, ordered by how deserving of eviction they are (seconds idle, a low frequency, a near expiry). That comes close to the exact
  * order at a constant cost.
  */
+import { idleTimeMs, LFU_MAX, lfuDecayedCounter } from './access.ts';
 import {
   POLICY_ALLKEYS_RANDOM,
   POLICY_FLAG_ALLKEYS,
@@ -15,11 +16,10 @@ import {
   POLICY_VOLATILE_TTL,
 } from './config.ts';
 import { type Db, dbDelete, NOTIFY_EVICTED } from './db.ts';
-import { LRU_CLOCK_MAX, type RedisCore } from './redis-core.ts';
+import type { RedisCore } from './redis-core.ts';
 import { dictFind, dictIntValue, dictKey, dictSize, dictValue } from './structures/dict.ts';
 import { dictRandomEntry, dictSampleEntries } from './structures/dict-sample.ts';
 import type { Heap } from './structures/heap.ts';
-import { robjLru, robjSetLru } from './structures/robj.ts';
 import { sdsLen } from './structures/sds.ts';
 
 export const EVICT_OK = 0;
@@ -32,43 +32,6 @@ const POOL_SIZE = 16;
 /** Keys up to this length are kept in room of the pool's own. */
 const POOL_KEY_BYTES = 255;
 const KEYS_PER_CLOCK = 16;
-const LFU_INIT_VALUE = 5;
-const LFU_MAX = 255;
-const MINUTES_MASK = 0xffff;
-
-/** Unix time in minutes, 16 bits. */
-export function lfuTimeInMinutes(nowMs: number): number {
-  return Math.floor(nowMs / 60_000) & MINUTES_MASK;
-}
-
-/** The frequency counter of an object after decay, without storing it. */
-export function lfuDecayedCounter(core: RedisCore, robj: number): number {
-  const lru = robjLru(core.heap, robj);
-  const last = lru >>> 8;
-  const counter = lru & LFU_MAX;
-  if (core.config.lfuDecayTime === 0) return counter;
-  const now = lfuTimeInMinutes(core.nowMs);
-  const elapsed = now >= last ? now - last : MINUTES_MASK - last + now;
-  const periods = Math.floor(elapsed / core.config.lfuDecayTime);
-  return periods > counter ? 0 : counter - periods;
-}
-
-/** Counts an access: the higher the counter, the less likely it rises. */
-export function updateLfu(core: RedisCore, robj: number): void {
-  let counter = lfuDecayedCounter(core, robj);
-  if (counter < LFU_MAX) {
-    const base = Math.max(0, counter - LFU_INIT_VALUE);
-    if (core.random.nextFloat() < 1 / (base * core.config.lfuLogFactor + 1)) counter++;
-  }
-  robjSetLru(core.heap, robj, (lfuTimeInMinutes(core.nowMs) << 8) | counter);
-}
-
-/** Milliseconds since an object was last accessed, in steps of the LRU clock. */
-export function idleTimeMs(core: RedisCore, robj: number): number {
-  const lru = robjLru(core.heap, robj);
-  const clock = core.lruClock;
-  return (clock >= lru ? clock - lru : clock + (LRU_CLOCK_MAX - lru)) * 1000;
-}
 
 /** The best candidates seen so far, least deserving first. */
 export class EvictionPool {

@@ -3,15 +3,15 @@
  * ConnectionHandler; composition code calls `cron` at the rate that it asks for.
  */
 import type { Allocator, Clock, ConnectionHandler, Disk, Random, Transport } from '../ports.ts';
+import { LFU_INIT_VALUE, LRU_CLOCK_MAX, lfuTimeInMinutes } from './access.ts';
 import { BlockedClients, endTimedOutWaits, forgetBlocked } from './blocked.ts';
 import { CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_PAUSED, Client } from './client.ts';
 import type { Command, CommandTable } from './command.ts';
 import { POLICY_FLAG_LFU, POLICY_FLAG_NO_SHARED_INTEGERS, type RedisConfig } from './config.ts';
 import { databasesCron } from './databases-cron.ts';
 import { Db } from './db.ts';
-import { EvictionPool, lfuTimeInMinutes, performEvictions } from './evict.ts';
+import { EvictionPool, performEvictions } from './evict.ts';
 import { activeExpireCycle, ExpireState } from './expire.ts';
-import { LOG_DEBUG, LOG_NOTICE, LOG_VERBOSE, LOG_WARNING } from './log-levels.ts';
 import { Lookahead } from './lookahead.ts';
 import { onDirectRead, processInput, runPendingCommand } from './protocol/request.ts';
 import { Scratch } from './protocol/scratch.ts';
@@ -19,11 +19,6 @@ import { Stats } from './stats.ts';
 import { Heap } from './structures/heap.ts';
 import { createSharedIntegers, decrRefCount } from './structures/robj.ts';
 
-export { LOG_DEBUG, LOG_NOTICE, LOG_VERBOSE, LOG_WARNING };
-
-/** The LRU clock counts seconds in 24 bits. */
-export const LRU_CLOCK_MAX = (1 << 24) - 1;
-const LFU_FIRST_COUNTER = 5;
 /** With dynamic-hz the cron runs more often when more clients than this per call would have to be looked after. */
 const MAX_CLIENTS_PER_CRON = 200;
 const MAX_HZ = 500;
@@ -200,7 +195,7 @@ export class RedisCore implements ConnectionHandler {
     this.lruClock = Math.floor(this.nowMs / 1000) & LRU_CLOCK_MAX;
     const policy = this.config.maxmemoryPolicy;
     const lfu = (policy & POLICY_FLAG_LFU) !== 0;
-    this.heap.newObjectLru = lfu ? (lfuTimeInMinutes(this.nowMs) << 8) | LFU_FIRST_COUNTER : this.lruClock;
+    this.heap.newObjectLru = lfu ? (lfuTimeInMinutes(this.nowMs) << 8) | LFU_INIT_VALUE : this.lruClock;
     this.heap.mayShareIntegers = this.config.maxmemory === 0 || (policy & POLICY_FLAG_NO_SHARED_INTEGERS) === 0;
   }
 

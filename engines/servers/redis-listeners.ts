@@ -4,8 +4,9 @@ import { isIP } from 'node:net';
 import type { EventLoop } from '../io/event-loop.ts';
 import { isUnixSocket } from '../redis/client-info.ts';
 import type { RedisConfig } from '../redis/config.ts';
+import { LOG_WARNING } from '../redis/log-levels.ts';
 import { addReplyProto } from '../redis/protocol/reply.ts';
-import { LOG_WARNING, type RedisCore } from '../redis/redis-core.ts';
+import type { RedisCore } from '../redis/redis-core.ts';
 import { systemText } from './redis-conf.ts';
 
 /** Nothing to listen on, or not possible there. */

@@ -82,8 +82,6 @@ export interface House {
   /** Names of the packages that package.json declares, and those for development only. */
   dependencies: string[];
   devDependencies: string[];
-  /** Imports, written "from -> to", that are left out of account when circles are looked for. */
-  toleratedInCircles?: string[];
 }
 
 function fits(path: string, prefix: string): boolean {
@@ -177,7 +175,7 @@ function checkFile(path: string, scanned: Scanned, house: House, breaches: Breac
 }
 
 /** Finds circles of imports that are left when the program runs. */
-function findCircles(scans: Map<string, Scanned>, house: House, breaches: Breach[]): void {
+function findCircles(scans: Map<string, Scanned>, breaches: Breach[]): void {
   const state = new Map<string, 'open' | 'done'>();
   const stack: string[] = [];
   const visit = (path: string): void => {
@@ -186,7 +184,7 @@ function findCircles(scans: Map<string, Scanned>, house: House, breaches: Breach
     for (const { specifier, line, typeOnly } of scans.get(path)?.imports ?? []) {
       if (typeOnly || !specifier.startsWith('.')) continue;
       const target = resolvePath(path, specifier);
-      if (!scans.has(target) || house.toleratedInCircles?.includes(`${path} -> ${target}`)) continue;
+      if (!scans.has(target)) continue;
       if (state.get(target) === 'open') {
         const circle = [...stack.slice(stack.indexOf(target)), target].join(' -> ');
         breaches.push({ rule: 'circle', file: path, line, text: `closes a circle of imports: ${circle}` });
@@ -225,7 +223,7 @@ export function checkHouse(house: House): Breach[] {
   const scans = new Map<string, Scanned>();
   for (const [path, source] of house.files) scans.set(path, scanSource(source));
   for (const [path, scanned] of scans) checkFile(path, scanned, house, breaches);
-  findCircles(scans, house, breaches);
+  findCircles(scans, breaches);
   findUnreached(scans, house, breaches);
   return breaches;
 }

@@ -5,34 +5,6 @@ import { scanSource } from './source-scan.ts';
 
 const root = new URL('../../', import.meta.url);
 
-/**
- * Files (or folders, with a slash at the end) that may stay unreached for now, with the reason. It should be short, and
- * whoever makes an entry needless removes it.
- */
-const UNREACHED_FOR_NOW: Record<string, string> = {
-  'engines/redis/': 'its server is in the making',
-  'engines/memcached/': 'its server is in the making',
-  'engines/servers/': 'the command that starts servers is in the making',
-  'engines/io/waker.ts': 'used by drivers in worker threads, in the making',
-  'harness/arrival/': 'used by the drivers, in the making',
-  'harness/cli/': 'the command line is in the making',
-  'harness/driver/': 'the drivers are in the making',
-  'harness/workload/': 'used by the drivers, in the making',
-  'test/support/': 'used by tests in the making',
-};
-
-/** Imports that close a circle and are tolerated for now, with the reason. */
-const CIRCLES_FOR_NOW: Record<string, string> = {
-  'engines/redis/evict.ts -> engines/redis/redis-core.ts':
-    'wants LRU_CLOCK_MAX, a constant that belongs into a file of its own',
-  'engines/redis/protocol/request.ts -> engines/redis/redis-core.ts': 'wants LOG_VERBOSE, likewise',
-  'engines/redis/db.ts -> engines/redis/evict.ts': 'wants updateLfu, which belongs beside the object header',
-  'engines/memcached/ascii-commands.ts -> engines/memcached/core.ts':
-    'wants VERSION, a constant that belongs into a file of its own',
-  'engines/memcached/binary-commands.ts -> engines/memcached/core.ts': 'likewise',
-  'engines/memcached/stats.ts -> engines/memcached/core.ts': 'likewise',
-};
-
 function readHouse(): House {
   const files = new Map<string, string>();
   for (const folder of ['engines', 'harness', 'reports', 'scenarios', 'test']) {
@@ -51,7 +23,6 @@ function readHouse(): House {
     roots,
     dependencies: names('dependencies'),
     devDependencies: names('devDependencies'),
-    toleratedInCircles: Object.keys(CIRCLES_FOR_NOW),
   };
 }
 
@@ -72,10 +43,7 @@ describe('the house', () => {
   });
 
   it('has no file that nobody reaches', () => {
-    const unreached = breaches.filter(({ rule }) => rule === 'unreached');
-    const excused = (file: string): boolean =>
-      Object.keys(UNREACHED_FOR_NOW).some((path) => file === path || (path.endsWith('/') && file.startsWith(path)));
-    expect(lines(unreached.filter(({ file }) => !excused(file)))).toEqual([]);
+    expect(lines(breaches.filter(({ rule }) => rule === 'unreached'))).toEqual([]);
   });
 });
 

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, it } from 'vitest';
+import { entryUrl } from '../../engines/base/entry.ts';
 import { nowUs } from '../../engines/io/now.ts';
 import { TimerQueue } from '../../engines/io/timer-queue.ts';
 import { loopNames, type RunningLoop, sleep, startLoop, until } from './support/loops.ts';
@@ -139,17 +140,15 @@ describe.each(loopNames)('time in the %s loop', (name) => {
     running.loop.onWake = () => {
       woken++;
     };
-    const { fd, cell } = running.loop.waker;
-    // The same two steps as wakeLoop, which a worker would import from the compiled project.
+    const module = entryUrl(import.meta.url, '../../engines/io/waker.ts');
+    if (!existsSync(fileURLToPath(module))) throw new Error('Cannot find dist/: run npm run build first');
     const worker = new Worker(
-      `const { workerData, parentPort } = require('node:worker_threads');
-       const { fd, cell } = workerData;
-       parentPort.on('message', () => {
-         if (cell) { Atomics.add(cell, 0, 1); Atomics.notify(cell, 0); }
-         if (fd >= 0) require('node:fs').writeSync(fd, new Uint8Array(new BigUint64Array([1n]).buffer));
-       });
-       parentPort.postMessage('up');`,
-      { eval: true, workerData: { fd, cell } },
+      `import(${JSON.stringify(module.href)}).then(({ wakeLoop }) => {
+         const { workerData, parentPort } = require('node:worker_threads');
+         parentPort.on('message', () => wakeLoop(workerData));
+         parentPort.postMessage('up');
+       });`,
+      { eval: true, workerData: { ...running.loop.waker } },
     );
     await new Promise((resolve) => worker.once('message', resolve));
     for (let i = 1; i <= 5; i++) {

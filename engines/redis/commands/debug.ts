@@ -1,11 +1,12 @@
 /** DEBUG: the subcommands that tests and tools use. */
+import { idleTimeMs } from '../access.ts';
 import { adminOf } from '../admin.ts';
 import type { Client } from '../client.ts';
 import type { CommandProc } from '../command.ts';
 import { LOOKUP_NONOTIFY, LOOKUP_NOSTATS, LOOKUP_NOTOUCH, lookupKey, setKey } from '../db.ts';
 import { dictStats } from '../dict-stats.ts';
 import { dataDigest, valueDigest } from '../digest.ts';
-import { idleTimeMs } from '../evict.ts';
+import { LOG_WARNING } from '../log-levels.ts';
 import { putRdbString, rdbStringRoom } from '../persistence/rdb-string.ts';
 import {
   addReplyArrayLen,
@@ -26,7 +27,7 @@ import {
   addReplyVerbatim,
   NO_SUCH_KEY,
 } from '../protocol/reply.ts';
-import { LOG_WARNING, type RedisCore } from '../redis-core.ts';
+import type { RedisCore } from '../redis-core.ts';
 import { dictFind, dictKey } from '../structures/dict.ts';
 import {
   createEncodedString,

@@ -1,11 +1,12 @@
 /** DUMP and RESTORE. */
+import { LRU_CLOCK_MAX, lfuTimeInMinutes } from '../access.ts';
 import type { Client } from '../client.ts';
 import type { CommandProc } from '../command.ts';
 import { dbAdd, dbDelete, lookupKeyRead, lookupKeyWrite, NOTIFY_GENERIC, setExpire } from '../db.ts';
-import { lfuTimeInMinutes, policyIsLfu } from '../evict.ts';
+import { policyIsLfu } from '../evict.ts';
 import { createDumpPayload, readDumpPayload, verifyDumpPayload } from '../persistence/dump-payload.ts';
 import { addReplyBulkObject, addReplyError, addReplyNull, addReplyOk, SYNTAX_ERROR } from '../protocol/reply.ts';
-import { LRU_CLOCK_MAX, type RedisCore } from '../redis-core.ts';
+import type { RedisCore } from '../redis-core.ts';
 import { decrRefCount, robjSetLru } from '../structures/robj.ts';
 import { argBigInt, argNumber, readInteger } from './integer-arguments.ts';
 

@@ -1,8 +1,9 @@
 /** OBJECT. */
+import { idleTimeMs, lfuDecayedCounter } from '../access.ts';
 import type { Client } from '../client.ts';
 import type { CommandProc } from '../command.ts';
 import { LOOKUP_NONOTIFY, LOOKUP_NOTOUCH, lookupKey } from '../db.ts';
-import { idleTimeMs, lfuDecayedCounter, policyIsLfu } from '../evict.ts';
+import { policyIsLfu } from '../evict.ts';
 import { addReplyBulkString, addReplyError, addReplyLong, addReplyNull } from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
 import { OBJ_ENCODING_EMBSTR, OBJ_ENCODING_INT, robjEncoding, robjRefCount } from '../structures/robj.ts';

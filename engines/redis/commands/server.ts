@@ -3,6 +3,7 @@ import { adminOf, type SlowEntry } from '../admin.ts';
 import type { Client } from '../client.ts';
 import type { Command, CommandProc, CommandTable } from '../command.ts';
 import type { LatencyHistogram } from '../latency-histogram.ts';
+import { LOG_WARNING } from '../log-levels.ts';
 import { lolwut } from '../lolwut.ts';
 import {
   addReplyArrayLen,
@@ -15,7 +16,7 @@ import {
   addReplyVerbatim,
   SYNTAX_ERROR,
 } from '../protocol/reply.ts';
-import { LOG_WARNING, type RedisCore } from '../redis-core.ts';
+import type { RedisCore } from '../redis-core.ts';
 import { integerArgument, integerOrReply } from './arguments.ts';
 import { addHelp } from './help.ts';
 
