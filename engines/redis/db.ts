@@ -160,6 +160,15 @@ export function dbDelete(core: RedisCore, db: Db, offset: number, length: number
   return true;
 }
 
+/** Deletes a key as DEL does: watchers and listeners hear of it, and it counts as a change. @returns whether the key was there */
+export function deleteKey(core: RedisCore, db: Db, offset: number, length: number): boolean {
+  if (!dbDelete(core, db, offset, length)) return false;
+  core.signalModifiedKey(db, offset, length);
+  core.notifyKeyspaceEvent(NOTIFY_GENERIC, 'del', offset, length, db.id);
+  core.dirty++;
+  return true;
+}
+
 /** @returns the time at which the key expires in ms since the epoch, or -1 */
 export function getExpire(core: RedisCore, db: Db, offset: number, length: number): number {
   const h = core.heap;

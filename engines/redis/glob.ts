@@ -99,3 +99,20 @@ function matches(u8: Uint8Array, p: number, pEnd: number, t: number, tEnd: numbe
   }
   return p >= pEnd && t === tEnd;
 }
+
+const FIRST_BYTES = 1024;
+/** Pattern and text of globMatchesText, one behind the other. */
+let both = new Uint8Array(FIRST_BYTES);
+
+function put(text: string, at: number): void {
+  for (let i = 0; i < text.length; i++) both[at + i] = text.charCodeAt(i);
+}
+
+/** The same for names of settings, channels and commands, which are strings of one byte a char. */
+export function globMatchesText(pattern: string, text: string, ignoreCase: boolean): boolean {
+  const bytes = pattern.length + text.length;
+  if (bytes > both.length) both = new Uint8Array(bytes * 2);
+  put(pattern, 0);
+  put(text, pattern.length);
+  return globMatches(both, 0, pattern.length, pattern.length, text.length, ignoreCase);
+}

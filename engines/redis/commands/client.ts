@@ -26,9 +26,9 @@ import {
   SYNTAX_ERROR,
 } from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
-import { integerArgument, integerOrReply } from './arguments.ts';
 import { BAD_NAME, isClientName } from './connection.ts';
 import { addHelp } from './help.ts';
+import { integerArgument, integerOrReply } from './integer-arguments.ts';
 
 type ClientType = 'normal' | 'pubsub' | 'replica' | 'master';
 

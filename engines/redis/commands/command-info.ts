@@ -2,6 +2,7 @@
 import type { Client } from '../client.ts';
 import type { Command, CommandProc, CommandTable } from '../command.ts';
 import type { ArgumentFacts, CommandFacts, KeySpecFacts } from '../command-table/facts.ts';
+import { globMatchesText } from '../glob.ts';
 import {
   addReplyArrayLen,
   addReplyBulk,
@@ -15,7 +16,6 @@ import {
   SYNTAX_ERROR,
 } from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
-import { globMatch } from '../text-glob.ts';
 import { addHelp } from './help.ts';
 
 const split = (words: string | undefined): string[] => (words === undefined || words === '' ? [] : words.split(' '));
@@ -216,7 +216,7 @@ function list(core: RedisCore, c: Client): void {
       const category = `@${wanted.toLowerCase()}`;
       chosen = every.filter((one) => split(one.facts.categories).includes(category));
     } else if (c.argIs(3, 'pattern')) {
-      chosen = every.filter((one) => globMatch(wanted, one.fullName, true));
+      chosen = every.filter((one) => globMatchesText(wanted, one.fullName, true));
     } else {
       addReplyError(c, SYNTAX_ERROR);
       return;

@@ -4,17 +4,17 @@ import type { Client } from '../client.ts';
 import type { CommandProc, CommandTable } from '../command.ts';
 import { rewriteConfigText } from '../config-file.ts';
 import { getSettings, setSettings } from '../config-set.ts';
+import { globMatchesText } from '../glob.ts';
 import { LOG_NOTICE, LOG_WARNING } from '../log-levels.ts';
 import { addReplyBulkString, addReplyError, addReplyMapLen, addReplyOk, SYNTAX_ERROR } from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
 import { Stats } from '../stats.ts';
-import { globMatch } from '../text-glob.ts';
 import { addHelp } from './help.ts';
 
 function get(core: RedisCore, c: Client): void {
   const patterns: string[] = [];
   for (let i = 2; i < c.argc; i++) patterns.push(c.argText(i));
-  const found = getSettings(core.config, patterns, (pattern, name) => globMatch(pattern, name, true));
+  const found = getSettings(core.config, patterns, (pattern, name) => globMatchesText(pattern, name, true));
   addReplyMapLen(c, found.size);
   for (const [name, value] of found) {
     addReplyBulkString(c, name);

@@ -25,7 +25,7 @@ import {
   SYNTAX_ERROR,
 } from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
-import { integerArgument } from './arguments.ts';
+import { integerArgument } from './integer-arguments.ts';
 
 /** The version whose behaviour this engine has. */
 export const REDIS_VERSION = '7.0.15';

@@ -38,7 +38,7 @@ import {
   robjRefCount,
 } from '../structures/robj.ts';
 import { sdsAvail, sdsLen, sdsZmallocSize } from '../structures/sds.ts';
-import { integerArgument, integerOrReply } from './arguments.ts';
+import { integerArgument, integerOrReply } from './integer-arguments.ts';
 import { encodingName } from './object.ts';
 
 const NO_TOUCH = LOOKUP_NOTOUCH | LOOKUP_NONOTIFY | LOOKUP_NOSTATS;

@@ -5,6 +5,7 @@ import {
   type Db,
   dbAdd,
   dbDelete,
+  deleteKey,
   emptyDb,
   expireIfNeeded,
   getExpire,
@@ -61,11 +62,7 @@ function deleteGeneric(core: RedisCore, c: Client): void {
     const offset = c.argOff[i];
     const length = c.argLen[i];
     expireIfNeeded(core, c.db, offset, length);
-    if (!dbDelete(core, c.db, offset, length)) continue;
-    core.signalModifiedKey(c.db, offset, length);
-    core.notifyKeyspaceEvent(NOTIFY_GENERIC, 'del', offset, length, c.db.id);
-    core.dirty++;
-    deleted++;
+    if (deleteKey(core, c.db, offset, length)) deleted++;
   }
   addReplyLong(c, deleted);
 }

@@ -32,6 +32,16 @@ export function readInt32(core: RedisCore, c: Client, i: number, error?: string)
   return false;
 }
 
+/** For commands that are not hot: the integer in argument `i` (rounded beyond 2^53), or null when it is none. */
+export function integerArgument(c: Client, i: number): number | null {
+  return parseInt64(c.core.heap.u8, c.argOff[i], c.argLen[i]) ? parsedNumber : null;
+}
+
+/** As integerArgument; where there is no integer, the client has been told so. */
+export function integerOrReply(c: Client, i: number, error: string = NOT_AN_INTEGER): number | null {
+  return readInteger(c.core, c, i, error) ? argNumber : null;
+}
+
 /** Replies with WRONGTYPE unless the object (0: none, which is fine) is a string. @returns whether it replied */
 export function isWrongType(core: RedisCore, c: Client, robj: number): boolean {
   if (robj === 0 || robjType(core.heap, robj) === OBJ_STRING) return false;

@@ -17,8 +17,8 @@ import {
 } from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
 import { dictFind, dictKey } from '../structures/dict.ts';
-import { integerOrReply } from './arguments.ts';
 import { addHelp } from './help.ts';
+import { integerOrReply } from './integer-arguments.ts';
 
 /** Below this the doctor has nothing to say. */
 const DOCTOR_MIN_BYTES = 5 * 1_048_576;

@@ -3,6 +3,7 @@ import { adminOf } from '../admin.ts';
 import { CLIENT_PUSHING, type Client } from '../client.ts';
 import { closeOverLimit } from '../client-limits.ts';
 import type { CommandProc } from '../command.ts';
+import { globMatchesText } from '../glob.ts';
 import {
   addReplyArrayLen,
   addReplyBulkString,
@@ -14,7 +15,6 @@ import {
 } from '../protocol/reply.ts';
 import { type Space, shardSubscriptionCount, subscriptionCount } from '../pubsub.ts';
 import type { RedisCore } from '../redis-core.ts';
-import { globMatch } from '../text-glob.ts';
 import { addHelp } from './help.ts';
 
 /** Runs `write` with replies let through although the client may have switched them off: pushes always leave. */
@@ -114,7 +114,7 @@ function publish(core: RedisCore, c: Client): number {
   const length = c.argLen[2]!;
   let receivers = deliver(core, pubsub.subscribers('channels', channel), ['message', channel], payload, length);
   for (const [pattern, clients] of pubsub.patterns) {
-    if (!globMatch(pattern, channel, false)) continue;
+    if (!globMatchesText(pattern, channel, false)) continue;
     receivers += deliver(core, clients, ['pmessage', pattern, channel], payload, length);
   }
   return receivers;
@@ -139,7 +139,7 @@ function listNames(space: Space): CommandProc {
     }
     const pattern = c.argc === 3 ? c.argText(2) : null;
     const names = [...adminOf(core).pubsub[space].keys()];
-    const chosen = pattern === null ? names : names.filter((name) => globMatch(pattern, name, false));
+    const chosen = pattern === null ? names : names.filter((name) => globMatchesText(pattern, name, false));
     addReplyArrayLen(c, chosen.length);
     for (const name of chosen) addReplyBulkString(c, name);
   };

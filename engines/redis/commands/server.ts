@@ -17,8 +17,8 @@ import {
   SYNTAX_ERROR,
 } from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
-import { integerArgument, integerOrReply } from './arguments.ts';
 import { addHelp } from './help.ts';
+import { integerArgument, integerOrReply } from './integer-arguments.ts';
 
 const NOT_PERSISTENT = 'this engine does not persist data yet';
 const SLOWLOG_DEFAULT_COUNT = 10;

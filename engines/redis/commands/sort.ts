@@ -1,7 +1,7 @@
 /** SORT and SORT_RO, as far as they concern strings: a key that is missing has nothing to sort, any other is of the wrong type. */
 import type { Client } from '../client.ts';
 import type { CommandProc } from '../command.ts';
-import { dbDelete, lookupKeyRead, NOTIFY_GENERIC } from '../db.ts';
+import { deleteKey, lookupKeyRead } from '../db.ts';
 import { addReplyArrayLen, addReplyError, addReplyLong, SYNTAX_ERROR, WRONG_TYPE } from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
 import { readInteger } from './integer-arguments.ts';
@@ -48,13 +48,7 @@ function sortGeneric(core: RedisCore, c: Client, readOnly: boolean): void {
     return;
   }
   // An empty result is stored as no key at all.
-  const offset = c.argOff[destination];
-  const length = c.argLen[destination];
-  if (dbDelete(core, c.db, offset, length)) {
-    core.signalModifiedKey(c.db, offset, length);
-    core.notifyKeyspaceEvent(NOTIFY_GENERIC, 'del', offset, length, c.db.id);
-    core.dirty++;
-  }
+  deleteKey(core, c.db, c.argOff[destination], c.argLen[destination]);
   addReplyLong(c, 0);
 }
 
