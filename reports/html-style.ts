@@ -6,13 +6,14 @@ export const HTML_STYLE = `
   --accent: #fb8b5a; --good: #4ade80; --doubt: #fbbf4d; --bad: #f98a80; --code: #1d242b; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--ground); color: var(--text); font: 16px/1.55 system-ui, -apple-system, "Segoe UI", sans-serif; }
-header, main, footer { max-width: 1180px; margin: 0 auto; padding: 0 20px; }
+header, main, footer { max-width: 1360px; margin: 0 auto; padding: 0 20px; }
 header { padding-top: 28px; }
 .brand { margin: 0; color: var(--accent); font-weight: 700; letter-spacing: 0.08em; text-transform: uppercase; font-size: 13px; }
 h1 { margin: 4px 0 0; font-size: 30px; line-height: 1.2; }
 h2 { margin: 40px 0 4px; font-size: 24px; }
 h3 { margin: 0 0 6px; font-size: 18px; }
 .sub, .question, .note, .notes, footer { color: var(--muted); }
+h3.group { margin: 28px 0 10px; }
 .sub { margin: 6px 0 0; }
 .question { margin: 0 0 14px; font-style: italic; }
 .note { margin: 0 0 10px; font-size: 14px; max-width: 90ch; }
@@ -37,7 +38,7 @@ figcaption { font-weight: 600; margin-bottom: 8px; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 14px; font-variant-numeric: tabular-nums; }
 th { color: var(--muted); font-weight: 600; border-bottom: 2px solid var(--line); }
-th, td { padding: 5px 10px; white-space: nowrap; }
+th, td { padding: 5px 8px; white-space: nowrap; }
 td { border-bottom: 1px solid var(--line); }
 .left { text-align: left; }
 .right { text-align: right; }

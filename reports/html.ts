@@ -75,6 +75,9 @@ ${HTML_SCRIPT}
 `;
 }
 
+/** A summary of more rows than this comes after the charts. */
+const LONG_TABLE_ROWS = 16;
+
 /** Draws, and draws anew when the reader's colour scheme changes. */
 const HTML_SCRIPT = `  var dark = window.matchMedia('(prefers-color-scheme: dark)');
   var drawn = [];
@@ -100,6 +103,8 @@ function scenarioHtml(scenario: ScenarioView): string {
   const behindCharts = new Set(scenario.charts.map((chart) => chart.table));
   const [summary, ...others] = scenario.tables;
   const rest = others.filter((table) => !behindCharts.has(table.id));
+  // A matrix of many cells is better seen before it is read.
+  const long = summary !== undefined && summary.rows.length > LONG_TABLE_ROWS;
   return `<section class="scenario" id="${scenario.id}">
 <h2>${escapeHtml(scenario.title)}</h2>
 <p class="question">${escapeHtml(scenario.question)}</p>
@@ -109,18 +114,32 @@ function scenarioHtml(scenario: ScenarioView): string {
 <p class="confidence">Confidence: <strong class="level-${escapeHtml(scenario.confidence)}">${escapeHtml(scenario.confidence)}</strong></p>
 ${list(scenario.caveats, 'caveats')}
 </div>
-${summary ? tableHtml(summary, true) : ''}
+${summary && !long ? tableHtml(summary, true) : ''}
 ${validityHtml(scenario)}
 ${list(scenario.notes, 'notes')}
-<div class="charts">
-${scenario.charts.map((chart) => chartHtml(chart, scenario)).join('\n')}
-</div>
+${chartGroups(scenario)}
+${summary && long ? tableHtml(summary, true) : ''}
 ${rest.map((table) => tableHtml(table, true)).join('\n')}
 <details class="card"><summary>Where these numbers come from</summary>
 ${definitionList(scenario.provenance)}
 ${scenario.appendices.map((part) => `<details><summary>${escapeHtml(part.title)}</summary><pre><code>${escapeHtml(part.text)}</code></pre></details>`).join('\n')}
 </details>
 </section>`;
+}
+
+function chartGroups(scenario: ScenarioView): string {
+  const groups = new Map<string, Chart[]>();
+  for (const chart of scenario.charts) {
+    const group = groups.get(chart.group);
+    if (group === undefined) groups.set(chart.group, [chart]);
+    else group.push(chart);
+  }
+  return [...groups]
+    .map(
+      ([name, charts]) =>
+        `<h3 class="group">${escapeHtml(name)}</h3>\n<div class="charts">\n${charts.map((chart) => chartHtml(chart, scenario)).join('\n')}\n</div>`,
+    )
+    .join('\n');
 }
 
 function validityHtml(scenario: ScenarioView): string {

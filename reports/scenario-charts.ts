@@ -42,7 +42,7 @@ export function buildCharts(id: string, scenario: ScenarioResult): Built {
   const built: Built = { charts: [], tables: [] };
   if (!scenario.cells.some((cell) => usableRuns(cell).length > 0)) return built;
   const facets = planFacets(scenario);
-  for (const metric of metricsOf(scenario)) {
+  for (const metric of inOrderOfInterest(scenario, metricsOf(scenario))) {
     if (!scenario.cells.some((cell) => metric.value(cell) !== null)) continue;
     if (facets === null) addTargetBars(built, id, scenario, metric);
     else addFacets(built, id, scenario, metric, facets);
@@ -53,6 +53,13 @@ export function buildCharts(id: string, scenario: ScenarioResult): Built {
     addTimelines(built, id, scenario);
   }
   return built;
+}
+
+/** Where memory or popularity vary, the hit ratio is what the reader came for. */
+function inOrderOfInterest(scenario: ScenarioResult, metrics: Metric[]): Metric[] {
+  const aboutHits = scenario.axes.some((axis) => /^(memory|popularity|ttl)\b/.test(axis.field));
+  const rank = (metric: Metric) => (aboutHits && metric.id === 'hit-ratio' ? 0 : 1);
+  return metrics.sort((a, b) => rank(a) - rank(b));
 }
 
 function metricsOf(scenario: ScenarioResult): Metric[] {
@@ -164,6 +171,7 @@ function addTargetBars(built: Built, id: string, scenario: ScenarioResult, metri
   const chartId = `${id}-${metric.id}`;
   built.charts.push({
     id: chartId,
+    group: 'Side by side',
     title: metric.title,
     description: `${metric.title} by target; ${metric.better} is better. ${cells.map((cell, i) => `${categories[i]}: ${unitText(metric.value(cell), metric.unit)}`).join('; ')}.`,
     kind: 'bar',
@@ -218,6 +226,7 @@ function addFacets(built: Built, id: string, scenario: ScenarioResult, metric: M
     const xUnit = isNumeric ? axisUnit(plan.xField) : 'text';
     built.charts.push({
       id: chartId,
+      group: metric.title,
       title,
       description: `${title} over ${printable(plan.xField)}, a line for each target; ${metric.better} is better.`,
       kind: isNumeric ? 'line' : 'bar',
@@ -308,6 +317,7 @@ function addPercentileCurves(built: Built, id: string, scenario: ScenarioResult)
     const chartId = `${id}-curve-${which}`;
     built.charts.push({
       id: chartId,
+      group: 'Latency by percentile',
       title: `${name} time by percentile`,
       description: `${name} time over percentiles (first repetition), both on logarithmic scales; lower is better.`,
       kind: 'line',
@@ -330,6 +340,7 @@ function addLedgerBars(built: Built, id: string, scenario: ScenarioResult): void
   const steps = ledgerSteps(usableRuns(cells[0]!).find((run) => run.memory !== null)!);
   built.charts.push({
     id: `${id}-ledger-chart`,
+    group: 'Memory and course',
     title: 'Where the memory goes',
     description:
       'Resident memory of each target in steps: payload, overhead, internal and external fragmentation, process.',
@@ -372,6 +383,7 @@ function addTimelines(built: Built, id: string, scenario: ScenarioResult): void 
   for (const chart of charts) {
     built.charts.push({
       id: `${id}-${chart.id}`,
+      group: 'Memory and course',
       title: chart.title,
       description: `${chart.title} (first repetition): a level line means a steady state.`,
       kind: 'line',

@@ -35,6 +35,8 @@ export interface ChartSeries {
 
 export interface Chart {
   id: string;
+  /** Charts of one group answer the same question and stand together under this heading. */
+  group: string;
   title: string;
   /** What the chart says, for readers who cannot see it. */
   description: string;

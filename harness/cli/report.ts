@@ -51,7 +51,8 @@ export const reportCommand: CommandModule<object, ReportArguments> = {
       .option('format', { choices: FORMATS, default: 'terminal', describe: 'which report; all writes every file' })
       .option('out', {
         type: 'string',
-        describe: 'file to write (folder for png and all); otherwise standard output, or beside the result',
+        describe:
+          'file or folder to write to (a folder for png and all); otherwise standard output, or beside the result',
       })
       .option('color', {
         type: 'boolean',
@@ -60,30 +61,52 @@ export const reportCommand: CommandModule<object, ReportArguments> = {
   handler: async (args) => {
     const { document, folder } = await readResult(args.result);
     const draw = await reports();
-    if (args.format === 'all' || args.format === 'png') {
-      const target = args.out ?? folder;
-      mkdirSync(target, { recursive: true });
-      if (args.format === 'all') {
-        for (const file of draw.writeReports(document, target, { png: true })) process.stdout.write(`${file}\n`);
-        return;
-      }
-      for (const { name, bytes } of draw.renderPngs(document)) {
-        writeFileSync(join(target, name), bytes);
-        process.stdout.write(`${join(target, name)}\n`);
-      }
-      return;
-    }
-    const toTerminal = args.out === undefined && process.stdout.isTTY === true;
-    const text =
-      args.format === 'terminal'
-        ? draw.renderTerminal(document, { color: args.color ?? toTerminal, width: process.stdout.columns ?? 100 })
-        : args.format === 'markdown'
-          ? draw.renderMarkdown(document)
-          : draw.renderHtml(document);
-    if (args.out === undefined) process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
-    else {
-      writeFileSync(args.out, text);
-      process.stdout.write(`${args.out}\n`);
+    try {
+      writeReport(document, folder, args, draw);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === undefined) throw error;
+      throw new UsageError(`Cannot write the report to ${args.out ?? folder}: ${(error as Error).message}`);
     }
   },
 };
+
+const FILE_NAMES = { terminal: 'report.txt', markdown: 'report.md', html: 'report.html' } as const;
+
+/** @throws the file system's errors, with their `code` */
+function writeReport(
+  document: ResultDocument,
+  folder: string,
+  args: ReportArguments,
+  draw: Awaited<ReturnType<typeof reports>>,
+): void {
+  const { format } = args;
+  if (format === 'all' || format === 'png') {
+    const target = args.out ?? folder;
+    mkdirSync(target, { recursive: true });
+    if (format === 'all') {
+      for (const file of draw.writeReports(document, target, { png: true })) process.stdout.write(`${file}\n`);
+      return;
+    }
+    for (const { name, bytes } of draw.renderPngs(document)) {
+      writeFileSync(join(target, name), bytes);
+      process.stdout.write(`${join(target, name)}\n`);
+    }
+    return;
+  }
+  const toTerminal = args.out === undefined && process.stdout.isTTY === true;
+  const text =
+    format === 'terminal'
+      ? draw.renderTerminal(document, { color: args.color ?? toTerminal, width: process.stdout.columns ?? 100 })
+      : format === 'markdown'
+        ? draw.renderMarkdown(document)
+        : draw.renderHtml(document);
+  if (args.out === undefined) {
+    process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+    return;
+  }
+  const isFolder = existsSync(args.out) && statSync(args.out).isDirectory();
+  const file = isFolder ? join(args.out, FILE_NAMES[format]) : args.out;
+  writeFileSync(file, text);
+  process.stdout.write(`${file}\n`);
+}
