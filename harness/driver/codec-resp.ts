@@ -14,6 +14,7 @@
  * | mget | MGET key … | |
  * | mset | MSET key value …; with ttl, which MSET has not, one SET … EX for each key in one write | |
  */
+import { encodeBulkHead, encodeCrlf, encodeHead, encodeUint } from '../../engines/redis/protocol/encode.ts';
 import {
   OP_ADD,
   OP_APPEND,
@@ -76,39 +77,13 @@ const INCR = head(2, 'INCR');
 const EX = ascii('$2\r\nEX\r\n');
 const NX = ascii('$2\r\nNX\r\n');
 const XX = ascii('$2\r\nXX\r\n');
-const MGET = ascii('\r\n$4\r\nMGET\r\n');
-const MSET = ascii('\r\n$4\r\nMSET\r\n');
+const MGET = ascii('$4\r\nMGET\r\n');
+const MSET = ascii('$4\r\nMSET\r\n');
 const NONE = new Uint8Array(0);
 
 function put(u8: Uint8Array, at: number, bytes: Uint8Array): number {
   for (let i = 0; i < bytes.length; i++) u8[at + i] = bytes[i]!;
   return at + bytes.length;
-}
-
-/** Stores a whole number from 0. */
-function putDecimal(u8: Uint8Array, at: number, value: number): number {
-  let digits = 1;
-  for (let bound = 10; value >= bound; bound *= 10) digits++;
-  for (let i = at + digits - 1; i >= at; i--) {
-    const tens = Math.floor(value / 10);
-    u8[i] = ZERO + value - tens * 10;
-    value = tens;
-  }
-  return at + digits;
-}
-
-function putLength(u8: Uint8Array, at: number, length: number): number {
-  u8[at] = DOLLAR;
-  at = putDecimal(u8, at + 1, length);
-  u8[at] = CR;
-  u8[at + 1] = LF;
-  return at + 2;
-}
-
-function decimalDigits(value: number): number {
-  let digits = 1;
-  for (let bound = 10; value >= bound; bound *= 10) digits++;
-  return digits;
 }
 
 export class RespCodec implements Codec {
@@ -162,12 +137,11 @@ export class RespCodec implements Codec {
         return this.key(u8, put(u8, at, DEL), key);
       case OP_TOUCH:
         if (ttlS === 0) return this.key(u8, put(u8, at, PERSIST), key);
-        return this.decimal(u8, this.key(u8, put(u8, at, EXPIRE), key), ttlS);
+        return encodeUint(u8, this.key(u8, put(u8, at, EXPIRE), key), ttlS);
       case OP_INCR:
         return this.key(u8, put(u8, at, INCR), key);
       case OP_MGET:
-        u8[at] = STAR;
-        at = put(u8, putDecimal(u8, at + 1, keyCount + 1), MGET);
+        at = put(u8, encodeHead(u8, at, keyCount + 1), MGET);
         for (let i = 0; i < keyCount; i++) at = this.key(u8, at, keys[keysAt + i]!);
         return at;
       case OP_MSET:
@@ -187,8 +161,7 @@ export class RespCodec implements Codec {
           }
           return at;
         }
-        u8[at] = STAR;
-        at = put(u8, putDecimal(u8, at + 1, 2 * keyCount + 1), MSET);
+        at = put(u8, encodeHead(u8, at, 2 * keyCount + 1), MSET);
         for (let i = 0; i < keyCount; i++) {
           const each = keys[keysAt + i]!;
           at = this.value(u8, this.key(u8, at, each), each, this.data.valueBytesOf(keys[keysAt + i]!), version);
@@ -287,24 +260,11 @@ export class RespCodec implements Codec {
   }
 
   private key(u8: Uint8Array, at: number, index: number): number {
-    at = this.data.writeKey(u8, putLength(u8, at, this.data.keyLength(index)), index);
-    u8[at] = CR;
-    u8[at + 1] = LF;
-    return at + 2;
+    return encodeCrlf(u8, this.data.writeKey(u8, encodeBulkHead(u8, at, this.data.keyLength(index)), index));
   }
 
   private value(u8: Uint8Array, at: number, index: number, bytes: number, version: number): number {
-    at = this.data.writeValue(u8, putLength(u8, at, bytes), index, bytes, version);
-    u8[at] = CR;
-    u8[at + 1] = LF;
-    return at + 2;
-  }
-
-  private decimal(u8: Uint8Array, at: number, value: number): number {
-    at = putDecimal(u8, putLength(u8, at, decimalDigits(value)), value);
-    u8[at] = CR;
-    u8[at + 1] = LF;
-    return at + 2;
+    return encodeCrlf(u8, this.data.writeValue(u8, encodeBulkHead(u8, at, bytes), index, bytes, version));
   }
 
   private set(
@@ -319,7 +279,7 @@ export class RespCodec implements Codec {
     version: number,
   ): number {
     at = this.value(u8, this.key(u8, put(u8, at, ttlS > 0 ? withTtl : plain), key), key, valueBytes, version);
-    if (ttlS > 0) at = this.decimal(u8, put(u8, at, EX), ttlS);
+    if (ttlS > 0) at = encodeUint(u8, put(u8, at, EX), ttlS);
     return put(u8, at, flag);
   }
 }

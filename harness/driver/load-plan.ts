@@ -2,7 +2,8 @@
  * What a load driver is told and what it reports: plain data, so that it can be posted to a worker thread.
  */
 import type { Scenario } from '../../scenarios/spec.ts';
-import type { LatencySummary, OperationLatency, TimelineRow } from '../result.ts';
+import type { MergedTotals } from '../measure/recorder.ts';
+import type { TimelineRow } from '../result.ts';
 
 export type ServerAddress =
   | { kind: 'tcp'; host: string; port: number; tls?: { servername?: string; rejectUnauthorized?: boolean } }
@@ -30,23 +31,12 @@ export interface LoadPlan {
 /** Called for each closed interval, while the load runs. `phase` tells warm-up from measurement. */
 export type IntervalListener = (row: TimelineRow, phase: 'preload' | 'warm-up' | 'measure') => void;
 
-export interface LoadReport {
+/** What all threads have recorded together, and what the driver knows beside it. */
+export interface LoadReport extends MergedTotals {
   durationS: number;
   offeredRate: number | null;
-  operations: number;
-  errors: number;
-  errorTexts: Record<string, number>;
   bytesSent: number;
   bytesReceived: number;
-  /** By kind, and "all". */
-  latency: OperationLatency[];
-  hits: number;
-  misses: number;
-  originRequests: number;
-  /** null without cache-aside. */
-  userLatency: LatencySummary | null;
-  sendLag: LatencySummary | null;
-  verified: { checked: number; wrong: number };
   timeline: TimelineRow[];
   /** Seconds of CPU of all driver threads in the measured phase, and wall seconds they had. */
   clientCpuS: number | null;

@@ -177,10 +177,12 @@ export interface MergedTotals {
   operations: number;
   errors: number;
   errorTexts: Record<string, number>;
+  /** By kind, and the sum as kind "all". */
   latency: OperationLatency[];
   hits: number;
   misses: number;
   originRequests: number;
+  /** null without cache-aside. */
   userLatency: LatencySummary | null;
   sendLag: LatencySummary | null;
   verified: { checked: number; wrong: number };
