@@ -99,6 +99,18 @@ export function chartConfig(chart: Chart, palette: Palette, animate: boolean): C
           maxBarThickness: 72,
         };
       });
+  // Few x values: the axis names these and nothing else.
+  const xValues = [...new Set(chart.series.flatMap((line) => line.points.map((pair) => pair[0])))].sort(
+    (a, b) => a - b,
+  );
+  const nameXValues = !isBar && chart.xUnit !== 'percentile' && xValues.length <= 10;
+  // Bytes go in powers of two: 16 MiB reads better than 19.1 MiB.
+  const byteTicks = (scale: { min: number; max: number; ticks: { value: number }[] }) => {
+    const step = 2 ** Math.max(0, Math.ceil(Math.log2((scale.max - scale.min) / 8)));
+    const ticks = [];
+    for (let value = Math.ceil(scale.min / step) * step; value <= scale.max; value += step) ticks.push({ value });
+    scale.ticks = ticks;
+  };
   const axis = (label: string, unit: string, log: boolean) => ({
     type: log ? 'logarithmic' : 'linear',
     title: { display: true, text: label, color: palette.muted },
@@ -121,7 +133,20 @@ export function chartConfig(chart: Chart, palette: Palette, animate: boolean): C
         border: { color: palette.grid },
         ticks: { color: palette.muted, maxRotation: 20 },
       }
-    : { ...axis(chart.xLabel, chart.xUnit, chart.logX), beginAtZero: false };
+    : {
+        ...axis(chart.xLabel, chart.xUnit, chart.logX),
+        beginAtZero: false,
+        ...(nameXValues && {
+          afterBuildTicks: (scale: { ticks: { value: number }[] }) => {
+            scale.ticks = xValues.map((value) => ({ value }));
+          },
+          ticks: {
+            color: palette.muted,
+            autoSkip: true,
+            callback: (value: number | string) => text(Number(value), chart.xUnit),
+          },
+        }),
+      };
   return {
     type: isBar ? 'bar' : 'line',
     data: { labels: isBar ? (categories ?? []) : undefined, datasets },
@@ -146,7 +171,14 @@ export function chartConfig(chart: Chart, palette: Palette, animate: boolean): C
           },
         },
       },
-      scales: { x: xAxis, y: { ...axis(chart.yLabel, chart.yUnit, chart.logY), stacked } },
+      scales: {
+        x: xAxis,
+        y: {
+          ...axis(chart.yLabel, chart.yUnit, chart.logY),
+          stacked,
+          ...(chart.yUnit === 'bytes' && !chart.logY && { afterBuildTicks: byteTicks }),
+        },
+      },
     },
   } as unknown as ChartConfiguration;
 }

@@ -44,6 +44,8 @@ export function buildCharts(id: string, scenario: ScenarioResult): Built {
   const facets = planFacets(scenario);
   for (const metric of inOrderOfInterest(scenario, metricsOf(scenario))) {
     if (!scenario.cells.some((cell) => metric.value(cell) !== null)) continue;
+    // A data set that fits hits always: a chart of straight lines tells nothing.
+    if (metric.id === 'hit-ratio' && scenario.cells.every((cell) => (metric.value(cell) ?? 1) === 1)) continue;
     if (facets === null) addTargetBars(built, id, scenario, metric);
     else addFacets(built, id, scenario, metric, facets);
   }
