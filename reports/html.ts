@@ -134,12 +134,27 @@ function chartGroups(scenario: ScenarioView): string {
     if (group === undefined) groups.set(chart.group, [chart]);
     else group.push(chart);
   }
-  return [...groups]
-    .map(
-      ([name, charts]) =>
-        `<h3 class="group">${escapeHtml(name)}</h3>\n<div class="charts">\n${charts.map((chart) => chartHtml(chart, scenario)).join('\n')}\n</div>`,
-    )
-    .join('\n');
+  const parts: string[] = [];
+  let single: Chart[] = [];
+  const flush = () => {
+    if (single.length > 0) parts.push(chartGrid(single, scenario));
+    single = [];
+  };
+  for (const [name, charts] of groups) {
+    // A heading over one chart of the same name would only repeat it; such charts share a grid.
+    if (charts.length === 1 && charts[0]!.title === name) {
+      single.push(charts[0]!);
+      continue;
+    }
+    flush();
+    parts.push(`<h3 class="group">${escapeHtml(name)}</h3>`, chartGrid(charts, scenario));
+  }
+  flush();
+  return parts.join('\n');
+}
+
+function chartGrid(charts: Chart[], scenario: ScenarioView): string {
+  return `<div class="charts">\n${charts.map((chart) => chartHtml(chart, scenario)).join('\n')}\n</div>`;
 }
 
 function validityHtml(scenario: ScenarioView): string {
