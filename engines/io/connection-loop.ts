@@ -151,6 +151,8 @@ export abstract class ConnectionLoop implements EventLoop {
     this.timers.cancel(id);
   }
 
+  pollsBeforeDeadline = false;
+
   get deadlineUs(): number {
     return this.deadline;
   }

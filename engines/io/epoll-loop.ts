@@ -40,6 +40,9 @@ const MAX_ACCEPTS = 1000;
 const MAX_WRITES = 4;
 /** libuv gets a turn at least this often unless the options say otherwise. */
 const DEFAULT_HOP_MS = 100;
+/** How long, and for what share of the time, a loop polls that must not be late. */
+const POLL_US_MAX = 2_000;
+const POLL_SHARE = 0.25;
 /** A listener that ran out of descriptors rests for this long instead of failing again at once. */
 const ACCEPT_REST_MS = 100;
 /** A Unix socket whose backlog is full is tried again after this. */
@@ -86,6 +89,8 @@ export class EpollLoop extends ConnectionLoop {
   private wantsHop = false;
   private finished: (() => void) | null = null;
   private tight = false;
+  private pollWakeUs = 0;
+  private pollFromUs = 0;
 
   constructor(allocator: Allocator, sys: SystemCalls, options?: EventLoopOptions) {
     super(allocator, options);
@@ -376,11 +381,21 @@ export class EpollLoop extends ConnectionLoop {
     return 0;
   }
 
+  /** When to stop sleeping and begin to poll for what is due at `wakeUs`; the same answer each time for one `wakeUs`. */
+  private pollingFrom(wakeUs: number, now: number): number {
+    if (wakeUs !== this.pollWakeUs) {
+      this.pollWakeUs = wakeUs;
+      this.pollFromUs = wakeUs - Math.min(POLL_US_MAX, POLL_SHARE * (wakeUs - now));
+    }
+    return this.pollFromUs;
+  }
+
   private waitUntil(events: number, wakeUs: number): number {
     const sys = this.sys;
     let waitMs = this.hopMs;
     if (wakeUs !== Number.POSITIVE_INFINITY) {
-      waitMs = (wakeUs - nowUs()) / 1000;
+      const now = nowUs();
+      waitMs = ((this.pollsBeforeDeadline ? this.pollingFrom(wakeUs, now) : wakeUs) - now) / 1000;
       if (waitMs <= 0) return sys.epoll_wait(this.epoll, events, MAX_EVENTS, 0);
       if (waitMs > this.hopMs) waitMs = this.hopMs;
     }

@@ -78,6 +78,12 @@ export interface EventLoop extends Transport {
   cancelTimer(id: number): void;
   /** The loop wakes (and calls onTurn) no later than this monotonic time in µs (same clock as `nowUs`); Infinity: none. Drivers use it for open loops. */
   deadlineUs: number;
+  /**
+   * true: the loop sleeps for only three quarters of the time to its next deadline or timer, at the most 2 ms less than all of it, and polls
+   * for the rest. A sleeping thread is woken 0.1 to 5 ms late on an idle virtual machine, which load drivers cannot afford. The libuv loop
+   * always polls before a deadline. Default false.
+   */
+  pollsBeforeDeadline: boolean;
   /** Monotonic time in µs: process.hrtime / performance.now scaled, comparable between threads of one process. */
   nowUs(): number;
   /** For other threads: see `wake` in waker.ts. `onWake` runs in the loop's thread. */

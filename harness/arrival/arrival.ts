@@ -39,8 +39,9 @@ class Constant implements Arrival {
     this.#place = thread;
   }
   nextDueUs(): number {
-    // Multiplied, not added up: a day of operations has no drift.
-    const due = (this.#place * 1e6) / this.#totalRate;
+    // Multiplied, not added up: a day of operations has no drift. In the middle of its slot: at the slots' borders the driver closes its
+    // intervals, and whatever were due just then would always be late.
+    const due = ((this.#place + 0.5) * 1e6) / this.#totalRate;
     this.#place += this.#step;
     return due;
   }

@@ -171,6 +171,7 @@ export class FanoutDriver implements ConnectionHandler, ConnectionEvents {
     this.dirty = new Int32Array(count + PUBLISHES_IN_FLIGHT_MAX);
     this.phases = new Phases(options, recorder, events);
     loop.setHandler(this);
+    loop.pollsBeforeDeadline = true;
     loop.deadlineUs = loop.nowUs();
   }
 

@@ -132,6 +132,8 @@ export class RawDriver implements ConnectionHandler, ConnectionEvents {
     this.options = options;
     this.events = events;
     this.open = arrival.open;
+    // In an open loop a late wake-up would count as response time.
+    loop.pollsBeforeDeadline = arrival.open;
     this.fills = options.origin !== null;
     const count = options.connections;
     this.phases = new Phases(options, recorder, events);

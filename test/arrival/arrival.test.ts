@@ -37,7 +37,7 @@ describe('arrival', () => {
     it(`at a constant rate is one even sequence over ${threads} threads`, () => {
       const due = times('constant', 3000, 4, threads);
       expect(due).toHaveLength(12_000);
-      for (let i = 0; i < due.length; i++) expect(due[i]).toBeCloseTo((i * 1e6) / 3000, 6);
+      for (let i = 0; i < due.length; i++) expect(due[i]).toBeCloseTo(((i + 0.5) * 1e6) / 3000, 6);
     });
 
     it(`of a Poisson process has the mean rate and the dispersion of one over ${threads} threads`, () => {
@@ -54,7 +54,11 @@ describe('arrival', () => {
     const arrival = createArrival({ kind: 'open', process: 'constant', rate: 3 }, 's');
     let due = 0;
     for (let i = 0; i <= 3 * 86_400; i++) due = arrival.nextDueUs();
-    expect(due).toBe(86_400 * 1e6);
+    expect(due).toBe(86_400 * 1e6 + 0.5e6 / 3);
+  });
+
+  it('at a constant rate has nothing due just when an interval of the time series ends', () => {
+    for (const due of times('constant', 30, 6, 1)) expect(due % 500_000).toBeGreaterThan(10_000);
   });
 
   it('follows from the seed', () => {
