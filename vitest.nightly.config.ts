@@ -1,13 +1,13 @@
 import { defineConfig } from 'vitest/config';
 
-/** Long runs: fuzzing for minutes, differential replays of millions of commands. */
+/** Long runs: the randomised tests with many times the commands, and whatever is too long for `npm test` altogether. */
 export default defineConfig({
   test: {
-    include: ['test/**/*.nightly.test.ts'],
+    include: ['test/**/*.nightly.test.ts', 'test/conformance/*-differential.test.ts', 'test/fuzz/**/*.test.ts'],
+    env: { CACHELAB_TEST_SCALE: process.env['CACHELAB_TEST_SCALE'] ?? '20' },
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 3_600_000,
     hookTimeout: 60_000,
-    passWithNoTests: true,
   },
 });

@@ -5,10 +5,11 @@ import { parseMemcachedOptions } from '../../engines/servers/memcached-options.t
 import { InProcess, parseStats } from '../memcached/in-process.ts';
 import { type RawConnection, RealMemcached } from '../memcached/real-memcached.ts';
 import { describeReal } from '../support/real.ts';
+import { testScale } from '../support/seed.ts';
 import { CommandMaker } from './memcached-commands.ts';
 
-/** Commands a seed, in batches that are sent at once. Together 160,000. */
-const COMMANDS_PER_SEED = 20_000;
+/** Commands a seed, in batches that are sent at once. Together 160,000 where the scale is 1. */
+const COMMANDS_PER_SEED = 20_000 * testScale;
 const BATCH_MAX = 40;
 const KEYS = 300;
 /** The real server's. */
@@ -57,7 +58,9 @@ describeReal(['memcached'], 'the Memcached-like core and the real memcached', ()
   );
 
   for (const seed of ASCII_SEEDS) {
-    it(`answer ${COMMANDS_PER_SEED} random ASCII commands alike (seed ${seed})`, { timeout: 120_000 }, async () => {
+    it(`answer ${COMMANDS_PER_SEED} random ASCII commands alike (seed ${seed})`, {
+      timeout: 120_000 * testScale,
+    }, async () => {
       const random = createRandom(seed);
       const maker = new CommandMaker(random, KEYS);
       const conn = server.open();
@@ -88,7 +91,9 @@ describeReal(['memcached'], 'the Memcached-like core and the real memcached', ()
   }
 
   for (const seed of BINARY_SEEDS) {
-    it(`answer ${COMMANDS_PER_SEED} random binary requests alike (seed ${seed})`, { timeout: 120_000 }, async () => {
+    it(`answer ${COMMANDS_PER_SEED} random binary requests alike (seed ${seed})`, {
+      timeout: 120_000 * testScale,
+    }, async () => {
       const random = createRandom(seed);
       const maker = new CommandMaker(random, KEYS);
       const conn = server.open();

@@ -5,8 +5,9 @@ import { CommandSource, type Comparison, type RandomCommand } from '../redis/sup
 import { startOurs, startReal, type TestServer } from '../redis/support/servers.ts';
 import { describeReal } from '../support/real.ts';
 import { encodeCommand, RespClient, RespError, type RespValue } from '../support/resp-client.ts';
+import { testScale } from '../support/seed.ts';
 
-const COMMANDS_PER_SEED = 34_000;
+const COMMANDS_PER_SEED = 34_000 * testScale;
 const BATCH = 200;
 /** Replies that tell a time may differ by what passes between the two servers' turns. */
 const TOLERANCE_MS = 3_000;
@@ -78,7 +79,7 @@ describeReal(['redis-server'], 'random commands of the string and generic groups
   for (let run = 0; run < 3; run++) {
     const seed = first + run;
     const protocol = run === 1 ? 3 : 2;
-    it(`are answered alike (seed ${seed}, RESP${protocol})`, { timeout: 120_000 }, async () => {
+    it(`are answered alike (seed ${seed}, RESP${protocol})`, { timeout: 120_000 * testScale }, async () => {
       console.log(`random commands: TEST_SEED=${first} (this run: ${seed})`);
       const clients = await Promise.all([
         RespClient.connect({ path: ours.path }),

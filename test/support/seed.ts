@@ -8,3 +8,9 @@ export function seededRandom(name: string): Random {
   console.log(`${name}: TEST_SEED=${seed}`);
   return createRandom(seed);
 }
+
+/**
+ * How much longer than usual randomised tests go on: 1 in `npm test`, more in `npm run test:nightly`. A test multiplies its number of
+ * commands by it, and its timeout.
+ */
+export const testScale = Number(process.env['CACHELAB_TEST_SCALE'] ?? 1);
