@@ -57,10 +57,14 @@ export function buildCharts(id: string, scenario: ScenarioResult): Built {
   return built;
 }
 
-/** Where memory or popularity vary, the hit ratio is what the reader came for. */
+/** Where memory or popularity vary, the hit ratio is what the reader came for; of a fan-out at a fixed rate, the latency. */
 function inOrderOfInterest(scenario: ScenarioResult, metrics: Metric[]): Metric[] {
   const aboutHits = scenario.axes.some((axis) => /^(memory|popularity|ttl)\b/.test(axis.field));
-  const rank = (metric: Metric) => (aboutHits && metric.id === 'hit-ratio' ? 0 : 1);
+  const fanout = scenario.kind === 'pubsub-fanout';
+  const rank = (metric: Metric) => {
+    if (aboutHits && metric.id === 'hit-ratio') return 0;
+    return fanout && metric.id === 'throughput' ? 2 : 1;
+  };
   return metrics.sort((a, b) => rank(a) - rank(b));
 }
 

@@ -37,10 +37,12 @@ export function buildScenarioView(scenario: ScenarioResult, index: number): Scen
     confidence: scenario.verdict.confidence,
     caveats: scenario.verdict.caveats.map(printable),
     notes: [
-      ...scenario.skippedTargets.map((target) => `Left out: ${printable(target.label)} (${printable(target.reason)}).`),
+      ...scenario.skippedTargets.map(
+        (target) => `Left out: ${printable(target.label)} (${printable(target.reason).replace(/\.$/, '')}).`,
+      ),
       ...scenario.targets
         .filter((target) => target.remark !== null)
-        .map((target) => `${printable(target.label)}: ${printable(target.remark!)}.`),
+        .map((target) => `${printable(target.label)}: ${printable(target.remark!).replace(/\.$/, '')}.`),
       ...scenario.notes.map(printable),
     ],
     tables: [...tables, ...built.tables],
