@@ -6,7 +6,7 @@ import { buildReportView, type ScenarioView, type Table } from './view-model.ts'
 export interface TerminalOptions {
   /** Colours; false where output is no terminal. */
   color: boolean;
-  /** Columns of the terminal; tables may be wider, paragraphs are folded. Default 100. */
+  /** Columns of the terminal: paragraphs are folded, and tables lose their least columns. Default 100. */
   width?: number;
 }
 
@@ -31,7 +31,7 @@ function scenarioLines(scenario: ScenarioView, width: number, paint: (style: Sty
     '',
   ];
   const [summary] = scenario.tables;
-  if (summary) lines.push(...tableLines(summary, paint), '');
+  if (summary) lines.push(...tableLines(summary, width, paint), '');
   lines.push(...fold(scenario.headline, width).map((line) => paint('bold', line)));
   lines.push(...fold(scenario.answer, width));
   lines.push(paint('dim', `Confidence: ${scenario.confidence}.`));
@@ -46,22 +46,51 @@ function scenarioLines(scenario: ScenarioView, width: number, paint: (style: Sty
   return lines;
 }
 
-function tableLines(table: Table, paint: (style: Style, text: string) => string): string[] {
-  const widths = table.columns.map((column, i) =>
+/** What a narrow terminal can do without, first to go first; the other reports have all of it. */
+const DISPENSABLE = ['service p99', 'p99.9', 'resident', 'server CPU/op', 'p50'];
+const GAP = 2;
+
+function columnWidths(table: Table): number[] {
+  return table.columns.map((column, i) =>
     Math.max(displayWidth(column.label), ...table.rows.map((row) => displayWidth(row[i]!))),
   );
+}
+
+/** The table without the columns that do not fit, and their names. */
+function fitted(table: Table, width: number): { table: Table; dropped: string[] } {
+  const dropped: string[] = [];
+  let fits = table;
+  for (const label of DISPENSABLE) {
+    const needed = columnWidths(fits).reduce((sum, size) => sum + size + GAP, -GAP);
+    if (needed <= width) break;
+    const at = fits.columns.findIndex((column) => column.label === label);
+    if (at < 0) continue;
+    dropped.push(label);
+    fits = {
+      ...fits,
+      columns: fits.columns.filter((_, i) => i !== at),
+      rows: fits.rows.map((row) => row.filter((_, i) => i !== at)),
+    };
+  }
+  return { table: fits, dropped };
+}
+
+function tableLines(whole: Table, width: number, paint: (style: Style, text: string) => string): string[] {
+  const { table, dropped } = fitted(whole, width);
+  const widths = columnWidths(table);
   const row = (cells: string[]) =>
     cells
       .map((cell, i) => {
         const gap = ' '.repeat(widths[i]! - displayWidth(cell));
         return table.columns[i]!.align === 'right' ? gap + cell : cell + gap;
       })
-      .join('  ')
+      .join(' '.repeat(GAP))
       .trimEnd();
   return [
     paint('cyan', row(table.columns.map((column) => column.label))),
-    paint('dim', widths.map((size) => '─'.repeat(size)).join('  ')),
+    paint('dim', widths.map((size) => '─'.repeat(size)).join(' '.repeat(GAP))),
     ...table.rows.map((cells) => colorStatus(row(cells), cells.at(-1)!, paint)),
+    ...(dropped.length > 0 ? [paint('dim', `(not shown for want of width: ${dropped.join(', ')})`)] : []),
   ];
 }
 

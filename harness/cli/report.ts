@@ -97,7 +97,7 @@ function writeReport(
   const toTerminal = args.out === undefined && process.stdout.isTTY === true;
   const text =
     format === 'terminal'
-      ? draw.renderTerminal(document, { color: args.color ?? toTerminal, width: process.stdout.columns ?? 100 })
+      ? draw.renderTerminal(document, { color: args.color ?? toTerminal, width: process.stdout.columns ?? 120 })
       : format === 'markdown'
         ? draw.renderMarkdown(document)
         : draw.renderHtml(document);

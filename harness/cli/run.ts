@@ -180,7 +180,7 @@ async function writeAll(
   if (args.json) process.stdout.write(`${JSON.stringify(document)}\n`);
   else {
     const color = process.stdout.isTTY === true && process.env['NO_COLOR'] === undefined;
-    const text = draw.renderTerminal(document, { color, width: process.stdout.columns ?? 100 });
+    const text = draw.renderTerminal(document, { color, width: process.stdout.columns ?? 120 });
     process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
   }
   if (document.run.partialReason !== null && writeError === null) {

@@ -85,6 +85,13 @@ describe('the terminal report', () => {
     expect(text).not.toContain('\u001b');
   });
 
+  it('leaves out columns that do not fit, and says which', () => {
+    const text = renderTerminal(sampleResult(), { color: false, width: 100 });
+    for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(100);
+    expect(text).toMatch(/\(not shown for want of width: service p99/);
+    expect(renderTerminal(sampleResult(), { color: false, width: 120 })).not.toContain('not shown');
+  });
+
   it('never lets a text from outside steer the terminal', () => {
     const text = renderTerminal(sampleResult([sampleScenario({ hostile: true })]), { color: false });
     expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f\u202e]/);
