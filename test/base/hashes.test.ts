@@ -3,81 +3,9 @@ import { crc64, crc64Update } from '../../engines/base/crc64.ts';
 import { jenkins } from '../../engines/base/jenkins.ts';
 import { murmur3 } from '../../engines/base/murmur3.ts';
 import { createRandom, Xoshiro128 } from '../../engines/base/random.ts';
-import { sipHash12, sipHash12NoCase, sipHash24, sipHashHigh } from '../../engines/base/siphash.ts';
 import { seededRandom } from '../support/seed.ts';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
-const MASK = (1n << 64n) - 1n;
-
-/** SipHash as its paper writes it, on 64-bit words. */
-function sipHashPlain(message: Uint8Array, k0: bigint, k1: bigint, compress: number, finish: number): bigint {
-  const rotl = (x: bigint, n: bigint): bigint => ((x << n) | (x >> (64n - n))) & MASK;
-  let [v0, v1, v2, v3] = [
-    k0 ^ 0x736f6d6570736575n,
-    k1 ^ 0x646f72616e646f6dn,
-    k0 ^ 0x6c7967656e657261n,
-    k1 ^ 0x7465646279746573n,
-  ];
-  const round = (): void => {
-    v0 = (v0 + v1) & MASK;
-    v1 = rotl(v1, 13n) ^ v0;
-    v0 = rotl(v0, 32n);
-    v2 = (v2 + v3) & MASK;
-    v3 = rotl(v3, 16n) ^ v2;
-    v0 = (v0 + v3) & MASK;
-    v3 = rotl(v3, 21n) ^ v0;
-    v2 = (v2 + v1) & MASK;
-    v1 = rotl(v1, 17n) ^ v2;
-    v2 = rotl(v2, 32n);
-  };
-  const padded = new Uint8Array((message.length & ~7) + 8);
-  padded.set(message);
-  padded[padded.length - 1] = message.length & 255;
-  const view = new DataView(padded.buffer);
-  for (let i = 0; i < padded.length; i += 8) {
-    const m = view.getBigUint64(i, true);
-    v3 ^= m;
-    for (let r = 0; r < compress; r++) round();
-    v0 ^= m;
-  }
-  v2 ^= 0xffn;
-  for (let r = 0; r < finish; r++) round();
-  return v0 ^ v1 ^ v2 ^ v3;
-}
-
-describe('SipHash', () => {
-  const wide = (low: number): bigint => (BigInt(sipHashHigh[0] >>> 0) << 32n) | BigInt(low >>> 0);
-  const key = [0x03020100, 0x07060504, 0x0b0a0908, 0x0f0e0d0c] as const;
-  const counting = Uint8Array.from({ length: 64 }, (_, i) => i);
-
-  it('gives the values published with it', () => {
-    expect(wide(sipHash24(counting, 0, 0, ...key))).toBe(0x726fdb47dd0e0e31n);
-    expect(wide(sipHash24(counting, 0, 15, ...key))).toBe(0xa129ca6149be45e5n);
-  });
-
-  it('agrees with a plain form on 64-bit words, at every length and at odd offsets', () => {
-    const random = seededRandom('siphash');
-    for (let round = 0; round < 400; round++) {
-      const length = round % 80;
-      const offset = random.nextBelow(9);
-      const u8 = Uint8Array.from({ length: offset + length + 5 }, () => random.nextBelow(256));
-      const words = Array.from({ length: 4 }, () => random.nextU32() | 0);
-      const [a, b, c, d] = words;
-      const [k0, k1] = [0, 2].map((i) => (BigInt(words[i + 1] >>> 0) << 32n) | BigInt(words[i] >>> 0));
-      const message = u8.slice(offset, offset + length);
-      expect(wide(sipHash12(u8, offset, length, a, b, c, d))).toBe(sipHashPlain(message, k0, k1, 1, 2));
-      expect(wide(sipHash24(u8, offset, length, a, b, c, d))).toBe(sipHashPlain(message, k0, k1, 2, 4));
-    }
-  });
-
-  it('does not tell upper from lower case where asked', () => {
-    const lower = sipHash12(bytes('get[z]'), 0, 6, ...key);
-    expect(sipHash12NoCase(bytes('GeT[Z]'), 0, 6, ...key)).toBe(lower);
-    expect(sipHash12NoCase(bytes('GeT{Z]'), 0, 6, ...key)).not.toBe(lower);
-    const long = bytes('Q'.repeat(1000));
-    expect(sipHash12NoCase(long, 0, 1000, ...key)).toBe(sipHash12(bytes('q'.repeat(1000)), 0, 1000, ...key));
-  });
-});
 
 describe('MurmurHash3', () => {
   it('gives the known values', () => {

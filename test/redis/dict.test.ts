@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { createRandom } from '../../engines/base/random.ts';
-import { sipHash12 } from '../../engines/base/siphash.ts';
 import { createArena } from '../../engines/memory/arena.ts';
 import { createJemalloc } from '../../engines/memory/jemalloc.ts';
 import {
@@ -23,7 +22,6 @@ import {
 } from '../../engines/redis/structures/dict.ts';
 import { dictFairRandomEntry, dictRandomEntry, dictScan } from '../../engines/redis/structures/dict-sample.ts';
 import { Heap } from '../../engines/redis/structures/heap.ts';
-import { keyHash } from '../../engines/redis/structures/key-hash.ts';
 import { createEncodedString, robjIntNumber } from '../../engines/redis/structures/robj.ts';
 import { sdsLen, sdsNewLen } from '../../engines/redis/structures/sds.ts';
 import { seededRandom } from '../support/seed.ts';
@@ -48,21 +46,6 @@ function setup(seed: string) {
   const keyOf = (entry: number) => heap.latin1(dictKey(heap, entry), sdsLen(heap, dictKey(heap, entry)));
   return { heap, allocator, put, set, keyOf };
 }
-
-describe('the key hash', () => {
-  it('is SipHash-1-2', () => {
-    const random = seededRandom('key hash');
-    const buffer = new ArrayBuffer(200);
-    const u8 = new Uint8Array(buffer);
-    for (let i = 0; i < u8.length; i++) u8[i] = random.nextBelow(256);
-    const key = new Uint32Array([random.nextU32(), random.nextU32(), random.nextU32(), random.nextU32()]);
-    for (let length = 0; length < 100; length++) {
-      const at = random.nextBelow(100);
-      const wanted = sipHash12(u8, at, length, key[0]!, key[1]!, key[2]!, key[3]!) >>> 0;
-      expect(keyHash(u8, new DataView(buffer), at, length, key)).toBe(wanted);
-    }
-  });
-});
 
 describe('the dict', () => {
   it('does what a Map does, through growing, shrinking and rehashing', { timeout: 60_000 }, () => {
