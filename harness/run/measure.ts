@@ -57,6 +57,7 @@ export async function measure(measurement: Measurement): Promise<RunResult> {
     const died = running && (await causeOfDeath(running, true));
     return toRunResult({
       scenario,
+      engine: target.spec.engine,
       repetition,
       seed,
       report: emptyReport(scenario),
@@ -110,6 +111,7 @@ async function measureRunning(
   const interrupted = signal.aborted ? 'interrupted: only a part of the measured phase is here' : null;
   return toRunResult({
     scenario,
+    engine: measurement.target.spec.engine,
     repetition,
     seed,
     report: watched.report,

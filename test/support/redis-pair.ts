@@ -53,6 +53,7 @@ export async function startServer(
   while (!output.includes('ready to accept connections at')) {
     if (child.exitCode !== null || Date.now() > deadline) {
       child.kill('SIGKILL');
+      rmSync(folder, { recursive: true, force: true });
       throw new Error(`Cannot start ${program}: ${output}`);
     }
     await new Promise((resolve) => setTimeout(resolve, 10));
