@@ -77,15 +77,17 @@ export class RawConnection {
 
   /**
    * Sends `bytes` and waits until the output ends with `mark`, the connection closes, or `timeoutMs` have passed.
+   * @param atLeast bytes that are expected: a mark that arrives before them is one of the replies, not their end
    * @returns all output since the last call
    */
-  async ask(bytes: Buffer | string, mark: Buffer, timeoutMs = 3_000): Promise<Buffer> {
+  async ask(bytes: Buffer | string, mark: Buffer, timeoutMs = 3_000, atLeast = 0): Promise<Buffer> {
     if (bytes.length > 0) this.socket.write(bytes);
     const deadline = Date.now() + timeoutMs;
     for (;;) {
       const all = Buffer.concat(this.#chunks);
       this.#chunks = [all];
-      if (this.closed || (all.length >= mark.length && all.subarray(all.length - mark.length).equals(mark))) {
+      const ends = all.length >= Math.max(atLeast, mark.length) && all.subarray(all.length - mark.length).equals(mark);
+      if (this.closed || ends) {
         this.#chunks = [];
         return all;
       }
