@@ -446,7 +446,12 @@ describe.each(targets)('Bad input to $title', (target) => {
 
   it('serves others while 2,000 connections open and drop at once', async () => {
     const longest = await longestWait(async () => {
-      const peers = await Promise.all(Array.from({ length: 2_000 }, () => Peer.connect(victim.port)));
+      // In waves that fit into the listener's backlog of 511: beyond it the kernel falls back to SYN cookies and loses some resets, and the
+      // server, the original too, is left with connections of which only keep-alive will tell.
+      const peers: Peer[] = [];
+      for (let wave = 0; wave < 10; wave++) {
+        peers.push(...(await Promise.all(Array.from({ length: 200 }, () => Peer.connect(victim.port)))));
+      }
       for (const [i, peer] of peers.entries()) {
         if (i % 3 === 0) void peer.write('set k 0 0 10\r\nab');
         if (i % 2 === 0) peer.destroy();
@@ -454,8 +459,8 @@ describe.each(targets)('Bad input to $title', (target) => {
       }
     });
     expect(longest).toBeLessThan(3_000);
-    // The listening socket, the one of the test and the one that asks; and up to three whose reset was lost (see the Redis tests).
-    await until('nearly all are gone', async () => (await stat('curr_connections')) <= 6, 20_000);
+    // The listening socket, the one of the test and the one that asks.
+    await until('all are gone', async () => (await stat('curr_connections')) <= 3, 20_000);
   }, 40_000);
 
   it('tells clients beyond -c so, and takes others when there is room again', async () => {
