@@ -10,6 +10,7 @@ import { promisify } from 'node:util';
 import { measureClosedLoop } from '../driver/closed-loop-probe.ts';
 import type { Endpoint } from '../driver/load-plan.ts';
 import { sampleProcess } from '../measure/process-sample.ts';
+import { median } from '../measure/statistics.ts';
 import { findProgram } from '../target/find-program.ts';
 import type { KeptProcess } from '../target/server-keeper.ts';
 import { ServerKeeper } from '../target/server-keeper.ts';
@@ -58,12 +59,6 @@ interface PairedWork {
   atMost: number;
   measure: (server: BenchServer) => Promise<Sample>;
 }
-
-const median = (values: readonly number[]): number => {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-};
 
 /** CPU seconds, user and system, of a process since its start. */
 function cpuSeconds(server: KeptProcess): number {

@@ -8,8 +8,9 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { entryUrl } from '../../engines/base/entry.ts';
+import { findProgram } from '../../harness/target/find-program.ts';
 import { RawConnection } from '../memcached/real-memcached.ts';
-import { findProgram, requireReal } from '../support/real.ts';
+import { requireReal } from '../support/real.ts';
 
 const run = promisify(execFile);
 const MAIN = fileURLToPath(entryUrl(import.meta.url, '../../harness/cli/main.ts'));

@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterEach, describe, expect, it } from 'vitest';
-import { describeReal, findProgram } from '../support/real.ts';
+import { findProgram } from '../../harness/target/find-program.ts';
+import { describeReal } from '../support/real.ts';
 import { converse, embeddedCommand, realCommand, type StartedServer, startServer } from '../support/redis-pair.ts';
 import { RespError } from '../support/resp-client.ts';
 

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemAvailable } from '../../engines/io/system.ts';
-import { findProgram, realRequired } from './real.ts';
+import { findProgram } from '../../harness/target/find-program.ts';
+import { realRequired } from './real.ts';
 
 export const MIB = 1_048_576;
 const START_ATTEMPTS = 3;

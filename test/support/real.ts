@@ -2,9 +2,8 @@
  * Access to the programs that tests are held against: the real servers, their tools, a browser. A machine without one
  * skips those tests and says so; in CI a missing one is a failure, because a skipped oracle proves nothing.
  */
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { describe } from 'vitest';
+import { findProgram } from '../../harness/target/find-program.ts';
 
 export type RealProgram =
   | 'redis-server'
@@ -18,20 +17,6 @@ export type RealProgram =
 
 /** True where a missing program must fail the tests instead of skipping them. */
 export const realRequired = process.env['CI'] === 'true' || process.env['CACHELAB_REQUIRE_REAL'] === '1';
-
-/** Path of a program on PATH, or null. */
-export function findProgram(name: string): string | null {
-  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
-    const candidate = join(folder, name);
-    try {
-      accessSync(candidate, constants.X_OK);
-      return candidate;
-    } catch {
-      // Not here: the next folder of PATH.
-    }
-  }
-  return null;
-}
 
 /**
  * @returns the program's path, or null where it is missing and may be
