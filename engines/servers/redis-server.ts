@@ -183,7 +183,11 @@ function processTitle(config: RedisConfig, configFile: string, port: number): st
  * Starts a server in this process.
  * @throws StartError when it cannot listen (the log has the reason)
  */
-export async function startRedisServer(start: RedisStart, log: RedisLog): Promise<RunningServer> {
+export async function startRedisServer(
+  start: RedisStart,
+  log: RedisLog,
+  beforeReady: (stop: () => void) => void = () => {},
+): Promise<RunningServer> {
   const { config, engine } = start;
   limitHz(config);
   log.level = config.loglevel;
@@ -258,6 +262,8 @@ export async function startRedisServer(start: RedisStart, log: RedisLog): Promis
   log.write(LOG_NOTICE, `Running mode=standalone, port=${port}.`);
   log.write(LOG_WARNING, 'Server initialized');
   admin.startupMemory = allocator.usedBytes;
+  // Whoever waits for the next line may look for the pid file or send a signal at once.
+  beforeReady(() => stop(0));
   if (port !== 0) log.write(LOG_NOTICE, 'Ready to accept connections');
   if (config.unixsocket !== '') {
     log.write(LOG_NOTICE, `The server is now ready to accept connections at ${config.unixsocket}`);
@@ -358,34 +364,47 @@ export async function runRedisServer(argv: readonly string[]): Promise<number> {
   } else {
     log.write(LOG_WARNING, 'Configuration loaded');
   }
+  const pidFile = config.pidfile !== '' ? config.pidfile : config.daemonize ? PID_FILE_DEFAULT : '';
+  let forget = () => {};
   let server: RunningServer;
   try {
-    server = await startRedisServer(start, log);
+    server = await startRedisServer(start, log, (stop) => {
+      forget = makeKnown(pidFile, log, stop);
+    });
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
     daemonReady(error.message);
     return 1;
   }
-  return serveUntilEnd(server, config, log);
+  return serveUntilEnd(server, config, pidFile, log, forget);
 }
 
-async function serveUntilEnd(server: RunningServer, config: RedisConfig, log: RedisLog): Promise<number> {
-  const pidFile = config.pidfile !== '' ? config.pidfile : config.daemonize ? PID_FILE_DEFAULT : '';
+/** Writes the pid file and listens for signals. @returns what ends the listening */
+function makeKnown(pidFile: string, log: RedisLog, stop: () => void): () => void {
   if (pidFile !== '') {
     const error = writePidFile(pidFile);
     if (error !== null) log.write(LOG_NOTICE, error);
   }
-  const forget = listenForShutdown({
+  return listenForShutdown({
     onSignal(signal) {
       log.writeFromSignal(`Received ${signal} scheduling shutdown...`);
       log.write(LOG_WARNING, 'User requested shutdown...');
-      server.stop();
+      stop();
     },
     onInsist: () => {
       log.writeFromSignal('You insist... exiting now.');
       if (pidFile !== '') removePidFile(pidFile);
     },
   });
+}
+
+async function serveUntilEnd(
+  server: RunningServer,
+  config: RedisConfig,
+  pidFile: string,
+  log: RedisLog,
+  forget: () => void,
+): Promise<number> {
   daemonReady();
   const code = await server.ended;
   forget();
