@@ -26,11 +26,20 @@ import { decrRefCount, robjLru, robjSetLru } from './structures/robj.ts';
 import { sdsFree, sdsNewLen } from './structures/sds.ts';
 
 /** Classes of keyspace events, in the original's bits. */
+export const NOTIFY_KEYSPACE = 1 << 0;
+export const NOTIFY_KEYEVENT = 1 << 1;
 export const NOTIFY_GENERIC = 1 << 2;
 export const NOTIFY_STRING = 1 << 3;
+export const NOTIFY_LIST = 1 << 4;
+export const NOTIFY_SET = 1 << 5;
+export const NOTIFY_HASH = 1 << 6;
+export const NOTIFY_ZSET = 1 << 7;
 export const NOTIFY_EXPIRED = 1 << 8;
 export const NOTIFY_EVICTED = 1 << 9;
+export const NOTIFY_STREAM = 1 << 10;
 export const NOTIFY_KEY_MISS = 1 << 11;
+export const NOTIFY_LOADED = 1 << 12;
+export const NOTIFY_MODULE = 1 << 13;
 export const NOTIFY_NEW = 1 << 14;
 
 export class Db {

@@ -2,7 +2,7 @@
 import { adminOf } from './admin.ts';
 import type { RedisCore } from './redis-core.ts';
 import { DICT_ENTRY_BYTES, dictSize, dictSlots } from './structures/dict.ts';
-import { OBJ_ENCODING_EMBSTR, OBJ_ENCODING_RAW, ROBJ_BYTES, robjEncoding, robjPtr } from './structures/robj.ts';
+import { ROBJ_BYTES, robjType } from './structures/robj.ts';
 import { sdsZmallocSize } from './structures/sds.ts';
 
 const POINTER_BYTES = 8;
@@ -82,18 +82,7 @@ export function memoryOverhead(core: RedisCore): MemoryOverhead {
 }
 
 /** Memory of a key and its value as MEMORY USAGE counts it: the table's bucket is no part of it. */
-export function keyMemory(core: RedisCore, key: number, robj: number): number {
+export function keyMemory(core: RedisCore, key: number, robj: number, samples: number): number {
   const h = core.heap;
-  let value = ROBJ_BYTES;
-  switch (robjEncoding(h, robj)) {
-    case OBJ_ENCODING_RAW:
-      value += sdsZmallocSize(h, robjPtr(h, robj));
-      break;
-    case OBJ_ENCODING_EMBSTR:
-      value = h.usable(robj);
-      break;
-    default:
-      break;
-  }
-  return value + sdsZmallocSize(h, key) + DICT_ENTRY_BYTES;
+  return h.types[robjType(h, robj)].memoryUsage(h, robj, samples) + sdsZmallocSize(h, key) + DICT_ENTRY_BYTES;
 }

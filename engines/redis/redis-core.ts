@@ -18,6 +18,7 @@ import { Scratch } from './protocol/scratch.ts';
 import { Stats } from './stats.ts';
 import { Heap } from './structures/heap.ts';
 import { createSharedIntegers, decrRefCount } from './structures/robj.ts';
+import { objectTypes } from './types/index.ts';
 
 /** With dynamic-hz the cron runs more often when more clients than this per call would have to be looked after. */
 const MAX_CLIENTS_PER_CRON = 200;
@@ -151,6 +152,7 @@ export class RedisCore implements ConnectionHandler {
     this.log = options.log;
     this.host = options.host;
     this.heap = new Heap(options.allocator, options.random);
+    this.heap.types = objectTypes;
     this.scratch = new Scratch(this.heap);
     this.evictionPool = new EvictionPool(this.heap);
     this.hz = options.config.hz;

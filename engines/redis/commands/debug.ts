@@ -7,7 +7,7 @@ import { LOOKUP_NONOTIFY, LOOKUP_NOSTATS, LOOKUP_NOTOUCH, lookupKey, setKey } fr
 import { dictStats } from '../dict-stats.ts';
 import { dataDigest, valueDigest } from '../digest.ts';
 import { LOG_WARNING } from '../log-levels.ts';
-import { putRdbString, rdbStringRoom } from '../persistence/rdb-string.ts';
+import { RdbWriter } from '../persistence/rdb-writer.ts';
 import {
   addReplyArrayLen,
   addReplyBigNumber,
@@ -32,10 +32,12 @@ import { dictFind, dictKey } from '../structures/dict.ts';
 import {
   createEncodedString,
   OBJ_ENCODING_INT,
+  OBJ_STRING,
   robjEncoding,
   robjLru,
   robjPtr,
   robjRefCount,
+  robjType,
 } from '../structures/robj.ts';
 import { sdsAvail, sdsLen, sdsZmallocSize } from '../structures/sds.ts';
 import { integerArgument, integerOrReply } from './integer-arguments.ts';
@@ -43,13 +45,16 @@ import { encodingName } from './object.ts';
 
 const NO_TOUCH = LOOKUP_NOTOUCH | LOOKUP_NONOTIFY | LOOKUP_NOSTATS;
 
-/** Bytes of a string value in a snapshot file. */
+/** Bytes of a value in a snapshot file. */
 function savedBytes(core: RedisCore, robj: number): number {
   const h = core.heap;
-  const room = h.alloc(rdbStringRoom(h, robj));
-  const bytes = putRdbString(h, robj, room, core.config.rdbcompression) - room;
-  h.free(room);
-  return bytes;
+  const w = new RdbWriter(h, core.config.rdbcompression);
+  try {
+    h.types[robjType(h, robj)].saveRdb(w, robj);
+    return w.length;
+  } finally {
+    w.release();
+  }
 }
 
 /** @returns the object of the key in argument 2, or 0 after an error reply */
@@ -67,7 +72,8 @@ function debugObject(core: RedisCore, c: Client): void {
     c,
     `Value at:0x${robj.toString(16)} refcount:${robjRefCount(h, robj)} encoding:${encodingName(core, robj)} ` +
       `serializedlength:${savedBytes(core, robj)} lru:${robjLru(h, robj)} ` +
-      `lru_seconds_idle:${Math.floor(idleTimeMs(core, robj) / 1000)}`,
+      `lru_seconds_idle:${Math.floor(idleTimeMs(core, robj) / 1000)}` +
+      (h.types[robjType(h, robj)].debugFields?.(h, robj) ?? ''),
   );
 }
 
@@ -75,7 +81,7 @@ function debugSdsLen(core: RedisCore, c: Client): void {
   const robj = objectOrError(core, c);
   if (robj === 0) return;
   const h = core.heap;
-  if (robjEncoding(h, robj) === OBJ_ENCODING_INT) {
+  if (robjType(h, robj) !== OBJ_STRING || robjEncoding(h, robj) === OBJ_ENCODING_INT) {
     addReplyError(c, 'Not an sds encoded string.');
     return;
   }

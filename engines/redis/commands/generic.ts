@@ -30,19 +30,7 @@ import {
 import type { RedisCore } from '../redis-core.ts';
 import { dictKey, dictSize } from '../structures/dict.ts';
 import { dictFairRandomEntry } from '../structures/dict-sample.ts';
-import {
-  createEmbeddedString,
-  createObject,
-  createRawString,
-  decrRefCount,
-  incrRefCount,
-  OBJ_ENCODING_EMBSTR,
-  OBJ_ENCODING_INT,
-  OBJ_STRING,
-  robjEncoding,
-  robjPtr,
-  robjSetInt,
-} from '../structures/robj.ts';
+import { decrRefCount, incrRefCount, robjType } from '../structures/robj.ts';
 import { sdsLen } from '../structures/sds.ts';
 import { dumpProcs } from './dump.ts';
 import { expiryProcs } from './expiry.ts';
@@ -193,20 +181,6 @@ function moveCommand(core: RedisCore, c: Client): void {
   addReplyLong(c, 1);
 }
 
-/** A string object of its own with the same value and encoding. */
-function duplicateString(core: RedisCore, value: number): number {
-  const h = core.heap;
-  const encoding = robjEncoding(h, value);
-  if (encoding === OBJ_ENCODING_INT) {
-    const copy = createObject(h, OBJ_STRING, OBJ_ENCODING_INT, 0);
-    robjSetInt(h, copy, h.u32[(value + 8) >>> 2], h.i32[(value + 12) >>> 2]);
-    return copy;
-  }
-  const s = robjPtr(h, value);
-  const length = sdsLen(h, s);
-  return encoding === OBJ_ENCODING_EMBSTR ? createEmbeddedString(h, s, length) : createRawString(h, s, length);
-}
-
 function copyCommand(core: RedisCore, c: Client): void {
   const source = c.db;
   let target = source;
@@ -239,7 +213,7 @@ function copyCommand(core: RedisCore, c: Client): void {
     addReplyLong(c, 0);
     return;
   }
-  const copy = duplicateString(core, value);
+  const copy = core.heap.types[robjType(core.heap, value)].duplicate(core.heap, value);
   if (taken) dbDelete(core, target, to, toLength);
   try {
     dbAdd(core, target, to, toLength, copy);

@@ -23,19 +23,23 @@ import { integerOrReply } from './integer-arguments.ts';
 /** Below this the doctor has nothing to say. */
 const DOCTOR_MIN_BYTES = 5 * 1_048_576;
 
+/** MEMORY USAGE looks at so many elements unless told otherwise. */
+const USAGE_SAMPLES = 5;
+
 function usage(core: RedisCore, c: Client): void {
+  let samples: number = USAGE_SAMPLES;
   for (let i = 3; i < c.argc; i += 2) {
     if (!c.argIs(i, 'samples') || i + 1 >= c.argc) {
       addReplyError(c, SYNTAX_ERROR);
       return;
     }
-    // Strings have nothing to sample; the number is checked all the same.
-    const samples = integerOrReply(c, i + 1);
-    if (samples === null) return;
-    if (samples < 0) {
+    const given = integerOrReply(c, i + 1);
+    if (given === null) return;
+    if (given < 0) {
       addReplyError(c, SYNTAX_ERROR);
       return;
     }
+    samples = given === 0 ? Number.POSITIVE_INFINITY : given;
   }
   const flags = LOOKUP_NOTOUCH | LOOKUP_NONOTIFY | LOOKUP_NOSTATS;
   const robj = lookupKey(core, c.db, c.argOff[2]!, c.argLen[2]!, flags);
@@ -44,7 +48,7 @@ function usage(core: RedisCore, c: Client): void {
     return;
   }
   const entry = dictFind(core.heap, c.db.dict, c.argOff[2]!, c.argLen[2]!);
-  addReplyLong(c, keyMemory(core, dictKey(core.heap, entry), robj));
+  addReplyLong(c, keyMemory(core, dictKey(core.heap, entry), robj, samples));
 }
 
 /** A double as C's %.17g prints it. */

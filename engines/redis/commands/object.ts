@@ -6,7 +6,7 @@ import { LOOKUP_NONOTIFY, LOOKUP_NOTOUCH, lookupKey } from '../db.ts';
 import { policyIsLfu } from '../evict.ts';
 import { addReplyBulkString, addReplyError, addReplyLong, addReplyNull } from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
-import { OBJ_ENCODING_EMBSTR, OBJ_ENCODING_INT, robjEncoding, robjRefCount } from '../structures/robj.ts';
+import { robjRefCount, robjType } from '../structures/robj.ts';
 import { addHelp } from './help.ts';
 
 const SWITCHING_NOTE =
@@ -14,14 +14,7 @@ const SWITCHING_NOTE =
 
 /** @returns the name of an object's encoding as OBJECT ENCODING gives it */
 export function encodingName(core: RedisCore, robj: number): string {
-  switch (robjEncoding(core.heap, robj)) {
-    case OBJ_ENCODING_INT:
-      return 'int';
-    case OBJ_ENCODING_EMBSTR:
-      return 'embstr';
-    default:
-      return 'raw';
-  }
+  return core.heap.types[robjType(core.heap, robj)].encodingName(core.heap, robj);
 }
 
 /** @returns the object of the key in argument 2 without touching its clock; 0 after a nil reply */

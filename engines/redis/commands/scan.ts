@@ -14,7 +14,7 @@ import {
 import type { RedisCore } from '../redis-core.ts';
 import { dictBucket, dictKey, dictNext, dictTableSize } from '../structures/dict.ts';
 import { dictScan } from '../structures/dict-sample.ts';
-import { OBJ_STRING, robjType } from '../structures/robj.ts';
+import { robjType } from '../structures/robj.ts';
 import { sdsLen } from '../structures/sds.ts';
 import { argNumber, readInteger } from './integer-arguments.ts';
 
@@ -27,7 +27,7 @@ const CURSOR_BITS = 32;
 
 /** The type of a value as TYPE and SCAN call it. */
 export function typeName(core: RedisCore, value: number): string {
-  return robjType(core.heap, value) === OBJ_STRING ? 'string' : 'unknown';
+  return core.heap.types[robjType(core.heap, value)].name;
 }
 
 export function keysCommand(core: RedisCore, c: Client): void {

@@ -1,9 +1,9 @@
 /** DUMP payloads: type, value, two bytes of version, and eight of checksum over all before them; little-endian. */
 import { crc64Update } from '../../base/crc64.ts';
 import type { Heap } from '../structures/heap.ts';
-import { wrapSds } from '../structures/robj.ts';
-import { sdsNewRoom, sdsSetLen } from '../structures/sds.ts';
-import { putRdbString, RDB_TYPE_STRING, rdbStringRoom, readRdbString } from './rdb-string.ts';
+import { robjType } from '../structures/robj.ts';
+import { RdbReader } from './rdb-reader.ts';
+import { RdbWriter } from './rdb-writer.ts';
 
 /** The version of the format that payloads are written in; newer ones are not read. */
 export const RDB_VERSION = 10;
@@ -20,24 +20,26 @@ function checksum(u8: Uint8Array, from: number, length: number): void {
 }
 
 /**
- * @param o a string object
  * @param compress rdbcompression
  * @returns a raw string object with the payload; the caller owns its reference
  * @throws ARENA_EXHAUSTED
  */
 export function createDumpPayload(h: Heap, o: number, compress: boolean): number {
-  const s = sdsNewRoom(h, 1 + rdbStringRoom(h, o) + FOOTER_BYTES);
-  const u8 = h.u8;
-  u8[s] = RDB_TYPE_STRING;
-  let at = putRdbString(h, o, s + 1, compress);
-  u8[at++] = RDB_VERSION & 255;
-  u8[at++] = RDB_VERSION >> 8;
-  checksum(u8, s, at - s);
-  for (let i = 0; i < CRC_BYTES; i++) u8[at + i] = state[i >> 2] >> (8 * (i & 3));
-  at += CRC_BYTES;
-  sdsSetLen(h, s, at - s);
-  u8[at] = 0;
-  return wrapSds(h, s);
+  const w = new RdbWriter(h, compress);
+  const type = h.types[robjType(h, o)];
+  try {
+    w.putByte(type.rdbType(h, o));
+    type.saveRdb(w, o);
+    w.putByte(RDB_VERSION & 255);
+    w.putByte(RDB_VERSION >> 8);
+    w.reserve(CRC_BYTES);
+    checksum(h.u8, w.start, w.length);
+    for (let i = 0; i < CRC_BYTES; i++) w.putByte(state[i >> 2] >> (8 * (i & 3)));
+    return w.takeObject();
+  } catch (error) {
+    w.release();
+    throw error;
+  }
 }
 
 /** @returns whether a payload's version is known and its checksum right */
@@ -59,5 +61,15 @@ export function verifyDumpPayload(h: Heap, from: number, length: number): boolea
  * @throws ARENA_EXHAUSTED
  */
 export function readDumpPayload(h: Heap, from: number, length: number): number {
-  return h.u8[from] === RDB_TYPE_STRING ? readRdbString(h, from + 1, from + length) : 0;
+  const rdbType = h.u8[from];
+  for (const type of h.types) {
+    if (!type?.rdbTypes.includes(rdbType)) continue;
+    const r = new RdbReader(h, from + 1, from + length);
+    try {
+      return type.loadRdb(r, rdbType);
+    } finally {
+      r.release();
+    }
+  }
+  return 0;
 }

@@ -4,32 +4,22 @@
  */
 import type { Heap } from '../structures/heap.ts';
 import { parsedNumber, parseInt64 } from '../structures/int64.ts';
-import { lzfCompress, lzfDecompress, lzfMayExpandTo } from '../structures/lzf.ts';
-import {
-  createEncodedString,
-  createIntegerObject,
-  EMBSTR_LIMIT,
-  OBJ_ENCODING_INT,
-  robjEncoding,
-  robjIntNumber,
-  robjIntText,
-  robjPtr,
-  trimStringObject,
-  wrapSds,
-} from '../structures/robj.ts';
-import { sdsFree, sdsLen, sdsNewRoom } from '../structures/sds.ts';
+import { lzfCompress } from '../structures/lzf.ts';
 
 /** The type byte of a string value. */
 export const RDB_TYPE_STRING = 0;
+
+/** Most bytes that a length takes. */
+export const LENGTH_BYTES_MAX = 9;
 
 const LENGTH_14 = 0x40;
 const LENGTH_32 = 0x80;
 const LENGTH_64 = 0x81;
 const ENCODED = 0xc0;
-const ENCODED_INT8 = 0;
-const ENCODED_INT16 = 1;
-const ENCODED_INT32 = 2;
-const ENCODED_LZF = 3;
+export const ENCODED_INT8 = 0;
+export const ENCODED_INT16 = 1;
+export const ENCODED_INT32 = 2;
+export const ENCODED_LZF = 3;
 
 /** Longest text that is looked at as an integer: "-2147483648". */
 const INTEGER_TEXT_MAX = 11;
@@ -42,8 +32,8 @@ const HEAD_BYTES = 11;
 /** What compression may write beyond its room. */
 const SLACK_BYTES = 40;
 
-/** Stores a length. @returns the offset behind it */
-function putLength(u8: Uint8Array, at: number, length: number): number {
+/** Stores a length, a safe integer. @returns the offset behind it */
+export function putLength(u8: Uint8Array, at: number, length: number): number {
   if (length < 64) {
     u8[at] = length;
     return at + 1;
@@ -53,6 +43,7 @@ function putLength(u8: Uint8Array, at: number, length: number): number {
     u8[at + 1] = length;
     return at + 2;
   }
+  if (length > 0xffffffff) return putLength64(u8, at, length >>> 0, Math.floor(length / 4294967296));
   u8[at] = LENGTH_32;
   u8[at + 1] = length >>> 24;
   u8[at + 2] = length >>> 16;
@@ -61,8 +52,19 @@ function putLength(u8: Uint8Array, at: number, length: number): number {
   return at + 5;
 }
 
+/** Stores a length of 64 bits given as two words. @returns the offset behind it */
+export function putLength64(u8: Uint8Array, at: number, low: number, high: number): number {
+  if (high === 0) return putLength(u8, at, low >>> 0);
+  u8[at] = LENGTH_64;
+  for (let i = 0; i < 4; i++) {
+    u8[at + 1 + i] = high >>> (24 - 8 * i);
+    u8[at + 5 + i] = low >>> (24 - 8 * i);
+  }
+  return at + 9;
+}
+
 /** Stores an integer that fits 32 bits. @returns the offset behind it, or 0 when it does not fit */
-function putInteger(u8: Uint8Array, at: number, value: number): number {
+export function putRdbInteger(u8: Uint8Array, at: number, value: number): number {
   let bytes: number;
   if (value >= -0x80 && value <= 0x7f) {
     u8[at] = ENCODED | ENCODED_INT8;
@@ -80,29 +82,20 @@ function putInteger(u8: Uint8Array, at: number, value: number): number {
   return at + 1 + bytes;
 }
 
-/** @returns how many bytes must be there for putRdbString to work in; what it stores may be shorter */
-export function rdbStringRoom(h: Heap, o: number): number {
-  const length = robjEncoding(h, o) === OBJ_ENCODING_INT ? PLAIN_MAX : sdsLen(h, robjPtr(h, o));
+/** @returns how many bytes must be there for putRdbBytes to work in; what it stores may be shorter */
+export function rdbBytesRoom(length: number): number {
   return HEAD_BYTES + length + SLACK_BYTES;
 }
 
 /**
- * Stores the value of a string object (without the type byte) at `at`.
+ * Stores a string at `at`.
  * @param compress rdbcompression
  * @returns the offset behind it
  */
-export function putRdbString(h: Heap, o: number, at: number, compress: boolean): number {
+export function putRdbBytes(h: Heap, from: number, length: number, at: number, compress: boolean): number {
   const u8 = h.u8;
-  if (robjEncoding(h, o) === OBJ_ENCODING_INT) {
-    const end = putInteger(u8, at, robjIntNumber(h, o));
-    if (end !== 0) return end;
-    const text = robjIntText(h, o);
-    return h.putLatin1(text, putLength(u8, at, text.length));
-  }
-  const from = robjPtr(h, o);
-  const length = sdsLen(h, from);
   if (length <= INTEGER_TEXT_MAX && parseInt64(u8, from, length)) {
-    const end = putInteger(u8, at, parsedNumber);
+    const end = putRdbInteger(u8, at, parsedNumber);
     if (end !== 0) return end;
   }
   if (compress && length > PLAIN_MAX) {
@@ -118,83 +111,4 @@ export function putRdbString(h: Heap, o: number, at: number, compress: boolean):
   const start = putLength(u8, at, length);
   h.copy(from, start, length);
   return start + length;
-}
-
-/** Where the bytes that are being read go on. */
-let next = 0;
-/** Whether the length read last is none but names an encoding. */
-let encoded = false;
-
-/** Reads a length or the number of an encoding. @returns it, or -1 when the bytes are broken or end */
-function readLength(u8: Uint8Array, end: number): number {
-  if (next >= end) return -1;
-  const head = u8[next++];
-  const kind = head & 0xc0;
-  encoded = kind === ENCODED;
-  if (encoded || kind === 0) return head & 0x3f;
-  if (kind === LENGTH_14) return next < end ? ((head & 0x3f) << 8) | u8[next++] : -1;
-  const bytes = head === LENGTH_32 ? 4 : head === LENGTH_64 ? 8 : 0;
-  if (bytes === 0 || next + bytes > end) return -1;
-  let length = 0;
-  for (let i = 0; i < bytes; i++) length = length * 256 + u8[next++];
-  return length;
-}
-
-function readInteger(h: Heap, end: number, bytes: number): number {
-  if (next + bytes > end) return 0;
-  let value = 0;
-  for (let i = 0; i < bytes; i++) value |= h.u8[next + i] << (8 * i);
-  value = (value << (32 - 8 * bytes)) >> (32 - 8 * bytes);
-  return createIntegerObject(h, value >>> 0, value < 0 ? -1 : 0, value);
-}
-
-/** @returns a string object of the expanded bytes, or 0 */
-function readCompressed(h: Heap, end: number): number {
-  const compressed = readLength(h.u8, end);
-  if (compressed < 0) return 0;
-  const length = readLength(h.u8, end);
-  // As in the original, what is to become nothing is not looked at.
-  if (length < 0 || compressed > end - next) return 0;
-  if (length === 0) return createEncodedString(h, next, 0);
-  if (!lzfMayExpandTo(compressed, length)) return 0;
-  const s = sdsNewRoom(h, length);
-  if (lzfDecompress(h.u8, next, compressed, s, length) !== length) {
-    sdsFree(h, s);
-    return 0;
-  }
-  if (length > EMBSTR_LIMIT) {
-    const o = wrapSds(h, s);
-    trimStringObject(h, o);
-    return o;
-  }
-  try {
-    return createEncodedString(h, s, length);
-  } finally {
-    sdsFree(h, s);
-  }
-}
-
-/**
- * Makes a string object of the bytes from `at` on, which end at `end` at the latest. More may follow the value. Bytes of anyone may
- * be given: nothing beyond them is read, and what is broken gives no object.
- * @returns the object with one reference (or a shared integer), or 0 when the bytes are broken
- * @throws ARENA_EXHAUSTED
- */
-export function readRdbString(h: Heap, at: number, end: number): number {
-  next = at;
-  const length = readLength(h.u8, end);
-  if (length < 0) return 0;
-  if (!encoded) return length <= end - next ? createEncodedString(h, next, length) : 0;
-  switch (length) {
-    case ENCODED_INT8:
-      return readInteger(h, end, 1);
-    case ENCODED_INT16:
-      return readInteger(h, end, 2);
-    case ENCODED_INT32:
-      return readInteger(h, end, 4);
-    case ENCODED_LZF:
-      return readCompressed(h, end);
-    default:
-      return 0;
-  }
 }

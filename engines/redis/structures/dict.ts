@@ -24,6 +24,12 @@ import { sdsFree, sdsLen } from './sds.ts';
 export const DICT_TYPE_DB = 0;
 /** Keys belong to the main dict; values are times in ms. */
 export const DICT_TYPE_EXPIRES = 1;
+/** Members of a set: keys are owned, there are no values. */
+export const DICT_TYPE_SET = 2;
+/** Fields of a hash: keys and values are owned sds. */
+export const DICT_TYPE_HASH = 3;
+/** Members of a sorted set: keys belong to the nodes of its skip list, values point to the scores there. */
+export const DICT_TYPE_ZSET = 4;
 
 export const DICT_BYTES = 56;
 export const DICT_ENTRY_BYTES = 24;
@@ -373,10 +379,17 @@ export function dictUnlink(h: Heap, d: number, offset: number, length: number): 
 
 /** Frees an entry taken out with dictUnlink, with key and value as the dict's type owns them. */
 export function dictFreeEntry(h: Heap, d: number, entry: number): void {
-  if (h.u32[d >>> 2] === DICT_TYPE_DB) {
+  const type = h.u32[d >>> 2];
+  if (type === DICT_TYPE_DB) {
     sdsFree(h, h.u32[entry >>> 2]);
     const value = h.u32[(entry + 8) >>> 2];
     if (value !== 0) decrRefCount(h, value);
+  } else if (type === DICT_TYPE_SET) {
+    sdsFree(h, h.u32[entry >>> 2]);
+  } else if (type === DICT_TYPE_HASH) {
+    sdsFree(h, h.u32[entry >>> 2]);
+    const value = h.u32[(entry + 8) >>> 2];
+    if (value !== 0) sdsFree(h, value);
   }
   h.free(entry);
 }

@@ -3,6 +3,7 @@
  * by everything of one core, so that the functions that work on it stay monomorphic.
  */
 import type { Allocator, Memory, Random } from '../../ports.ts';
+import type { ObjectType } from './object-type.ts';
 
 /**
  * Thrown when the arena has no room left. One preallocated value: the moment when memory is gone is no time to build
@@ -44,6 +45,8 @@ export class Heap {
   newObjectLru = 0;
   /** Offsets of the shared integer objects, by value (see robj.ts). Empty until createSharedIntegers. */
   sharedIntegers: Uint32Array = new Uint32Array(0);
+  /** What is known of each type of value, by type number. */
+  types: readonly ObjectType[] = [];
   /** Whether a new small integer value may be a shared object. */
   mayShareIntegers = true;
 

@@ -17,7 +17,6 @@ import {
   sdsReqType,
   sdsSetAlloc,
   sdsSetLen,
-  sdsVerify,
 } from './sds.ts';
 
 export const OBJ_STRING = 0;
@@ -30,7 +29,12 @@ export const OBJ_STREAM = 6;
 export const OBJ_ENCODING_RAW = 0;
 export const OBJ_ENCODING_INT = 1;
 export const OBJ_ENCODING_HT = 2;
+export const OBJ_ENCODING_INTSET = 6;
+export const OBJ_ENCODING_SKIPLIST = 7;
 export const OBJ_ENCODING_EMBSTR = 8;
+export const OBJ_ENCODING_QUICKLIST = 9;
+export const OBJ_ENCODING_STREAM = 10;
+export const OBJ_ENCODING_LISTPACK = 11;
 
 export const ROBJ_BYTES = 16;
 /** Reference count of an object that is never freed. */
@@ -240,7 +244,7 @@ export function decrRefCount(h: Heap, o: number): void {
   if ((head & 15) === OBJ_STRING) {
     if (head >>> 4 === OBJ_ENCODING_RAW) sdsFree(h, h.u32[(o + 8) >>> 2]);
   } else {
-    throw new Error(`Cannot free the object at ${o}: unknown type ${head & 15}`);
+    h.types[head & 15].free(h, o);
   }
   h.free(o);
 }
@@ -277,12 +281,11 @@ export function decimalLength(value: number): number {
   return length;
 }
 
-/** Checks a string object's invariants. @throws Error naming what is broken */
+/** Checks an object's invariants and those of its value. @throws Error naming what is broken */
 export function robjVerify(h: Heap, o: number): void {
   const count = robjRefCount(h, o);
   if (count < 1) throw new Error(`Broken object at ${o}: reference count ${count}`);
-  const encoding = robjEncoding(h, o);
-  if (robjType(h, o) !== OBJ_STRING) throw new Error(`Broken object at ${o}: type ${robjType(h, o)}`);
-  if (encoding === OBJ_ENCODING_RAW || encoding === OBJ_ENCODING_EMBSTR) sdsVerify(h, robjPtr(h, o));
-  else if (encoding !== OBJ_ENCODING_INT) throw new Error(`Broken object at ${o}: encoding ${encoding}`);
+  const type = h.types[robjType(h, o)];
+  if (type === undefined) throw new Error(`Broken object at ${o}: type ${robjType(h, o)}`);
+  type.verify(h, o);
 }

@@ -1,0 +1,4 @@
+/** The acl commands. */
+import type { CommandProc } from '../command.ts';
+
+export const aclProcs: Readonly<Record<string, CommandProc>> = {};
