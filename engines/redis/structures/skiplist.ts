@@ -1,0 +1,591 @@
+/**
+ * The skip list of the original: members in the order of score, then bytes. A list is an arena struct of 32 bytes:
+ *
+ * | offset | field |
+ * | --- | --- |
+ * | 0 | header node, with 32 levels and no member |
+ * | 8 | last node, 0: none |
+ * | 16 | number of nodes |
+ * | 24 | levels in use |
+ *
+ * A node takes 24 bytes (member as an sds at 0, score at 8, node before it at 16) and 16 for each of its levels: the next node of this
+ * level, and the span, how many nodes of the lowest level that step passes. Adding the spans on the way to a node gives its rank.
+ * Each level has a quarter of the nodes of the one below, by chance.
+ */
+import type { Heap } from './heap.ts';
+import { sdsFree, sdsLen, sdsVerify } from './sds.ts';
+
+export const SKIPLIST_BYTES = 32;
+export const SKIPLIST_MAX_LEVEL = 32;
+const NODE_BYTES = 24;
+const LEVEL_BYTES = 16;
+/** Offset of a node's score: a dict's values point here. */
+export const NODE_SCORE = 8;
+const BACKWARD = 16;
+const LEVELS = 24;
+const SPAN = 8;
+const TAIL = 8;
+const LENGTH = 16;
+const LEVEL = 24;
+
+/** On the way down: the last node before the place on each level, and its rank. */
+const update = new Float64Array(SKIPLIST_MAX_LEVEL);
+const rank = new Float64Array(SKIPLIST_MAX_LEVEL);
+
+/** Orders two runs of bytes as memcmp does, a shorter one before its extensions. @returns negative, 0 or positive */
+export function compareBytes(h: Heap, a: number, aLength: number, b: number, bLength: number): number {
+  const shared = aLength < bLength ? aLength : bLength;
+  const view = h.view;
+  const words = shared & ~3;
+  let i = 0;
+  // Equal words are passed four bytes at a time; the first that differ are looked at again byte by byte.
+  while (i < words && view.getInt32(a + i, true) === view.getInt32(b + i, true)) i += 4;
+  const u8 = h.u8;
+  for (; i < shared; i++) {
+    const difference = u8[a + i] - u8[b + i];
+    if (difference !== 0) return difference;
+  }
+  return aLength - bLength;
+}
+
+/** The levels of a new node: each further one with probability 1/4. */
+function randomLevel(h: Heap): number {
+  let level = 1;
+  let bits = h.random.nextU32();
+  let left = 16;
+  while ((bits & 3) === 0 && level < SKIPLIST_MAX_LEVEL) {
+    level++;
+    bits >>>= 2;
+    if (--left === 0) {
+      bits = h.random.nextU32();
+      left = 16;
+    }
+  }
+  return level;
+}
+
+function createNode(h: Heap, levels: number, score: number, member: number): number {
+  const node = h.alloc(NODE_BYTES + levels * LEVEL_BYTES);
+  const at = node >>> 2;
+  h.u32[at] = member;
+  h.u32[at + 1] = 0;
+  h.f64[(node + NODE_SCORE) >>> 3] = score;
+  h.f64.fill(0, (node + BACKWARD) >>> 3, (node + LEVELS + levels * LEVEL_BYTES) >>> 3);
+  return node;
+}
+
+/** An empty list. @throws ARENA_EXHAUSTED */
+export function zslCreate(h: Heap): number {
+  const zsl = h.calloc(SKIPLIST_BYTES);
+  let header: number;
+  try {
+    header = createNode(h, SKIPLIST_MAX_LEVEL, 0, 0);
+  } catch (error) {
+    h.free(zsl);
+    throw error;
+  }
+  h.u32[zsl >>> 2] = header;
+  h.u32[(zsl + LEVEL) >>> 2] = 1;
+  return zsl;
+}
+
+/** Frees a node taken out of its list, and its member. */
+export function zslFreeNode(h: Heap, node: number): void {
+  sdsFree(h, h.u32[node >>> 2]);
+  h.free(node);
+}
+
+/** Frees the list with all its nodes and members. */
+export function zslFree(h: Heap, zsl: number): void {
+  const header = zslHeader(h, zsl);
+  let node = zslNext(h, header);
+  h.free(header);
+  h.free(zsl);
+  while (node !== 0) {
+    const next = zslNext(h, node);
+    zslFreeNode(h, node);
+    node = next;
+  }
+}
+
+export function zslHeader(h: Heap, zsl: number): number {
+  return h.u32[zsl >>> 2];
+}
+
+/** Number of nodes. */
+export function zslLength(h: Heap, zsl: number): number {
+  return h.u32[(zsl + LENGTH) >>> 2];
+}
+
+/** Levels in use, at least 1. */
+export function zslLevel(h: Heap, zsl: number): number {
+  return h.u32[(zsl + LEVEL) >>> 2];
+}
+
+/** The first node, 0: none. */
+export function zslFirst(h: Heap, zsl: number): number {
+  return zslNext(h, zslHeader(h, zsl));
+}
+
+/** The last node, 0: none. */
+export function zslLast(h: Heap, zsl: number): number {
+  return h.u32[(zsl + TAIL) >>> 2];
+}
+
+/** The node after it, 0: none. */
+export function zslNext(h: Heap, node: number): number {
+  return h.u32[(node + LEVELS) >>> 2];
+}
+
+/** The node before it, 0: none. */
+export function zslPrevious(h: Heap, node: number): number {
+  return h.u32[(node + BACKWARD) >>> 2];
+}
+
+/** The node's member: an sds. */
+export function zslMember(h: Heap, node: number): number {
+  return h.u32[node >>> 2];
+}
+
+export function zslScore(h: Heap, node: number): number {
+  return h.f64[(node + NODE_SCORE) >>> 3];
+}
+
+/** Goes down to the last nodes before (score, member); leaves them in `update` and their ranks in `rank`. */
+function descend(h: Heap, zsl: number, score: number, member: number, length: number): void {
+  const u32 = h.u32;
+  const f64 = h.f64;
+  let x = u32[zsl >>> 2];
+  let passed = 0;
+  for (let i = u32[(zsl + LEVEL) >>> 2] - 1; i >= 0; i--) {
+    const at = LEVELS + i * LEVEL_BYTES;
+    let next = u32[(x + at) >>> 2];
+    while (next !== 0) {
+      const nextScore = f64[(next + NODE_SCORE) >>> 3];
+      if (nextScore > score) break;
+      if (nextScore === score) {
+        const s = u32[next >>> 2];
+        if (compareBytes(h, s, sdsLen(h, s), member, length) >= 0) break;
+      }
+      passed += u32[(x + at + SPAN) >>> 2];
+      x = next;
+      next = u32[(x + at) >>> 2];
+    }
+    update[i] = x;
+    rank[i] = passed;
+  }
+}
+
+/** Puts a node of so many levels behind the nodes in `update`. */
+function link(h: Heap, zsl: number, node: number, levels: number): void {
+  const u32 = h.u32;
+  const header = u32[zsl >>> 2];
+  const length = u32[(zsl + LENGTH) >>> 2];
+  const used = u32[(zsl + LEVEL) >>> 2];
+  if (levels > used) {
+    for (let i = used; i < levels; i++) {
+      rank[i] = 0;
+      update[i] = header;
+      u32[(header + LEVELS + i * LEVEL_BYTES + SPAN) >>> 2] = length;
+    }
+    u32[(zsl + LEVEL) >>> 2] = levels;
+  }
+  for (let i = 0; i < levels; i++) {
+    const at = LEVELS + i * LEVEL_BYTES;
+    const before = (update[i] + at) >>> 2;
+    const mine = (node + at) >>> 2;
+    u32[mine] = u32[before];
+    u32[before] = node;
+    const steps = rank[0] - rank[i];
+    u32[mine + 2] = u32[before + 2] - steps;
+    u32[before + 2] = steps + 1;
+  }
+  for (let i = levels; i < used; i++) u32[(update[i] + LEVELS + i * LEVEL_BYTES + SPAN) >>> 2]++;
+  u32[(node + BACKWARD) >>> 2] = update[0] === header ? 0 : update[0];
+  const next = u32[(node + LEVELS) >>> 2];
+  if (next !== 0) u32[(next + BACKWARD) >>> 2] = node;
+  else u32[(zsl + TAIL) >>> 2] = node;
+  u32[(zsl + LENGTH) >>> 2] = length + 1;
+}
+
+/** Takes out the node that the nodes in `update` lead to. */
+function unlink(h: Heap, zsl: number, node: number): void {
+  const u32 = h.u32;
+  let used = u32[(zsl + LEVEL) >>> 2];
+  for (let i = 0; i < used; i++) {
+    const at = LEVELS + i * LEVEL_BYTES;
+    const before = (update[i] + at) >>> 2;
+    if (u32[before] === node) {
+      u32[before + 2] += u32[(node + at + SPAN) >>> 2] - 1;
+      u32[before] = u32[(node + at) >>> 2];
+    } else {
+      u32[before + 2]--;
+    }
+  }
+  const next = u32[(node + LEVELS) >>> 2];
+  if (next !== 0) u32[(next + BACKWARD) >>> 2] = u32[(node + BACKWARD) >>> 2];
+  else u32[(zsl + TAIL) >>> 2] = u32[(node + BACKWARD) >>> 2];
+  const header = u32[zsl >>> 2];
+  while (used > 1 && u32[(header + LEVELS + (used - 1) * LEVEL_BYTES) >>> 2] === 0) used--;
+  u32[(zsl + LEVEL) >>> 2] = used;
+  u32[(zsl + LENGTH) >>> 2]--;
+}
+
+/**
+ * Adds a member that is not in the list yet.
+ * @param member an sds, which the list takes over
+ * @returns the node. @throws ARENA_EXHAUSTED before anything has changed (the member stays the caller's)
+ */
+export function zslInsert(h: Heap, zsl: number, score: number, member: number): number {
+  const levels = randomLevel(h);
+  const node = createNode(h, levels, score, member);
+  descend(h, zsl, score, member, sdsLen(h, member));
+  link(h, zsl, node, levels);
+  return node;
+}
+
+/**
+ * Takes a member out. @param score its score @returns the node, which the caller frees with zslFreeNode, or 0 when it is not there
+ */
+export function zslUnlink(h: Heap, zsl: number, score: number, member: number, length: number): number {
+  descend(h, zsl, score, member, length);
+  const node = zslNext(h, update[0]);
+  if (node === 0 || zslScore(h, node) !== score) return 0;
+  const s = zslMember(h, node);
+  if (sdsLen(h, s) !== length || !h.equal(s, member, length)) return 0;
+  unlink(h, zsl, node);
+  return node;
+}
+
+/** Takes the first node out, whose place needs no search. @returns the node, or 0 */
+export function zslUnlinkFirst(h: Heap, zsl: number): number {
+  const node = zslFirst(h, zsl);
+  if (node === 0) return 0;
+  update.fill(zslHeader(h, zsl), 0, zslLevel(h, zsl));
+  unlink(h, zsl, node);
+  return node;
+}
+
+/**
+ * Gives a member that is there another score.
+ * @returns its node, which is another one unless the place stays. @throws ARENA_EXHAUSTED before anything has changed
+ */
+export function zslUpdateScore(h: Heap, zsl: number, node: number, score: number): number {
+  const before = zslPrevious(h, node);
+  const next = zslNext(h, node);
+  if ((before === 0 || zslScore(h, before) < score) && (next === 0 || zslScore(h, next) > score)) {
+    h.f64[(node + NODE_SCORE) >>> 3] = score;
+    return node;
+  }
+  const member = zslMember(h, node);
+  const length = sdsLen(h, member);
+  const levels = randomLevel(h);
+  const moved = createNode(h, levels, score, member);
+  descend(h, zsl, zslScore(h, node), member, length);
+  unlink(h, zsl, node);
+  h.free(node);
+  descend(h, zsl, score, member, length);
+  link(h, zsl, moved, levels);
+  return moved;
+}
+
+/** @returns the rank of a member from 1, or 0 when it is not there with this score */
+export function zslRank(h: Heap, zsl: number, score: number, member: number, length: number): number {
+  descend(h, zsl, score, member, length);
+  const node = zslNext(h, update[0]);
+  if (node === 0 || zslScore(h, node) !== score) return 0;
+  const s = zslMember(h, node);
+  return sdsLen(h, s) === length && h.equal(s, member, length) ? rank[0] + 1 : 0;
+}
+
+/** @param wanted a rank from 1 @returns the node, or 0 */
+export function zslByRank(h: Heap, zsl: number, wanted: number): number {
+  const u32 = h.u32;
+  let x = u32[zsl >>> 2];
+  let passed = 0;
+  for (let i = u32[(zsl + LEVEL) >>> 2] - 1; i >= 0; i--) {
+    const at = LEVELS + i * LEVEL_BYTES;
+    let next = u32[(x + at) >>> 2];
+    while (next !== 0 && passed + u32[(x + at + SPAN) >>> 2] <= wanted) {
+      passed += u32[(x + at + SPAN) >>> 2];
+      x = next;
+      next = u32[(x + at) >>> 2];
+    }
+    if (passed === wanted && passed > 0) return x;
+  }
+  return 0;
+}
+
+/** A range of scores. One instance is filled for each command that has one. */
+export class ScoreRange {
+  min = 0;
+  max = 0;
+  minExclusive = false;
+  maxExclusive = false;
+
+  isAboveMin(score: number): boolean {
+    return this.minExclusive ? score > this.min : score >= this.min;
+  }
+
+  isBelowMax(score: number): boolean {
+    return this.maxExclusive ? score < this.max : score <= this.max;
+  }
+
+  /** No score can be in it. */
+  isEmpty(): boolean {
+    return this.min > this.max || (this.min === this.max && (this.minExclusive || this.maxExclusive));
+  }
+}
+
+/** The ends of a range of members that are no bytes: before and after everything. */
+export const LEX_MIN = -1;
+export const LEX_MAX = 1;
+
+/** A range of members by their bytes. An end is bytes in the arena, or LEX_MIN or LEX_MAX as its kind. */
+export class LexRange {
+  minKind = 0;
+  minOffset = 0;
+  minLength = 0;
+  minExclusive = false;
+  maxKind = 0;
+  maxOffset = 0;
+  maxLength = 0;
+  maxExclusive = false;
+
+  isAboveMin(h: Heap, offset: number, length: number): boolean {
+    if (this.minKind !== 0) return this.minKind === LEX_MIN;
+    const order = compareBytes(h, offset, length, this.minOffset, this.minLength);
+    return this.minExclusive ? order > 0 : order >= 0;
+  }
+
+  isBelowMax(h: Heap, offset: number, length: number): boolean {
+    if (this.maxKind !== 0) return this.maxKind === LEX_MAX;
+    const order = compareBytes(h, offset, length, this.maxOffset, this.maxLength);
+    return this.maxExclusive ? order < 0 : order <= 0;
+  }
+
+  isEmpty(h: Heap): boolean {
+    let order: number;
+    if (this.minKind !== 0 || this.maxKind !== 0) order = this.minKind - this.maxKind;
+    else order = compareBytes(h, this.minOffset, this.minLength, this.maxOffset, this.maxLength);
+    return order > 0 || (order === 0 && (this.minExclusive || this.maxExclusive));
+  }
+}
+
+/** Whether some node may be in the range. */
+export function zslIsInScoreRange(h: Heap, zsl: number, range: ScoreRange): boolean {
+  if (range.isEmpty()) return false;
+  const last = zslLast(h, zsl);
+  return last !== 0 && range.isAboveMin(zslScore(h, last)) && range.isBelowMax(zslScore(h, zslFirst(h, zsl)));
+}
+
+/** The last node whose score is not above the range's start, with its rank in `rank[0]`; the header when there is none. */
+function beforeScoreRange(h: Heap, zsl: number, range: ScoreRange): number {
+  const u32 = h.u32;
+  let x = u32[zsl >>> 2];
+  let passed = 0;
+  for (let i = u32[(zsl + LEVEL) >>> 2] - 1; i >= 0; i--) {
+    const at = LEVELS + i * LEVEL_BYTES;
+    let next = u32[(x + at) >>> 2];
+    while (next !== 0 && !range.isAboveMin(zslScore(h, next))) {
+      passed += u32[(x + at + SPAN) >>> 2];
+      x = next;
+      next = u32[(x + at) >>> 2];
+    }
+    update[i] = x;
+  }
+  rank[0] = passed;
+  return x;
+}
+
+/** The first node in the range, or 0. */
+export function zslFirstInScoreRange(h: Heap, zsl: number, range: ScoreRange): number {
+  if (!zslIsInScoreRange(h, zsl, range)) return 0;
+  const node = zslNext(h, beforeScoreRange(h, zsl, range));
+  return node !== 0 && range.isBelowMax(zslScore(h, node)) ? node : 0;
+}
+
+/** The last node in the range, or 0. */
+export function zslLastInScoreRange(h: Heap, zsl: number, range: ScoreRange): number {
+  if (!zslIsInScoreRange(h, zsl, range)) return 0;
+  const u32 = h.u32;
+  let x = u32[zsl >>> 2];
+  for (let i = u32[(zsl + LEVEL) >>> 2] - 1; i >= 0; i--) {
+    const at = LEVELS + i * LEVEL_BYTES;
+    for (
+      let next = u32[(x + at) >>> 2];
+      next !== 0 && range.isBelowMax(zslScore(h, next));
+      next = u32[(x + at) >>> 2]
+    ) {
+      x = next;
+    }
+  }
+  return x !== u32[zsl >>> 2] && range.isAboveMin(zslScore(h, x)) ? x : 0;
+}
+
+export function zslIsInLexRange(h: Heap, zsl: number, range: LexRange): boolean {
+  if (range.isEmpty(h)) return false;
+  const last = zslLast(h, zsl);
+  return last !== 0 && nodeAboveMin(h, last, range) && nodeBelowMax(h, zslFirst(h, zsl), range);
+}
+
+function nodeAboveMin(h: Heap, node: number, range: LexRange): boolean {
+  const s = zslMember(h, node);
+  return range.isAboveMin(h, s, sdsLen(h, s));
+}
+
+function nodeBelowMax(h: Heap, node: number, range: LexRange): boolean {
+  const s = zslMember(h, node);
+  return range.isBelowMax(h, s, sdsLen(h, s));
+}
+
+function beforeLexRange(h: Heap, zsl: number, range: LexRange): number {
+  const u32 = h.u32;
+  let x = u32[zsl >>> 2];
+  for (let i = u32[(zsl + LEVEL) >>> 2] - 1; i >= 0; i--) {
+    const at = LEVELS + i * LEVEL_BYTES;
+    for (let next = u32[(x + at) >>> 2]; next !== 0 && !nodeAboveMin(h, next, range); next = u32[(x + at) >>> 2])
+      x = next;
+    update[i] = x;
+  }
+  return x;
+}
+
+/** The first node in the range, or 0. Members of unequal scores have no such order: what is found then is what the original finds. */
+export function zslFirstInLexRange(h: Heap, zsl: number, range: LexRange): number {
+  if (!zslIsInLexRange(h, zsl, range)) return 0;
+  const node = zslNext(h, beforeLexRange(h, zsl, range));
+  return node !== 0 && nodeBelowMax(h, node, range) ? node : 0;
+}
+
+/** The last node in the range, or 0. */
+export function zslLastInLexRange(h: Heap, zsl: number, range: LexRange): number {
+  if (!zslIsInLexRange(h, zsl, range)) return 0;
+  const u32 = h.u32;
+  let x = u32[zsl >>> 2];
+  for (let i = u32[(zsl + LEVEL) >>> 2] - 1; i >= 0; i--) {
+    const at = LEVELS + i * LEVEL_BYTES;
+    for (let next = u32[(x + at) >>> 2]; next !== 0 && nodeBelowMax(h, next, range); next = u32[(x + at) >>> 2])
+      x = next;
+  }
+  return x !== u32[zsl >>> 2] && nodeAboveMin(h, x, range) ? x : 0;
+}
+
+/** Called with a node that has been taken out; it frees it. */
+export type NodeRemoved = (h: Heap, node: number, context: number) => void;
+
+/** Takes out all nodes in the range of scores. @returns how many */
+export function zslDeleteByScore(
+  h: Heap,
+  zsl: number,
+  range: ScoreRange,
+  removed: NodeRemoved,
+  context: number,
+): number {
+  let node = zslNext(h, beforeScoreRange(h, zsl, range));
+  let count = 0;
+  while (node !== 0 && range.isBelowMax(zslScore(h, node))) {
+    const next = zslNext(h, node);
+    unlink(h, zsl, node);
+    removed(h, node, context);
+    count++;
+    node = next;
+  }
+  return count;
+}
+
+/** Takes out all nodes in the range of members. @returns how many */
+export function zslDeleteByLex(h: Heap, zsl: number, range: LexRange, removed: NodeRemoved, context: number): number {
+  let node = zslNext(h, beforeLexRange(h, zsl, range));
+  let count = 0;
+  while (node !== 0 && nodeBelowMax(h, node, range)) {
+    const next = zslNext(h, node);
+    unlink(h, zsl, node);
+    removed(h, node, context);
+    count++;
+    node = next;
+  }
+  return count;
+}
+
+/** Takes out the nodes of ranks `start` to `end` (from 1, inclusive). @returns how many */
+export function zslDeleteByRank(
+  h: Heap,
+  zsl: number,
+  start: number,
+  end: number,
+  removed: NodeRemoved,
+  context: number,
+): number {
+  const u32 = h.u32;
+  let x = u32[zsl >>> 2];
+  let passed = 0;
+  for (let i = u32[(zsl + LEVEL) >>> 2] - 1; i >= 0; i--) {
+    const at = LEVELS + i * LEVEL_BYTES;
+    let next = u32[(x + at) >>> 2];
+    while (next !== 0 && passed + u32[(x + at + SPAN) >>> 2] < start) {
+      passed += u32[(x + at + SPAN) >>> 2];
+      x = next;
+      next = u32[(x + at) >>> 2];
+    }
+    update[i] = x;
+  }
+  let node = zslNext(h, x);
+  let count = 0;
+  for (let at = passed + 1; node !== 0 && at <= end; at++) {
+    const next = zslNext(h, node);
+    unlink(h, zsl, node);
+    removed(h, node, context);
+    count++;
+    node = next;
+  }
+  return count;
+}
+
+/** Checks a list's invariants by walking all levels: order, spans, back pointers, counts. @throws Error naming what is broken */
+export function zslVerify(h: Heap, zsl: number): void {
+  const broken = (what: string): never => {
+    throw new Error(`Broken skip list at ${zsl}: ${what}`);
+  };
+  const header = zslHeader(h, zsl);
+  const length = zslLength(h, zsl);
+  const level = zslLevel(h, zsl);
+  if (level < 1 || level > SKIPLIST_MAX_LEVEL) broken(`${level} levels`);
+  const ranks = new Map<number, number>();
+  let previous = 0;
+  for (let node = zslNext(h, header); node !== 0; node = zslNext(h, node)) {
+    const s = zslMember(h, node);
+    sdsVerify(h, s);
+    if (Number.isNaN(zslScore(h, node))) broken(`the score at ${node} is not a number`);
+    if (zslPrevious(h, node) !== previous) broken(`the node at ${node} points back to ${zslPrevious(h, node)}`);
+    if (previous !== 0) {
+      const p = zslMember(h, previous);
+      const inOrder =
+        zslScore(h, previous) < zslScore(h, node) ||
+        (zslScore(h, previous) === zslScore(h, node) && compareBytes(h, p, sdsLen(h, p), s, sdsLen(h, s)) < 0);
+      if (!inOrder) broken(`the node at ${node} is out of order`);
+    }
+    ranks.set(node, ranks.size + 1);
+    previous = node;
+    if (ranks.size > length) broken(`more than the ${length} nodes it says`);
+  }
+  if (ranks.size !== length) broken(`${ranks.size} nodes, and it says ${length}`);
+  if (zslLast(h, zsl) !== previous) broken(`the last node is ${previous}, and it says ${zslLast(h, zsl)}`);
+  for (let i = 0; i < SKIPLIST_MAX_LEVEL; i++) {
+    const at = LEVELS + i * LEVEL_BYTES;
+    if (i >= level) {
+      if (h.u32[(header + at) >>> 2] !== 0) broken(`a node on level ${i} beyond the ${level} in use`);
+      continue;
+    }
+    let passed = 0;
+    for (let node = header; node !== 0; node = h.u32[(node + at) >>> 2]) {
+      const next = h.u32[(node + at) >>> 2];
+      const span = h.u32[(node + at + SPAN) >>> 2];
+      const reached = next === 0 ? length : ranks.get(next);
+      if (reached === undefined) broken(`level ${i} leads to ${next}, which is no node`);
+      if (next === 0 && span !== length - passed) broken(`the last span of level ${i} is ${span}`);
+      if (next !== 0 && passed + span !== reached) broken(`a span of ${span} at ${node} on level ${i}`);
+      passed += span;
+    }
+  }
+}
