@@ -15,14 +15,21 @@ export interface ArgumentFacts {
   readonly arguments?: readonly ArgumentFacts[];
 }
 
-/** Where keys stand among the arguments: from `index` on, a range. */
+/**
+ * Where keys stand among the arguments: they begin at `index` or behind a `keyword`, and are a `range` or as many as `keynum` says.
+ * Without index and keyword only the command itself can tell.
+ */
 export interface KeySpecFacts {
   /** Separated by spaces, e.g. "RW access update". */
   readonly flags: string;
-  /** Argument number of the first key; 0: only the command itself can tell, `range` means nothing. */
+  /** Argument number of the first key; 0: not told by a number. */
   readonly index: number;
-  /** Last key relative to the first (negative: from the end), step, limit. */
-  readonly range: readonly [lastKey: number, keyStep: number, limit: number];
+  /** The word before the keys, and where it is looked for first (negative: from the end, backwards). */
+  readonly keyword?: readonly [word: string, startFrom: number];
+  /** Last key relative to the first (negative: from the end), step, limit (n: only the first 1/n of what is left). */
+  readonly range?: readonly [lastKey: number, keyStep: number, limit: number];
+  /** Where the number of keys stands, and the first key, relative to the beginning; step. */
+  readonly keynum?: readonly [keyNumber: number, firstKey: number, keyStep: number];
   readonly notes?: string;
 }
 

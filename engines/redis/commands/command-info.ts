@@ -4,6 +4,16 @@ import type { Command, CommandProc, CommandTable } from '../command.ts';
 import type { ArgumentFacts, CommandFacts, KeySpecFacts } from '../command-table/facts.ts';
 import { globMatchesText } from '../glob.ts';
 import {
+  findKeys,
+  KEY_INCOMPLETE,
+  KEY_NOT_KEY,
+  KEY_VARIABLE,
+  keyCount,
+  keyFlagBits,
+  keyFlagWords,
+  keyIndexes,
+} from '../key-specs.ts';
+import {
   addReplyArrayLen,
   addReplyBulk,
   addReplyBulkString,
@@ -35,13 +45,13 @@ function addCount(c: Client, name: string, value: number): void {
   addReplyLong(c, value);
 }
 
-/** Half of a key specification that only the command itself could tell. */
-function addUnknown(c: Client, half: string): void {
+/** The head of one half of a key specification. */
+function addHalf(c: Client, half: string, type: string, pairs: number): void {
   addReplyBulkString(c, half);
   addReplyMapLen(c, 2);
-  addPair(c, 'type', 'unknown');
+  addPair(c, 'type', type);
   addReplyBulkString(c, 'spec');
-  addReplyMapLen(c, 0);
+  addReplyMapLen(c, pairs);
 }
 
 function addKeySpec(c: Client, spec: KeySpecFacts): void {
@@ -49,25 +59,29 @@ function addKeySpec(c: Client, spec: KeySpecFacts): void {
   if (spec.notes !== undefined) addPair(c, 'notes', spec.notes);
   addReplyBulkString(c, 'flags');
   addStatusSet(c, split(spec.flags));
-  if (spec.index === 0) {
-    addUnknown(c, 'begin_search');
-    addUnknown(c, 'find_keys');
-    return;
+  if (spec.keyword !== undefined) {
+    addHalf(c, 'begin_search', 'keyword', 2);
+    addPair(c, 'keyword', spec.keyword[0]);
+    addCount(c, 'startfrom', spec.keyword[1]);
+  } else if (spec.index !== 0) {
+    addHalf(c, 'begin_search', 'index', 1);
+    addCount(c, 'index', spec.index);
+  } else {
+    addHalf(c, 'begin_search', 'unknown', 0);
   }
-  addReplyBulkString(c, 'begin_search');
-  addReplyMapLen(c, 2);
-  addPair(c, 'type', 'index');
-  addReplyBulkString(c, 'spec');
-  addReplyMapLen(c, 1);
-  addCount(c, 'index', spec.index);
-  addReplyBulkString(c, 'find_keys');
-  addReplyMapLen(c, 2);
-  addPair(c, 'type', 'range');
-  addReplyBulkString(c, 'spec');
-  addReplyMapLen(c, 3);
-  addCount(c, 'lastkey', spec.range[0]);
-  addCount(c, 'keystep', spec.range[1]);
-  addCount(c, 'limit', spec.range[2]);
+  if (spec.keynum !== undefined) {
+    addHalf(c, 'find_keys', 'keynum', 3);
+    addCount(c, 'keynumidx', spec.keynum[0]);
+    addCount(c, 'firstkey', spec.keynum[1]);
+    addCount(c, 'keystep', spec.keynum[2]);
+  } else if (spec.range !== undefined && (spec.index !== 0 || spec.keyword !== undefined)) {
+    addHalf(c, 'find_keys', 'range', 3);
+    addCount(c, 'lastkey', spec.range[0]);
+    addCount(c, 'keystep', spec.range[1]);
+    addCount(c, 'limit', spec.range[2]);
+  } else {
+    addHalf(c, 'find_keys', 'unknown', 0);
+  }
 }
 
 function addInfo(c: Client, command: Command): void {
@@ -231,51 +245,6 @@ function list(core: RedisCore, c: Client): void {
 
 const isChannelSpec = (spec: KeySpecFacts): boolean => spec.flags.includes('not_key');
 
-/** A key among arguments, and what the command does with it. */
-interface FoundKey {
-  readonly index: number;
-  readonly flags: string;
-}
-
-/**
- * @param argc number of arguments of the described command, counted from `first`
- * @returns the keys' argument numbers, or null when the arguments do not fit
- */
-function keysOf(command: Command, argc: number): FoundKey[] | null {
-  const keys: FoundKey[] = [];
-  for (const spec of command.facts.keySpecs ?? []) {
-    // Channels of shards are routed like keys and are none.
-    if (isChannelSpec(spec) || spec.index === 0) continue;
-    const [lastKey, step, limit] = spec.range;
-    let last: number;
-    if (lastKey >= 0) last = spec.index + lastKey;
-    else if (limit <= 1) last = argc + lastKey;
-    else last = spec.index + Math.floor((argc - spec.index) / limit) + lastKey;
-    for (let index = spec.index; index <= last; index += step) {
-      if (index >= argc) return null;
-      keys.push({ index, flags: spec.flags });
-    }
-  }
-  return keys;
-}
-
-/** The key that SORT stores to: that of the last STORE which is no value of another option. */
-function storeKeys(c: Client): FoundKey[] {
-  let found: FoundKey[] = [];
-  for (let i = 4; i < c.argc; i++) {
-    if (c.argIs(i, 'limit')) i += 2;
-    else if (c.argIs(i, 'get') || c.argIs(i, 'by')) i++;
-    else if (c.argIs(i, 'store') && i + 1 < c.argc) found = [{ index: i - 1, flags: 'OW update' }];
-  }
-  return found;
-}
-
-/** SET reads the key only with GET among its options. */
-function setFlags(c: Client): string {
-  for (let i = 5; i < c.argc; i++) if (c.argIs(i, 'get')) return 'RW access update';
-  return 'OW update';
-}
-
 function getKeys(core: RedisCore, c: Client, withFlags: boolean): void {
   const table = core.commands;
   const u8 = core.heap.u8;
@@ -297,23 +266,20 @@ function getKeys(core: RedisCore, c: Client, withFlags: boolean): void {
     addReplyError(c, 'Invalid number of arguments specified for command');
     return;
   }
-  const keys = keysOf(command, argc);
-  if (keys !== null && command.name === 'sort') keys.push(...storeKeys(c));
-  if (keys === null || keys.length === 0) {
+  const fitting = findKeys(c, command, 2, argc);
+  const keys: number[] = [];
+  for (let i = 0; i < keyCount; i++) if ((keyFlagBits[i] & KEY_NOT_KEY) === 0) keys.push(i);
+  if (!fitting || keys.length === 0) {
     addReplyError(c, 'Invalid arguments specified for command');
     return;
   }
   addReplyArrayLen(c, keys.length);
-  for (const key of keys) {
+  for (const i of keys) {
+    const index = keyIndexes[i] + 2;
     if (withFlags) addReplyArrayLen(c, 2);
-    addReplyBulk(c, c.argOff[key.index + 2]!, c.argLen[key.index + 2]!);
-    if (withFlags) addStatusSet(c, split(command.name === 'set' ? setFlags(c) : withoutVariable(key.flags)));
+    addReplyBulk(c, c.argOff[index]!, c.argLen[index]!);
+    if (withFlags) addStatusSet(c, keyFlagWords(keyFlagBits[i] & ~(KEY_VARIABLE | KEY_INCOMPLETE)));
   }
-}
-
-/** "variable_flags" says that a procedure of the command decides; it is no flag of a key. */
-function withoutVariable(flags: string): string {
-  return flags.replace(' variable_flags', '');
 }
 
 export const commandProcs: Readonly<Record<string, CommandProc>> = {
