@@ -1,8 +1,11 @@
 /** Random commands of the string and generic groups over a few keys, so that most of them meet something. */
 import type { Random } from '../../../engines/ports.ts';
 
-/** How a reply is to be compared. */
-export type Comparison = 'exact' | 'unordered' | 'seconds' | 'milliseconds' | 'presence';
+/**
+ * How a reply is to be compared: whole; as a set; as a set of pairs (a flat array, a map or an array of pairs); only how many items;
+ * as a time that passes; only whether it is nil.
+ */
+export type Comparison = 'exact' | 'unordered' | 'pairs' | 'length' | 'seconds' | 'milliseconds' | 'presence';
 
 export interface RandomCommand {
   readonly args: readonly string[];
