@@ -189,6 +189,7 @@ export class RedisCore implements ConnectionHandler {
     this.latencyTracking = this.config.latencyTracking;
     this.slowlogLogSlowerThan = this.config.slowlogLogSlowerThan;
     this.protectedCommands = this.config.enableDebugCommand;
+    this.heap.limits.copyFrom(this.config);
     this.updateLruClock();
   }
 

@@ -4,6 +4,7 @@
  */
 import type { Allocator, Memory, Random } from '../../ports.ts';
 import type { ObjectType } from './object-type.ts';
+import { TypeLimits } from './type-limits.ts';
 
 /**
  * Thrown when the arena has no room left. One preallocated value: the moment when memory is gone is no time to build
@@ -47,6 +48,8 @@ export class Heap {
   sharedIntegers: Uint32Array = new Uint32Array(0);
   /** What is known of each type of value, by type number. */
   types: readonly ObjectType[] = [];
+  /** Up to where containers stay compact. */
+  readonly limits = new TypeLimits();
   /** Whether a new small integer value may be a shared object. */
   mayShareIntegers = true;
 
