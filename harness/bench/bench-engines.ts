@@ -1,116 +1,28 @@
 /**
  * `npm run bench:engines`: the engines held against the real servers in one interleaved run. Server CPU per operation is the measure,
- * because client and server share the machine's cores and wall-clock rates drift by tens of percent from minute to minute. Each
- * round measures the real server and the engine one after the other, first one then the other way round; the figure is the median of the
- * rounds' ratios.
+ * because client and server share the machine's cores and wall-clock rates drift by tens of percent from minute to minute.
  */
-import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { promisify } from 'node:util';
 import { measureClosedLoop } from '../driver/closed-loop-probe.ts';
 import type { Endpoint } from '../driver/load-plan.ts';
 import { sampleProcess } from '../measure/process-sample.ts';
 import { median } from '../measure/statistics.ts';
 import { findProgram } from '../target/find-program.ts';
-import type { KeptProcess } from '../target/server-keeper.ts';
 import { ServerKeeper } from '../target/server-keeper.ts';
+import {
+  type BenchOptions,
+  type BenchRow,
+  CONNECTIONS,
+  KEYS,
+  type PairedWork,
+  pairedRows,
+  percent,
+  redisBenchmark,
+  VALUE_BYTES,
+  withCpu,
+} from './bench-pairs.ts';
 import { type BenchServer, startBenchServers, stringRows } from './bench-servers.ts';
-
-const run = promisify(execFile);
-
-/** One line of the result table. */
-export interface BenchRow {
-  work: string;
-  /** The real server's figure and the engine's, with their unit in the text. */
-  real: string;
-  ours: string;
-  /** Median over the rounds; null where the row is not a ratio. */
-  ratio: number | null;
-  /** Lowest and highest round. */
-  spread: [number, number] | null;
-  target: string;
-  met: boolean;
-}
-
-export interface BenchOptions {
-  rounds: number;
-  /** Share of the full number of operations, for a quick look. */
-  scale: number;
-  /** Called with a line of progress. */
-  progress: (line: string) => void;
-  /** Only rows whose group is named: redis, memcached, driver, load, memory. Empty: all. */
-  only: readonly string[];
-}
-
-const CONNECTIONS = 50;
-const KEYS = 100_000;
-const VALUE_BYTES = 100;
-/** A client that hangs is ended after this time. */
-const CLIENT_TIMEOUT_MS = 180_000;
-
-interface Sample {
-  cpuUs: number;
-  rate: number;
-}
-
-interface PairedWork {
-  work: string;
-  /** Highest ratio engine / real allowed. */
-  atMost: number;
-  measure: (server: BenchServer) => Promise<Sample>;
-}
-
-/** CPU seconds, user and system, of a process since its start. */
-function cpuSeconds(server: KeptProcess): number {
-  const sample = sampleProcess(server.pid);
-  if (sample === null)
-    throw new Error(`Cannot read the CPU time of process ${server.pid}: it ${server.died() ?? 'is gone'}`);
-  return sample.userS + sample.systemS;
-}
-
-async function withCpu(
-  server: BenchServer,
-  load: () => Promise<{ operations: number; seconds: number }>,
-): Promise<Sample> {
-  const before = cpuSeconds(server.process);
-  const { operations, seconds } = await load();
-  return { cpuUs: ((cpuSeconds(server.process) - before) * 1e6) / operations, rate: operations / seconds };
-}
-
-/** Runs redis-benchmark once against a port. @returns operations and the seconds it says it took */
-async function redisBenchmark(
-  port: number,
-  op: 'get' | 'set',
-  pipeline: number,
-  operations: number,
-): Promise<{ operations: number; seconds: number }> {
-  const { stdout } = await run(
-    'redis-benchmark',
-    [
-      '-h',
-      '127.0.0.1',
-      '-p',
-      port,
-      '-c',
-      CONNECTIONS,
-      '-d',
-      VALUE_BYTES,
-      '-r',
-      KEYS,
-      '-n',
-      operations,
-      '-P',
-      pipeline,
-      '-t',
-      op,
-      '--csv',
-    ].map(String),
-    { timeout: CLIENT_TIMEOUT_MS },
-  );
-  const rate = Number(/^"(?:GET|SET)[^"]*","([\d.]+)"/m.exec(stdout)?.[1]);
-  if (!(rate > 0)) throw new Error(`Cannot read redis-benchmark's output: ${stdout.slice(0, 200)}`);
-  return { operations, seconds: operations / rate };
-}
+import { typeRows } from './bench-types.ts';
 
 async function probe(
   server: BenchServer,
@@ -133,55 +45,17 @@ async function probe(
   });
 }
 
-const percent = (ratio: number) => `${ratio.toFixed(2)} ×`;
-
-async function pairedRows(
-  works: readonly PairedWork[],
-  real: BenchServer,
-  ours: BenchServer,
-  options: BenchOptions,
-): Promise<BenchRow[]> {
-  const rows: BenchRow[] = [];
-  for (const work of works) {
-    const reals: Sample[] = [];
-    const own: Sample[] = [];
-    // One unmeasured round each: the engine's code is compiled, both servers' tables have grown.
-    await work.measure(real);
-    await work.measure(ours);
-    for (let round = 0; round < options.rounds; round++) {
-      if (round % 2 === 0) {
-        reals.push(await work.measure(real));
-        own.push(await work.measure(ours));
-      } else {
-        own.push(await work.measure(ours));
-        reals.push(await work.measure(real));
-      }
-    }
-    const ratios = own.map((sample, i) => sample.cpuUs / reals[i]!.cpuUs);
-    const ratio = median(ratios);
-    rows.push({
-      work: work.work,
-      real: `${median(reals.map((s) => s.cpuUs)).toFixed(2)} µs CPU/op, ${Math.round(median(reals.map((s) => s.rate)) / 1000)} k/s`,
-      ours: `${median(own.map((s) => s.cpuUs)).toFixed(2)} µs CPU/op, ${Math.round(median(own.map((s) => s.rate)) / 1000)} k/s`,
-      ratio,
-      spread: [Math.min(...ratios), Math.max(...ratios)],
-      target: `at most ${percent(work.atMost)}`,
-      met: ratio <= work.atMost,
-    });
-    options.progress(`${work.work}: ${percent(ratio)}`);
-  }
-  return rows;
-}
+const GET = ['GET', 'key:__rand_int__'];
 
 async function redisRows(real: BenchServer, ours: BenchServer, options: BenchOptions): Promise<BenchRow[]> {
   const works: PairedWork[] = [];
   for (const pipeline of [1, 16]) {
     const operations = Math.round((pipeline === 1 ? 200_000 : 1_500_000) * options.scale);
-    for (const op of ['get', 'set'] as const) {
+    for (const command of [GET, ['SET', 'key:__rand_int__', 'x'.repeat(VALUE_BYTES)]]) {
       works.push({
-        work: `Redis-like ${op.toUpperCase()}, ${pipeline === 1 ? 'no pipelining' : `${pipeline} deep`} (redis-benchmark)`,
+        work: `Redis-like ${command[0]}, ${pipeline === 1 ? 'no pipelining' : `${pipeline} deep`} (redis-benchmark)`,
         atMost: pipeline === 1 ? 1.1 : 0.9,
-        measure: (server) => withCpu(server, () => redisBenchmark(server.port, op, pipeline, operations)),
+        measure: (server) => withCpu(server, () => redisBenchmark(server.port, command, pipeline, operations)),
       });
     }
   }
@@ -215,7 +89,7 @@ async function driverRows(real: BenchServer, options: BenchOptions): Promise<Ben
       for (const who of order) {
         const load =
           who === 'theirs'
-            ? await redisBenchmark(real.port, 'get', pipeline, operations)
+            ? await redisBenchmark(real.port, GET, pipeline, operations)
             : await probe(real, 'get', pipeline, operations);
         // Round 0 warms up.
         if (round > 0) (who === 'theirs' ? theirs : own).push(load.operations / load.seconds);
@@ -327,6 +201,7 @@ export async function benchEngines(options: BenchOptions): Promise<BenchRow[]> {
       await real.process.stop();
       await ours.process.stop();
     }
+    if (wanted('types')) rows.push(...(await typeRows(keeper, options)));
     if (wanted('memcached')) {
       const { real, ours } = await startBenchServers(keeper, 'memcached', {});
       await real.load(KEYS, VALUE_BYTES);

@@ -18,6 +18,8 @@ export interface BenchServer {
   port: number;
   /** Stores keys "key:000000000000" … with values of `bytes` bytes; resolves when all were acknowledged. */
   load(keys: number, bytes: number): Promise<void>;
+  /** One Redis command; its answer is waited for. */
+  command(words: readonly string[]): Promise<void>;
 }
 
 /** Starts both servers on free loopback ports and waits until they answer. */
@@ -97,6 +99,11 @@ async function startOne(keeper: ServerKeeper, engine: 'redis' | 'memcached', wor
       } finally {
         talk.close();
       }
+    },
+    command: async (words) => {
+      const talk = await Talk.open(port);
+      await talk.ask(words);
+      talk.close();
     },
   };
 }

@@ -39,7 +39,7 @@ export const benchCommand: CommandModule<object, BenchArguments> = {
         type: 'string',
         array: true,
         default: [] as string[],
-        choices: ['redis', 'memcached', 'driver', 'load', 'memory'],
+        choices: ['redis', 'types', 'memcached', 'driver', 'load', 'memory'],
         describe: 'engines: only these groups of rows',
       })
       .option('time', { type: 'number', default: 300, describe: 'micro: milliseconds for each structure' })
