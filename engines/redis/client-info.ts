@@ -7,11 +7,10 @@ import {
   CLIENT_PUBSUB,
   type Client,
 } from './client.ts';
+import { clientArgumentBytes, clientMemory, clientOutputMemory, noteClientNamed } from './client-memory.ts';
 import { shardSubscriptionCount, subscriptionCount } from './pubsub.ts';
 import type { RedisCore } from './redis-core.ts';
 
-/** Bytes that a client is reckoned to take on the JavaScript heap: an estimate, as V8 does not tell. */
-export const CLIENT_OBJECT_BYTES = 1_024;
 /** Size of the output chunk that a connection starts with, as the loops use it. */
 export const OUTPUT_CHUNK_BYTES = 16_384;
 
@@ -31,18 +30,11 @@ export function isUnixSocket(c: Client): boolean {
   return c.addr.startsWith('/') || (c.addr.endsWith(':0') && !c.addr.includes('.') && !c.addr.startsWith('['));
 }
 
-/** Memory in bytes that a client holds: its buffers, and an estimate of its record. */
-export function clientMemory(core: RedisCore, c: Client): number {
-  return CLIENT_OBJECT_BYTES + core.transport.inputCapacity(c.conn) + core.transport.outputMemory(c.conn);
-}
-
 /** The fields of CLIENT LIST, without a line end. */
 export function clientInfo(core: RedisCore, c: Client): string {
   const transport = core.transport;
   const input = transport.inputBytes(c.conn);
-  let argumentBytes = 0;
-  if (c.command !== null) for (let i = 0; i < c.argc; i++) argumentBytes += c.argLen[i]!;
-  const output = transport.outputMemory(c.conn);
+  noteClientNamed(core, c);
   const waiting = transport.outputBytes(c.conn);
   const chunks = transport.outputChunks(c.conn);
   const command = (c.command ?? c.lastCommand)?.fullName ?? 'NULL';
@@ -61,14 +53,14 @@ export function clientInfo(core: RedisCore, c: Client): string {
     `ssub=${shardSubscriptionCount(c)}`,
     'multi=-1',
     `qbuf=${input}`,
-    `qbuf-free=${Math.max(0, transport.inputCapacity(c.conn) - input)}`,
-    `argv-mem=${argumentBytes}`,
+    `qbuf-free=${Math.max(0, Math.max(c.memory.queryRoom, transport.inputCapacity(c.conn)) - input)}`,
+    `argv-mem=${clientArgumentBytes(c)}`,
     'multi-mem=0',
-    `rbs=${OUTPUT_CHUNK_BYTES}`,
+    `rbs=${c.memory.replyRoom}`,
     `rbp=${c.peakOutput}`,
     `obl=${chunks === 0 ? waiting : Math.min(waiting, OUTPUT_CHUNK_BYTES)}`,
     `oll=${chunks}`,
-    `omem=${chunks === 0 ? 0 : output}`,
+    `omem=${clientOutputMemory(core, c)}`,
     `tot-mem=${clientMemory(core, c)}`,
     'events=r',
     `cmd=${command}`,

@@ -1,6 +1,7 @@
 /** Bounds on what may wait for a client that does not read, and on how long a silent one may stay. */
 import { CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_PUBSUB, type Client } from './client.ts';
 import { clientInfo, OUTPUT_CHUNK_BYTES } from './client-info.ts';
+import { clientMemoryCron } from './client-memory.ts';
 import type { OutputBufferLimit } from './config.ts';
 import { LOG_VERBOSE, LOG_WARNING } from './log-levels.ts';
 import type { RedisCore } from './redis-core.ts';
@@ -31,6 +32,7 @@ function isOverLimit(core: RedisCore, c: Client): boolean {
 
 /** Disconnects a client for which too much output waits. To be called after something was added to it. */
 export function closeOverLimit(core: RedisCore, c: Client): void {
+  core.clientEviction.touch(c);
   if (c.conn < 0 || (c.flags & (CLIENT_CLOSE_ASAP | CLIENT_CLOSE_AFTER_REPLY)) !== 0) return;
   if (!isOverLimit(core, c)) return;
   const info = clientInfo(core, c);
@@ -64,6 +66,9 @@ export function clientsCron(core: RedisCore): void {
   const timeout = core.config.timeout;
   for (const c of core.clients) {
     if (c === null) continue;
+    // As in the original each client has its turn once a second.
+    if (c.id % core.hz === core.cronLoops % core.hz) clientMemoryCron(core, c);
+    core.clientEviction.touch(c);
     closeOverLimit(core, c);
     if (timeout === 0 || (c.flags & (CLIENT_PUBSUB | CLIENT_BLOCKED)) !== 0) continue;
     if (core.unixtime - c.lastInteraction > timeout) {

@@ -1,5 +1,6 @@
 /** One connected client: identity, selected database, parser state, the arguments of its present command. */
 import type { Transport } from '../ports.ts';
+import { ClientMemory } from './client-memory.ts';
 import type { Command } from './command.ts';
 import type { Db } from './db.ts';
 import type { RedisCore } from './redis-core.ts';
@@ -74,8 +75,17 @@ export class Client {
   shardChannels: Set<string> | null = null;
   /** When the soft output limit was first exceeded, in seconds since the epoch; 0: not exceeded. */
   softLimitSince = 0;
-  /** Largest number of waiting output bytes seen lately (client cron). */
+  /** Most bytes that waited in the reply buffer lately (see client-memory.ts). */
   peakOutput = 0;
+
+  /** What stands in the arena for its record and buffers. */
+  readonly memory = new ClientMemory();
+  /** Place among the clients by size while some may be evicted: see client-eviction.ts. */
+  evictionBucket = -1;
+  /** What was last put down to it. */
+  countedBytes = 0;
+  /** Whether its memory is to be counted again at the turn's end. */
+  toBeCounted = false;
 
   /** Number of arguments of the present command, its name included. */
   argc = 0;

@@ -222,7 +222,7 @@ export const directives = {
   ]),
   'maxmemory-samples': integer(5, 1, INT_MAX),
   'maxmemory-eviction-tenacity': integer(10, 0, 100),
-  'maxmemory-clients': memoryPercent(0, { inert: 'clients are not evicted yet' }),
+  'maxmemory-clients': memoryPercent(0),
   'lfu-log-factor': integer(10, 0, INT_MAX),
   'lfu-decay-time': integer(1, 0, INT_MAX),
   'active-expire-effort': integer(1, 1, 10),

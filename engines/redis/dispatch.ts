@@ -132,7 +132,7 @@ export function processCommand(core: RedisCore, c: Client): void {
     return;
   }
   if (core.maxmemory !== 0) {
-    const outOfMemory = performEvictions(core) === EVICT_FAIL;
+    const outOfMemory = performEvictions(core, c) === EVICT_FAIL;
     if (outOfMemory && (command.flags & CMD_DENYOOM) !== 0) {
       reject(core, c, command, OOM_ERROR);
       return;

@@ -6,6 +6,7 @@
  * order at a constant cost.
  */
 import { idleTimeMs, LFU_MAX, lfuDecayedCounter } from './access.ts';
+import type { Client } from './client.ts';
 import {
   POLICY_ALLKEYS_RANDOM,
   POLICY_FLAG_ALLKEYS,
@@ -20,7 +21,8 @@ import type { RedisCore } from './redis-core.ts';
 import { dictFind, dictIntValue, dictKey, dictSize, dictValue } from './structures/dict.ts';
 import { dictRandomEntry, dictSampleEntries } from './structures/dict-sample.ts';
 import type { Heap } from './structures/heap.ts';
-import { sdsLen } from './structures/sds.ts';
+import { EMBSTR_LIMIT, ROBJ_BYTES } from './structures/robj.ts';
+import { sdsHeaderSize, sdsLen, sdsReqType } from './structures/sds.ts';
 
 export const EVICT_OK = 0;
 /** Time ran out; eviction goes on with the next turns. */
@@ -192,10 +194,40 @@ function settle(core: RedisCore, result: number): number {
   return result;
 }
 
-/** Evicts until memory fits or the time limit of `maxmemory-eviction-tenacity`. @returns one of the EVICT_ values */
-export function performEvictions(core: RedisCore): number {
+/** Bytes of an array slot, and at the most of what surrounds a short argument's bytes with its size class. */
+const ARGUMENT_EXTRA_BYTES = 56;
+const OBJECT_AND_EMBEDDED_BYTES = ROBJ_BYTES + 4;
+
+/**
+ * What the original's copies of a command's arguments take while it decides about eviction: they are objects there by then, and count as
+ * used. Here they still lie in the input buffer.
+ * @param room bytes below the limit: when the arguments fit into it in any case, they are not counted exactly and 0 is returned
+ */
+export function argumentMemory(core: RedisCore, c: Client, room: number): number {
+  const { argc, argLen } = c;
+  let bound = 0;
+  for (let i = 0; i < argc; i++) bound += ARGUMENT_EXTRA_BYTES + argLen[i] + (argLen[i] >>> 2);
+  if (bound <= room) return 0;
+  const allocator = core.allocator;
+  let bytes = allocator.sizeClass(argc * 8);
+  for (let i = 0; i < argc; i++) {
+    const length = argLen[i];
+    if (length <= EMBSTR_LIMIT) bytes += allocator.sizeClass(OBJECT_AND_EMBEDDED_BYTES + length);
+    // One that was read straight into its own block is counted already.
+    else if (i !== c.bigArg) bytes += ROBJ_BYTES + allocator.sizeClass(sdsHeaderSize(sdsReqType(length)) + length + 1);
+  }
+  return bytes;
+}
+
+/**
+ * Evicts until memory fits or the time limit of `maxmemory-eviction-tenacity`.
+ * @param c the client whose command is about to run, null at a turn's end
+ * @returns one of the EVICT_ values
+ */
+export function performEvictions(core: RedisCore, c: Client | null = null): number {
   const maxmemory = core.maxmemory;
-  const excess = core.allocator.usedBytes - maxmemory;
+  let excess = core.allocator.usedBytes - maxmemory;
+  if (c !== null && maxmemory !== 0) excess += argumentMemory(core, c, -excess);
   if (maxmemory === 0 || excess <= 0) {
     // Almost every call ends here, so it does not go through the bookkeeping unless there is some.
     return core.stats.lastEvictionExceededUs === 0 ? EVICT_OK : settle(core, EVICT_OK);

@@ -1,5 +1,6 @@
 /** What the memory in use is used for, reckoned as the original does: used = overhead + data set. Sizes in bytes. */
 import { adminOf } from './admin.ts';
+import { clientMemory } from './client-memory.ts';
 import type { RedisCore } from './redis-core.ts';
 import { DICT_ENTRY_BYTES, dictSize, dictSlots } from './structures/dict.ts';
 import { ROBJ_BYTES, robjType } from './structures/robj.ts';
@@ -18,7 +19,7 @@ export interface MemoryOverhead {
   readonly used: number;
   readonly peak: number;
   readonly startup: number;
-  /** Buffers of clients that lie in the arena. */
+  /** Records and buffers of clients. */
   readonly clientsNormal: number;
   readonly dbs: readonly DbOverhead[];
   readonly overhead: number;
@@ -33,12 +34,10 @@ export interface MemoryOverhead {
   readonly resident: number;
 }
 
-/** Arena memory of the clients' buffers. What a client takes on the JavaScript heap is no part of used memory. */
+/** What is put down to all clients. */
 function clientBuffers(core: RedisCore): number {
   let bytes = 0;
-  for (const c of core.clients) {
-    if (c !== null) bytes += core.transport.inputCapacity(c.conn) + core.transport.outputMemory(c.conn);
-  }
+  for (const c of core.clients) if (c !== null) bytes += clientMemory(core, c);
   return bytes;
 }
 

@@ -6,6 +6,8 @@ import type { Allocator, Clock, ConnectionHandler, Disk, Random, Transport } fro
 import { LFU_INIT_VALUE, LRU_CLOCK_MAX, lfuTimeInMinutes } from './access.ts';
 import { BlockedClients, endTimedOutWaits, forgetBlocked } from './blocked.ts';
 import { CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_PAUSED, Client } from './client.ts';
+import { ClientEviction } from './client-eviction.ts';
+import { closeClientMemory, noteClientInput, noteClientOutput, openClientMemory } from './client-memory.ts';
 import type { Command, CommandTable } from './command.ts';
 import { POLICY_FLAG_LFU, POLICY_FLAG_NO_SHARED_INTEGERS, type RedisConfig } from './config.ts';
 import { databasesCron } from './databases-cron.ts';
@@ -86,6 +88,7 @@ export class RedisCore implements ConnectionHandler {
   };
   readonly stats = new Stats();
   readonly blocked = new BlockedClients();
+  readonly clientEviction = new ClientEviction();
   readonly dbs: Db[] = [];
   /** By connection slot; null where there is none. */
   readonly clients: (Client | null)[] = [];
@@ -186,6 +189,7 @@ export class RedisCore implements ConnectionHandler {
   /** Takes over settings that are copied for speed. Call it after every change of the configuration. */
   applyConfig(): void {
     this.maxmemory = this.config.maxmemory;
+    this.clientEviction.applyConfig(this);
     this.latencyTracking = this.config.latencyTracking;
     this.slowlogLogSlowerThan = this.config.slowlogLogSlowerThan;
     this.protectedCommands = this.config.enableDebugCommand;
@@ -207,8 +211,10 @@ export class RedisCore implements ConnectionHandler {
     const c = new Client(this, conn, listener, this.nextClientId++, this.dbs[0]);
     c.authenticated = this.config.requirepass === '';
     while (this.clients.length <= conn) this.clients.push(null);
+    openClientMemory(this, c);
     this.clients[conn] = c;
     this.clientCount++;
+    this.clientEviction.touch(c);
     this.stats.totalConnectionsReceived++;
     for (const hook of this.hooks.clientOpened) hook(c);
   }
@@ -219,7 +225,11 @@ export class RedisCore implements ConnectionHandler {
     this.refreshTime();
     c.lastInteraction = this.unixtime;
     this.stats.totalReadsProcessed++;
-    return processInput(this, c, start, end);
+    noteClientInput(this, c);
+    const next = processInput(this, c, start, end);
+    noteClientOutput(this, c);
+    this.clientEviction.touch(c);
+    return next;
   }
 
   onDirect(conn: number): void {
@@ -228,6 +238,8 @@ export class RedisCore implements ConnectionHandler {
     this.refreshTime();
     c.lastInteraction = this.unixtime;
     onDirectRead(this, c);
+    noteClientOutput(this, c);
+    this.clientEviction.touch(c);
   }
 
   onClose(conn: number, _reason: number): void {
@@ -237,6 +249,8 @@ export class RedisCore implements ConnectionHandler {
     forgetBlocked(this, c);
     for (const hook of this.hooks.clientClosed) hook(c);
     c.releaseArguments();
+    closeClientMemory(this, c);
+    this.clientEviction.forget(c);
     this.clients[conn] = null;
     this.clientCount--;
   }
@@ -250,6 +264,7 @@ export class RedisCore implements ConnectionHandler {
     if (this.activeExpireEnabled) activeExpireCycle(this, true);
     if (this.evictionRunning) performEvictions(this);
     if (this.blocked.timed > 0) endTimedOutWaits(this);
+    if (this.clientEviction.active) this.clientEviction.endOfTurn(this);
     const hooks = this.hooks.beforeSleep;
     for (let i = 0; i < hooks.length; i++) hooks[i]();
   }

@@ -13,6 +13,8 @@ export class Stats {
   expireCycleUsed = 0;
   evictedKeys = 0;
   evictedClients = 0;
+  replyBufferShrinks = 0;
+  replyBufferExpands = 0;
   /** Total time over maxmemory in µs, and when the present excess began (0: none). */
   totalEvictionExceededUs = 0;
   lastEvictionExceededUs = 0;

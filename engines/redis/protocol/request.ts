@@ -16,6 +16,7 @@ import {
   type Client,
 } from '../client.ts';
 import { closeOverLimit, closeOverQueryLimit, hasOutputLimit } from '../client-limits.ts';
+import { noteLongArgumentBegin, noteLongArgumentEnd } from '../client-memory.ts';
 import { processCommand } from '../dispatch.ts';
 import { LOG_VERBOSE } from '../log-levels.ts';
 import type { RedisCore } from '../redis-core.ts';
@@ -184,6 +185,7 @@ function parseMultibulk(core: RedisCore, c: Client, start: number, end: number):
       if (length >= BIG_ARGUMENT_BYTES) return startDirectRead(core, c, at, end);
       break;
     }
+    if (length >= BIG_ARGUMENT_BYTES) noteLongArgumentEnd(core, c, length);
     if (c.argc === c.argOff.length) c.growArguments(c.argc + 1);
     c.argOff[c.argc] = at;
     c.argLen[c.argc] = length;
@@ -237,6 +239,7 @@ function startDirectRead(core: RedisCore, c: Client, at: number, end: number): n
   // The room is the original's: payload and its line end, so that a stored value's size class is the same.
   const s = sdsNewRoom(heap, Math.min(wanted, Math.max(DIRECT_FIRST_BYTES, have)));
   heap.copy(at, s, have);
+  noteLongArgumentBegin(core, c);
   c.bigSds = s;
   c.bigAsked = have;
   c.argFixed = c.argc + 1;
@@ -283,6 +286,7 @@ export function onDirectRead(core: RedisCore, c: Client): void {
   sdsSetLen(heap, s, length);
   heap.u8[s + length] = 0;
   c.bigSds = 0;
+  noteLongArgumentEnd(core, c, length);
   // Of several big arguments only the last can be stored as it is; the others are kept until the command ends.
   if (c.bigArgSds !== 0) {
     const copy = heap.allocator.alloc(Math.max(1, c.argLen[c.bigArg]));

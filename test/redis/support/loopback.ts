@@ -3,6 +3,7 @@ import { createRandom } from '../../../engines/base/random.ts';
 import { createArena } from '../../../engines/memory/arena.ts';
 import { createJemalloc, type Jemalloc } from '../../../engines/memory/jemalloc.ts';
 import type { Memory, Transport } from '../../../engines/ports.ts';
+import { clientFootprint } from '../../../engines/redis/client-memory.ts';
 import { defaultConfig, type RedisConfig } from '../../../engines/redis/config.ts';
 import { createRedisCore, type RedisCore } from '../../../engines/redis/redis-core.ts';
 import { createCommandTable } from '../../../engines/redis/registry.ts';
@@ -116,6 +117,8 @@ export class Loopback {
 
   open(conn: number): void {
     this.core.onOpen(conn, 0);
+    // Nothing to read yet: it makes the client's query buffer, so that memory counted from here on is that of the data.
+    this.core.onInput(conn, this.input, this.input);
   }
 
   /** Hands bytes to the core as a loop would: kept input first, direct reads where they are asked for. */
@@ -170,6 +173,13 @@ export class Loopback {
       this.feed(conn, Buffer.concat(parts));
       this.take(conn);
     }
+  }
+
+  /** Used memory without what stands for the clients' records and buffers. */
+  get dataBytes(): number {
+    let bytes = this.allocator.usedBytes;
+    for (const c of this.core.clients) if (c !== null) bytes -= clientFootprint(this.core, c);
+    return bytes;
   }
 
   /** Runs the cron until nothing is left to rehash. */

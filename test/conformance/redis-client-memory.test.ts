@@ -1,0 +1,127 @@
+/** What connections cost in used memory, who is evicted for it, and what the arguments of a command count: ours beside the original. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { startOurs, startReal, type TestServer } from '../redis/support/servers.ts';
+import { describeReal } from '../support/real.ts';
+import { RespClient } from '../support/resp-client.ts';
+
+const CLIENTS = 60;
+/** The shares of one radix tree node and of lists that grow by steps. */
+const TOLERANCE_BYTES = 40;
+/** Query buffers go after 2 s of silence, reply buffers shrink after 5, and each client has its turn once a second. */
+const IDLE_MS = 8_500;
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+function field(text: unknown, name: string): number {
+  return Number(new RegExp(`${name}[:=](-?\\d+)`).exec(String(text))![1]);
+}
+
+interface Growth {
+  opened: number;
+  busy: number;
+  idle: number;
+  closed: number;
+  lines: string[];
+}
+
+async function grow(server: TestServer): Promise<Growth> {
+  const main = await RespClient.connect({ path: server.path });
+  const used = async () => field(await main.command('INFO', 'memory'), 'used_memory');
+  await main.command('CLIENT', 'LIST');
+  await used();
+  const before = await used();
+  const clients: RespClient[] = [];
+  const lines: string[] = [];
+  const look = async () =>
+    lines.push(
+      String(await main.command('CLIENT', 'LIST'))
+        .split('\n')
+        .at(-2)!,
+    );
+  for (let i = 0; i < CLIENTS; i++) clients.push(await RespClient.connect({ path: server.path }));
+  await pause(30);
+  const opened = ((await used()) - before) / CLIENTS;
+  await look();
+  for (const client of clients) await client.command('ECHO', 'x'.repeat(100));
+  const busy = ((await used()) - before) / CLIENTS;
+  await look();
+  await pause(IDLE_MS);
+  const idle = ((await used()) - before) / CLIENTS;
+  await look();
+  for (const client of clients) await client.close();
+  await pause(100);
+  const closed = (await used()) - before;
+  await main.close();
+  return { opened, busy, idle, closed, lines };
+}
+
+describeReal(['redis-server'], 'memory of clients', () => {
+  let ours: TestServer;
+  let real: TestServer;
+  beforeAll(async () => {
+    const flags = ['--latency-tracking', 'no'];
+    [ours, real] = await Promise.all([startOurs(flags), startReal(flags)]);
+  });
+  afterAll(async () => {
+    await Promise.all([ours?.stop(), real?.stop()]);
+  });
+
+  it('grows and shrinks with each connection as in the original', { timeout: 60_000 }, async () => {
+    const [a, b] = await Promise.all([grow(ours), grow(real)]);
+    expect(Math.abs(a.opened - b.opened), `opened: ${a.opened} and ${b.opened}`).toBeLessThan(TOLERANCE_BYTES);
+    expect(Math.abs(a.busy - b.busy), `busy: ${a.busy} and ${b.busy}`).toBeLessThan(TOLERANCE_BYTES);
+    expect(Math.abs(a.idle - b.idle), `idle: ${a.idle} and ${b.idle}`).toBeLessThan(TOLERANCE_BYTES);
+    for (const [i, line] of a.lines.entries()) {
+      for (const name of ['qbuf', 'qbuf-free', 'argv-mem', 'rbs', 'rbp', 'obl', 'oll', 'omem', 'tot-mem']) {
+        expect(field(line, ` ${name}`), `${name} of ${line} beside ${b.lines[i]}`).toBe(field(b.lines[i], ` ${name}`));
+      }
+    }
+  });
+
+  it('evicts the largest clients, those without NO-EVICT alone', { timeout: 30_000 }, async () => {
+    const said: unknown[][] = [];
+    for (const server of [ours, real]) {
+      const main = await RespClient.connect({ path: server.path });
+      const told: unknown[] = [];
+      await main.command('CLIENT', 'NO-EVICT', 'on');
+      await main.command('SET', 'big', 'x'.repeat(200_000));
+      const small = await RespClient.connect({ path: server.path });
+      await small.command('CLIENT', 'SETNAME', 'small');
+      // A request that never ends keeps its bytes in the query buffer.
+      const large = await RespClient.connect({ path: server.path });
+      await large.command('CLIENT', 'SETNAME', 'large');
+      void large.raw(Buffer.from(`*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$900000\r\n${'y'.repeat(600_000)}`), 1).catch(() => {});
+      await pause(50);
+      told.push(await main.command('CONFIG', 'SET', 'maxmemory-clients', '300kb'));
+      await pause(1_300);
+      const list = String(await main.command('CLIENT', 'LIST'));
+      told.push(['small', 'large'].map((name) => list.includes(`name=${name} `)));
+      told.push(field(await main.command('INFO', 'stats'), 'evicted_clients'));
+      told.push(await main.command('CONFIG', 'SET', 'maxmemory-clients', '0'));
+      await Promise.allSettled([main.close(), small.close(), large.close()]);
+      said.push(told);
+    }
+    expect(said[0]).toEqual(said[1]);
+    expect(said[0][2]).toBe(1);
+  });
+
+  it('counts the arguments of a command before it runs', { timeout: 30_000 }, async () => {
+    const said: unknown[][] = [];
+    for (const server of [ours, real]) {
+      const client = await RespClient.connect({ path: server.path });
+      await client.command('FLUSHALL');
+      const used = field(await client.command('INFO', 'memory'), 'used_memory');
+      await client.command('CONFIG', 'SET', 'maxmemory', String(used + 100_000));
+      await client.command('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
+      const told = [];
+      for (const size of [1_000, 20_000, 60_000, 400_000]) {
+        const reply = await client.command('SET', 'k', 'x'.repeat(size));
+        told.push(reply === 'OK' ? 'OK' : (reply as Error).message);
+      }
+      await client.command('CONFIG', 'SET', 'maxmemory', '0');
+      await client.close();
+      said.push(told);
+    }
+    expect(said[0]).toEqual(said[1]);
+  });
+});
