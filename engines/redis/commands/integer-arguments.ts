@@ -42,11 +42,32 @@ export function integerOrReply(c: Client, i: number, error: string = NOT_AN_INTE
   return readInteger(c.core, c, i, error) ? argNumber : null;
 }
 
-/** Replies with WRONGTYPE unless the object (0: none, which is fine) is a string. @returns whether it replied */
-export function isWrongType(core: RedisCore, c: Client, robj: number): boolean {
-  if (robj === 0 || robjType(core.heap, robj) === OBJ_STRING) return false;
+/** Replies with WRONGTYPE unless the object (0: none, which is fine) is of the type. @returns whether it replied */
+export function isWrongType(core: RedisCore, c: Client, robj: number, type: number = OBJ_STRING): boolean {
+  if (robj === 0 || robjType(core.heap, robj) === type) return false;
   addReplyError(c, WRONG_TYPE);
   return true;
+}
+
+/** Reads argument `i` as an integer that is not negative. `error` is said for everything that is none. */
+export function readPositive(
+  core: RedisCore,
+  c: Client,
+  i: number,
+  error: string = 'value is out of range, must be positive',
+): boolean {
+  if (!readInteger(core, c, i, error)) return false;
+  if (argNumber >= 0) return true;
+  addReplyError(c, error);
+  return false;
+}
+
+/** Reads argument `i` as a 64-bit integer whose negation is one too: a count whose sign means something. */
+export function readSignedCount(core: RedisCore, c: Client, i: number): boolean {
+  if (!readInteger(core, c, i)) return false;
+  if (parsedHigh !== -0x80000000 || parsedLow !== 0) return true;
+  addReplyError(c, 'value is out of range, value must between -9223372036854775807 and 9223372036854775807');
+  return false;
 }
 
 export function invalidExpireTime(c: Client): void {

@@ -24,3 +24,16 @@ export function putUint(u8: Uint8Array, at: number, value: number): number {
   }
   return end;
 }
+
+/** Stores a 64-bit integer (low word unsigned, high word signed) in decimal: at most 20 bytes. @returns the offset behind it */
+export function putInt64(u8: Uint8Array, at: number, low: number, high: number): number {
+  const value = high * 4294967296 + low;
+  if (Number.isSafeInteger(value)) {
+    if (value >= 0) return putUint(u8, at, value);
+    u8[at] = 45;
+    return putUint(u8, at + 1, -value);
+  }
+  const text = ((BigInt(high) << 32n) | BigInt(low)).toString();
+  for (let i = 0; i < text.length; i++) u8[at + i] = text.charCodeAt(i);
+  return at + text.length;
+}

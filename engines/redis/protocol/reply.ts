@@ -12,14 +12,8 @@ import {
   CLIENT_PUSHING,
   type Client,
 } from '../client.ts';
-import {
-  incrRefCount,
-  OBJ_ENCODING_INT,
-  robjEncoding,
-  robjIntNumber,
-  robjIntText,
-  robjPtr,
-} from '../structures/robj.ts';
+import { wordsToBigInt } from '../structures/int64.ts';
+import { incrRefCount, OBJ_ENCODING_INT, robjEncoding, robjPtr } from '../structures/robj.ts';
 import { sdsLen } from '../structures/sds.ts';
 import { putUint } from './decimal.ts';
 
@@ -216,7 +210,7 @@ export function addReplyBulkLong(c: Client, value: number): void {
 export function addReplyBulkObject(c: Client, robj: number): void {
   const heap = c.core.heap;
   if (robjEncoding(heap, robj) === OBJ_ENCODING_INT) {
-    addReplyBulkInt(c, robj);
+    addReplyBulkInt64(c, heap.u32[(robj + 8) >>> 2], heap.i32[(robj + 12) >>> 2]);
     return;
   }
   const s = robjPtr(heap, robj);
@@ -231,16 +225,16 @@ export function addReplyBulkObject(c: Client, robj: number): void {
   addReplyProto(c, '\r\n');
 }
 
-function addReplyBulkInt(c: Client, robj: number): void {
-  const heap = c.core.heap;
-  const value = robjIntNumber(heap, robj);
+/** The text of a 64-bit integer (low word unsigned, high word signed) as a bulk string. */
+export function addReplyBulkInt64(c: Client, low: number, high: number): void {
+  const value = high * 4294967296 + low;
   if (!Number.isSafeInteger(value)) {
-    addReplyBulkString(c, robjIntText(heap, robj));
+    addReplyBulkString(c, wordsToBigInt(low, high).toString());
     return;
   }
   const at = begin(c, HEAD_BYTES * 2);
   if (at === 0) return;
-  const u8 = heap.u8;
+  const u8 = c.core.heap.u8;
   // The length line is two digits at most, so the number can be stored behind it before it is known.
   let p = at + 5;
   let magnitude = value;

@@ -36,6 +36,8 @@ export class Heap {
   readonly view: DataView;
   /** The four 32-bit words of the SipHash key: k0 low, k0 high, k1 low, k1 high. */
   readonly hashKey: Uint32Array;
+  /** A page for short texts (of integers and doubles), not counted as used; anything may be stored there at any time. */
+  readonly scratch: number;
   /** The hash of the key that lies here, computed ahead (see lookahead.ts); offset 0: none is known. */
   knownOffset = 0;
   knownLength = 0;
@@ -63,6 +65,7 @@ export class Heap {
     this.i32 = allocator.memory.i32;
     this.f64 = allocator.memory.f64;
     this.view = allocator.memory.view;
+    this.scratch = allocator.memory.takePages(1);
     this.hashKey = new Uint32Array([random.nextU32(), random.nextU32(), random.nextU32(), random.nextU32()]);
   }
 
