@@ -3,6 +3,8 @@ import {
   CLIENT_BLOCKED,
   CLIENT_CLOSE_AFTER_REPLY,
   CLIENT_CLOSE_ASAP,
+  CLIENT_DIRTY_CAS,
+  CLIENT_MULTI,
   CLIENT_NO_EVICT,
   CLIENT_PUBSUB,
   type Client,
@@ -16,8 +18,10 @@ export const OUTPUT_CHUNK_BYTES = 16_384;
 
 function flagLetters(c: Client): string {
   let letters = '';
+  if ((c.flags & CLIENT_MULTI) !== 0) letters += 'x';
   if ((c.flags & CLIENT_PUBSUB) !== 0) letters += 'P';
   if ((c.flags & CLIENT_BLOCKED) !== 0) letters += 'b';
+  if ((c.flags & CLIENT_DIRTY_CAS) !== 0) letters += 'd';
   if ((c.flags & CLIENT_CLOSE_AFTER_REPLY) !== 0) letters += 'c';
   if ((c.flags & CLIENT_CLOSE_ASAP) !== 0) letters += 'A';
   if (isUnixSocket(c)) letters += 'U';
@@ -37,7 +41,7 @@ export function clientInfo(core: RedisCore, c: Client): string {
   noteClientNamed(core, c);
   const waiting = transport.outputBytes(c.conn);
   const chunks = transport.outputChunks(c.conn);
-  const command = (c.command ?? c.lastCommand)?.fullName ?? 'NULL';
+  const command = c.lastCommand?.fullName ?? 'NULL';
   return [
     `id=${c.id}`,
     `addr=${c.addr}`,
@@ -51,11 +55,11 @@ export function clientInfo(core: RedisCore, c: Client): string {
     `sub=${c.channels?.size ?? 0}`,
     `psub=${subscriptionCount(c) - (c.channels?.size ?? 0)}`,
     `ssub=${shardSubscriptionCount(c)}`,
-    'multi=-1',
+    `multi=${(c.flags & CLIENT_MULTI) === 0 ? -1 : (c.queued?.count ?? 0)}`,
     `qbuf=${input}`,
     `qbuf-free=${Math.max(0, Math.max(c.memory.queryRoom, transport.inputCapacity(c.conn)) - input)}`,
     `argv-mem=${clientArgumentBytes(c)}`,
-    'multi-mem=0',
+    `multi-mem=${c.queued?.memory ?? 0}`,
     `rbs=${c.memory.replyRoom}`,
     `rbp=${c.peakOutput}`,
     `obl=${chunks === 0 ? waiting : Math.min(waiting, OUTPUT_CHUNK_BYTES)}`,

@@ -5,11 +5,16 @@ import type { Command } from './command.ts';
 import type { Db } from './db.ts';
 import type { RedisCore } from './redis-core.ts';
 import { sdsFree } from './structures/sds.ts';
+import type { QueuedCommands } from './transactions.ts';
+import type { WatchedKey } from './watched-keys.ts';
 
+/** Between MULTI and EXEC: commands are queued. */
 export const CLIENT_MULTI = 1 << 0;
 /** Waits inside a command: see blocked.ts. */
 export const CLIENT_BLOCKED = 1 << 1;
+/** A watched key has changed: EXEC will do nothing. */
 export const CLIENT_DIRTY_CAS = 1 << 2;
+/** A command could not be queued: EXEC will refuse. */
 export const CLIENT_DIRTY_EXEC = 1 << 3;
 /** The connection closes when its output has left; nothing more is executed or replied. */
 export const CLIENT_CLOSE_AFTER_REPLY = 1 << 4;
@@ -32,6 +37,8 @@ export const CLIENT_PAUSED = 1 << 15;
 export const CLIENT_READONLY = 1 << 16;
 /** Whoever set this asked to be disconnected as soon as the present command ends (e.g. a failed AUTH limit). */
 export const CLIENT_CLOSE_AFTER_COMMAND = 1 << 17;
+/** No command may block: inside EXEC and scripts. */
+export const CLIENT_DENY_BLOCKING = 1 << 18;
 
 /** No reply may be stored with one of these. */
 export const CLIENT_NO_REPLY_MASK = CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_ASAP | CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP;
@@ -65,14 +72,18 @@ export class Client {
   readonly ctime: number;
   /** Seconds since the epoch of the last command or subscription. */
   lastInteraction: number;
-  /** The last executed command, null before the first. */
+  /** The command that was asked for last, null before the first and after an unknown one. */
   lastCommand: Command | null = null;
-  /** The command being executed. */
+  /** The command being executed; inside EXEC the queued one. */
   command: Command | null = null;
   /** Channels, patterns and shard channels, as latin1 strings; null: never subscribed. */
   channels: Set<string> | null = null;
   patterns: Set<string> | null = null;
   shardChannels: Set<string> | null = null;
+  /** What has been queued since MULTI; null: never anything. */
+  queued: QueuedCommands | null = null;
+  /** Keys that it watches; null: never any. */
+  watched: WatchedKey[] | null = null;
   /** When the soft output limit was first exceeded, in seconds since the epoch; 0: not exceeded. */
   softLimitSince = 0;
   /** Most bytes that waited in the reply buffer lately (see client-memory.ts). */

@@ -214,25 +214,30 @@ export function removeExpire(core: RedisCore, db: Db, offset: number, length: nu
   return dictDelete(core.heap, db.expires, offset, length);
 }
 
+/** Whether a key's time has come; it is still there then. */
+export function keyIsExpired(core: RedisCore, db: Db, offset: number, length: number): boolean {
+  const when = getExpire(core, db, offset, length);
+  return when >= 0 && core.nowMs > when;
+}
+
 /** Deletes the key if its time has come. @returns whether it had come */
 export function expireIfNeeded(core: RedisCore, db: Db, offset: number, length: number): boolean {
-  const when = getExpire(core, db, offset, length);
-  if (when < 0 || core.nowMs <= when) return false;
+  if (!keyIsExpired(core, db, offset, length)) return false;
   deleteExpiredKey(core, db, offset, length);
   return true;
 }
 
 /** The end of a key whose time has come. The key's bytes may be those of its own entry. */
 export function deleteExpiredKey(core: RedisCore, db: Db, offset: number, length: number): void {
-  core.stats.expiredKeys++;
+  const h = core.heap;
+  const entry = dictUnlink(h, db.dict, offset, length);
+  if (entry !== 0) dictDelete(h, db.expires, offset, length);
+  // Listeners find the key gone, but its bytes are still there for them.
   core.notifyKeyspaceEvent(NOTIFY_EXPIRED, 'expired', offset, length, db.id);
   core.signalModifiedKey(db, offset, length);
   core.propagateDeletion(db, offset, length);
-  const h = core.heap;
-  const entry = dictUnlink(h, db.dict, offset, length);
-  if (entry === 0) return;
-  dictDelete(h, db.expires, offset, length);
-  dictFreeEntry(h, db.dict, entry);
+  if (entry !== 0) dictFreeEntry(h, db.dict, entry);
+  core.stats.expiredKeys++;
 }
 
 /** Deletes every key of a database. @returns how many there were */

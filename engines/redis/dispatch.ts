@@ -2,6 +2,9 @@
 import {
   CLIENT_BLOCKED,
   CLIENT_CLOSE_AFTER_COMMAND,
+  CLIENT_MULTI,
+  CLIENT_DIRTY_CAS,
+  CLIENT_DIRTY_EXEC,
   CLIENT_PAUSED,
   CLIENT_PUBSUB,
   CLIENT_REPLY_SKIP,
@@ -13,6 +16,7 @@ import {
   CMD_DENYOOM,
   CMD_MAY_REPLICATE,
   CMD_NO_AUTH,
+  CMD_NO_MULTI,
   CMD_PROTECTED,
   CMD_SKIP_SLOWLOG,
   CMD_WRITE,
@@ -21,9 +25,10 @@ import {
 import { EVICT_FAIL, performEvictions } from './evict.ts';
 import { LatencyHistogram } from './latency-histogram.ts';
 import { LOG_WARNING } from './log-levels.ts';
-import { addReplyError } from './protocol/reply.ts';
+import { addReplyError, addReplyProto } from './protocol/reply.ts';
 import type { RedisCore } from './redis-core.ts';
 import { ArenaExhausted } from './structures/heap.ts';
+import { discardTransaction, flagTransaction, QueuedCommands, queuedFlags } from './transactions.ts';
 
 /** Longest part of a name or of the arguments that an error shows. */
 const ERROR_TEXT_MAX = 128;
@@ -41,12 +46,24 @@ const SUBSCRIBER_COMMANDS = new Set([
   'reset',
 ]);
 export const OOM_ERROR = "-OOM command not allowed when used memory > 'maxmemory'.";
+/** Commands that are executed at once although the client is in a transaction. */
+const NEVER_QUEUED = new Set(['exec', 'discard', 'multi', 'watch', 'quit', 'reset']);
+/** Those of them that a client gets through although memory has run out: they end the transaction. */
+const ENDS_TRANSACTION = new Set(['exec', 'discard', 'quit', 'reset']);
 const ARENA_ERROR = '-OOM command not allowed: the arena is exhausted';
 
 /** Counts and answers a command that does not get to run. */
 function reject(core: RedisCore, c: Client, command: Command | null, text: string): void {
+  flagTransaction(c);
   if (command !== null) command.rejectedCalls++;
-  addReplyError(c, text);
+  if (command !== null && command.fullName === 'exec') {
+    // An EXEC that cannot run ends its transaction all the same.
+    discardTransaction(core, c);
+    const reason = text.startsWith('-') ? text.slice(1) : text;
+    addReplyError(c, `-EXECABORT Transaction discarded because of: ${reason}`);
+  } else {
+    addReplyError(c, text);
+  }
   endOfCommand(core, c);
 }
 
@@ -101,7 +118,9 @@ export function lookupCommand(core: RedisCore, c: Client): Command | null {
 /** Executes the request in the client's arguments, or answers why not. */
 export function processCommand(core: RedisCore, c: Client): void {
   const command = lookupCommand(core, c);
+  c.lastCommand = command;
   if (command === null) {
+    c.command = null;
     const parent = core.commands.find(core.heap.u8, c.argOff[0], c.argLen[0]);
     if (parent === null) {
       if (isWebRequest(c)) abortWebRequest(core, c);
@@ -131,9 +150,14 @@ export function processCommand(core: RedisCore, c: Client): void {
     reject(core, c, command, '-NOAUTH Authentication required.');
     return;
   }
+  const inMulti = (c.flags & CLIENT_MULTI) !== 0;
+  if (inMulti && (command.flags & CMD_NO_MULTI) !== 0) {
+    reject(core, c, command, 'Command not allowed inside a transaction');
+    return;
+  }
   if (core.maxmemory !== 0) {
     const outOfMemory = performEvictions(core, c) === EVICT_FAIL;
-    if (outOfMemory && (command.flags & CMD_DENYOOM) !== 0) {
+    if (outOfMemory && (inMulti ? deniedInMulti(c, command) : (command.flags & CMD_DENYOOM) !== 0)) {
       reject(core, c, command, OOM_ERROR);
       return;
     }
@@ -147,23 +171,49 @@ export function processCommand(core: RedisCore, c: Client): void {
     );
     return;
   }
-  if (core.pauseUntilMs !== 0 && heldBack(core, command)) {
+  if (core.pauseUntilMs !== 0 && heldBack(core, c, command)) {
     c.flags |= CLIENT_PAUSED;
     core.transport.pause(c.conn);
     return;
   }
-  call(core, c, command);
+  if (inMulti && !NEVER_QUEUED.has(command.fullName)) queue(core, c, command);
+  else call(core, c, command);
   endOfCommand(core, c);
 }
 
-function heldBack(core: RedisCore, command: Command): boolean {
+/** Whether a client in a transaction is refused a command when memory has run out: queueing takes memory too. */
+function deniedInMulti(c: Client, command: Command): boolean {
+  if (!ENDS_TRANSACTION.has(command.fullName)) return true;
+  return command.fullName === 'exec' && (queuedFlags(c) & CMD_DENYOOM) !== 0;
+}
+
+/** Keeps a command for EXEC. */
+function queue(core: RedisCore, c: Client, command: Command): void {
+  // What will be refused as a whole need not be kept.
+  if ((c.flags & (CLIENT_DIRTY_CAS | CLIENT_DIRTY_EXEC)) === 0) {
+    try {
+      c.queued ??= new QueuedCommands(core.heap);
+      c.queued.push(c, command);
+    } catch (error) {
+      if (!(error instanceof ArenaExhausted)) throw error;
+      flagTransaction(c);
+      command.rejectedCalls++;
+      addReplyError(c, ARENA_ERROR);
+      return;
+    }
+  }
+  addReplyProto(c, '+QUEUED\r\n');
+}
+
+function heldBack(core: RedisCore, c: Client, command: Command): boolean {
   if (core.nowMs >= core.pauseUntilMs) {
     core.unpauseClients();
     return false;
   }
   // CLIENT itself gets through, or nobody could end the pause.
   if (core.pauseAll) return command.parent?.name !== 'client';
-  return (command.flags & (CMD_WRITE | CMD_MAY_REPLICATE)) !== 0;
+  const flags = command.fullName === 'exec' ? queuedFlags(c) : command.flags;
+  return (flags & (CMD_WRITE | CMD_MAY_REPLICATE)) !== 0;
 }
 
 function protectedCommandAllowed(core: RedisCore, c: Client): boolean {
@@ -176,8 +226,30 @@ function protectedCommandAllowed(core: RedisCore, c: Client): boolean {
 /** Runs a command and counts it. */
 export function call(core: RedisCore, c: Client, command: Command): void {
   const startUs = core.commandStartUs;
-  core.errorsInCommand = 0;
   core.executing = true;
+  run(core, c, command);
+  core.executing = false;
+  // The end of this command is the start of the next one of the same batch: one look at the clock for each.
+  const endUs = core.clock.monoUs();
+  core.advanceTime(endUs);
+  account(core, c, command, endUs - startUs);
+}
+
+/**
+ * Runs a command inside another one that is being executed (EXEC, a script), and counts it. To the inner one it is as early as it
+ * was when the outer one began: what has expired by then stays, what has not does not expire.
+ */
+export function callInside(core: RedisCore, c: Client, command: Command): void {
+  const startUs = core.clock.monoUs();
+  core.nesting++;
+  run(core, c, command);
+  core.nesting--;
+  account(core, c, command, core.clock.monoUs() - startUs);
+}
+
+/** Runs the procedure; errors replied since the last command inside count as this one's failure. */
+function run(core: RedisCore, c: Client, command: Command): void {
+  core.errorsInCommand = 0;
   try {
     command.proc(core, c);
   } catch (error) {
@@ -185,15 +257,15 @@ export function call(core: RedisCore, c: Client, command: Command): void {
     if (!(error instanceof ArenaExhausted)) throw error;
     addReplyError(c, ARENA_ERROR);
   }
-  core.executing = false;
-  // The end of this command is the start of the next one of the same batch: one look at the clock for each.
-  const endUs = core.clock.monoUs();
-  core.advanceTime(endUs);
-  const durationUs = endUs - startUs;
+  if (core.errorsInCommand > 0) {
+    command.failedCalls++;
+    core.errorsInCommand = 0;
+  }
+}
+
+function account(core: RedisCore, c: Client, command: Command, durationUs: number): void {
   command.calls++;
   command.usec += durationUs;
-  if (core.errorsInCommand > 0) command.failedCalls++;
-  c.lastCommand = command;
   core.stats.totalCommandsProcessed++;
   if (core.latencyTracking) {
     if (command.histogram === null) makeHistogram(core, command);

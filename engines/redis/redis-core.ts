@@ -20,11 +20,15 @@ import { Scratch } from './protocol/scratch.ts';
 import { Stats } from './stats.ts';
 import { Heap } from './structures/heap.ts';
 import { createSharedIntegers, decrRefCount } from './structures/robj.ts';
+import { discardTransaction } from './transactions.ts';
+import { WatchedKeys } from './watched-keys.ts';
 import { objectTypes } from './types/index.ts';
 
 /** With dynamic-hz the cron runs more often when more clients than this per call would have to be looked after. */
 const MAX_CLIENTS_PER_CRON = 200;
 const MAX_HZ = 500;
+/** Argument slots kept from one EXEC to the next. */
+const EXEC_KEPT_SLOTS = 1_024;
 
 /** Facts about the process that a core cannot learn by itself. */
 export interface HostFacts {
@@ -63,6 +67,10 @@ export interface CoreHooks {
   beforeSleep: (() => void)[];
   /** A command took longer than slowlog-log-slower-than. */
   slowCommand: ((c: Client, command: Command, durationUs: number) => void)[];
+  /**
+   * Whether a queued command may (still) be executed by EXEC; if not, the reason has been replied. Null: all may.
+   */
+  mayExecute: ((c: Client, command: Command) => boolean) | null;
   /** The server was asked to stop (SHUTDOWN); composition code sets it. */
   shutdown: ((flags: number) => void) | null;
 }
@@ -84,6 +92,7 @@ export class RedisCore implements ConnectionHandler {
     cron: [],
     beforeSleep: [],
     slowCommand: [],
+    mayExecute: null,
     shutdown: null,
   };
   readonly stats = new Stats();
@@ -99,6 +108,7 @@ export class RedisCore implements ConnectionHandler {
   readonly expireState = new ExpireState();
   readonly evictionPool: EvictionPool;
   readonly lookahead = new Lookahead();
+  readonly watched: WatchedKeys;
   /** Number of error replies by their first word, for errorstats. */
   readonly errorStats = new Map<string, number>();
 
@@ -143,6 +153,17 @@ export class RedisCore implements ConnectionHandler {
   errorsInCommand = 0;
   /** Whether commands run now; false while a cron or a turn's end works. */
   executing = false;
+  /** Whose input is being processed; null outside. */
+  currentClient: Client | null = null;
+  /** EXEC is running what was queued. */
+  inExec = false;
+  /** Commands that run inside another one (EXEC, a script): 0 in an ordinary command. */
+  nesting = 0;
+  /** Argument slots that queued commands use while EXEC runs them. */
+  execArgOff: Uint32Array = new Uint32Array(8);
+  execArgLen: Uint32Array = new Uint32Array(8);
+  /** Number of those who want to hear of every changed key: watched keys. 0: a change costs one comparison. */
+  keyListeners = 0;
 
   constructor(options: RedisCoreOptions) {
     this.allocator = options.allocator;
@@ -158,6 +179,7 @@ export class RedisCore implements ConnectionHandler {
     this.heap.types = objectTypes;
     this.scratch = new Scratch(this.heap);
     this.evictionPool = new EvictionPool(this.heap);
+    this.watched = new WatchedKeys(this);
     this.hz = options.config.hz;
     this.refreshTime();
     this.startedUnixtime = this.unixtime;
@@ -248,6 +270,7 @@ export class RedisCore implements ConnectionHandler {
     c.flags |= CLIENT_CLOSE_ASAP;
     forgetBlocked(this, c);
     for (const hook of this.hooks.clientClosed) hook(c);
+    discardTransaction(this, c);
     c.releaseArguments();
     closeClientMemory(this, c);
     this.clientEviction.forget(c);
@@ -324,12 +347,39 @@ export class RedisCore implements ConnectionHandler {
 
   // Seams for what other parts add later. They are methods so that calls stay cheap while nothing listens.
 
+  /** Keeps slots that grew while EXEC ran, unless there are unusually many. */
+  keepExecArguments(c: Client): void {
+    if (c.argOff.length > EXEC_KEPT_SLOTS) return;
+    this.execArgOff = c.argOff;
+    this.execArgLen = c.argLen;
+  }
+
   /** A key was changed: watchers and trackers want to know. */
-  signalModifiedKey(_db: Db, _offset: number, _length: number): void {}
+  signalModifiedKey(db: Db, offset: number, length: number): void {
+    if (this.keyListeners !== 0) this.tellKeyListeners(db, offset, length);
+  }
+
+  private tellKeyListeners(db: Db, offset: number, length: number): void {
+    if (this.watched.count !== 0) this.watched.touch(db, offset, length);
+  }
+
   /** A key came into being: blocked clients may be served. */
   signalKeyAsReady(_db: Db, _offset: number, _length: number): void {}
-  /** A database is about to lose or has exchanged all its keys. */
-  signalFlushedDb(_db: Db | null): void {}
+  /** A database (null: each) is about to lose all its keys. */
+  signalFlushedDb(db: Db | null): void {
+    if (this.watched.count !== 0) {
+      if (db !== null) this.watched.touchAll(db, null);
+      else for (const one of this.dbs) this.watched.touchAll(one, null);
+    }
+  }
+
+  /** Two databases are about to exchange their keys. */
+  signalSwappedDbs(a: Db, b: Db): void {
+    if (this.watched.count === 0) return;
+    this.watched.touchAll(a, b);
+    this.watched.touchAll(b, a);
+  }
+
   /** Keyspace events: class, name, key, database. */
   notifyKeyspaceEvent(_type: number, _event: string, _offset: number, _length: number, _db: number): void {}
   /** A key was deleted by expiry or eviction: logs and replicas must hear of it. */

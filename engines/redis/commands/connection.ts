@@ -3,7 +3,6 @@ import { adminOf } from '../admin.ts';
 import {
   CLIENT_CLOSE_AFTER_REPLY,
   CLIENT_MONITOR,
-  CLIENT_NO_EVICT,
   CLIENT_PUBSUB,
   CLIENT_REPLY_OFF,
   CLIENT_REPLY_SKIP,
@@ -25,6 +24,7 @@ import {
   SYNTAX_ERROR,
 } from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
+import { discardTransaction } from '../transactions.ts';
 import { integerArgument } from './integer-arguments.ts';
 
 /** The version whose behaviour this engine has. */
@@ -185,15 +185,9 @@ function quit(core: RedisCore, c: Client): void {
 }
 
 function reset(core: RedisCore, c: Client): void {
+  discardTransaction(core, c);
   adminOf(core).pubsub.forget(c);
-  c.flags &= ~(
-    CLIENT_MONITOR |
-    CLIENT_NO_EVICT |
-    CLIENT_REPLY_OFF |
-    CLIENT_REPLY_SKIP |
-    CLIENT_REPLY_SKIP_NEXT |
-    CLIENT_PUBSUB
-  );
+  c.flags &= ~(CLIENT_MONITOR | CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT | CLIENT_PUBSUB);
   c.resp = 2;
   c.name = '';
   c.db = core.dbs[0]!;

@@ -260,13 +260,12 @@ function swapdbCommand(core: RedisCore, c: Client): void {
     return;
   }
   if (a !== b) {
+    core.signalSwappedDbs(a, b);
     // Clients stay with their database's number, so what is in it changes places.
     [a.dict, b.dict] = [b.dict, a.dict];
     [a.expires, b.expires] = [b.expires, a.expires];
     [a.avgTtl, b.avgTtl] = [b.avgTtl, a.avgTtl];
     [a.expiresCursor, b.expiresCursor] = [b.expiresCursor, a.expiresCursor];
-    core.signalFlushedDb(a);
-    core.signalFlushedDb(b);
   }
   core.dirty++;
   addReplyOk(c);

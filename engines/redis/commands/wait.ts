@@ -1,6 +1,6 @@
 /** WAIT, on a server that has no replicas. */
 import { blockClient } from '../blocked.ts';
-import type { Client } from '../client.ts';
+import { CLIENT_DENY_BLOCKING, type Client } from '../client.ts';
 import type { CommandProc } from '../command.ts';
 import { addReplyError, addReplyLong } from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
@@ -15,7 +15,7 @@ function waitCommand(core: RedisCore, c: Client): void {
     return;
   }
   // No replica will ever confirm, so a client that asks for one can only wait for its time to run out.
-  if (replicas <= 0) addReplyLong(c, 0);
+  if (replicas <= 0 || (c.flags & CLIENT_DENY_BLOCKING) !== 0) addReplyLong(c, 0);
   else blockClient(core, c, argNumber === 0 ? 0 : argNumber + core.nowMs);
 }
 
