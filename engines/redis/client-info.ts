@@ -59,7 +59,7 @@ export function clientInfo(core: RedisCore, c: Client): string {
     `qbuf=${input}`,
     `qbuf-free=${Math.max(0, Math.max(c.memory.queryRoom, transport.inputCapacity(c.conn)) - input)}`,
     `argv-mem=${clientArgumentBytes(c)}`,
-    `multi-mem=${c.queued?.memory ?? 0}`,
+    `multi-mem=${c.queued?.argumentBytes ?? 0}`,
     `rbs=${c.memory.replyRoom}`,
     `rbp=${c.peakOutput}`,
     `obl=${chunks === 0 ? waiting : Math.min(waiting, OUTPUT_CHUNK_BYTES)}`,

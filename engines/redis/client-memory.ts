@@ -10,6 +10,7 @@
 import type { Client } from './client.ts';
 import type { RedisCore } from './redis-core.ts';
 import { sdsHeaderSize, sdsReqType, sdsZmallocSize } from './structures/sds.ts';
+import { transactionMemory } from './transactions.ts';
 
 /** Size of the original's client record (its size class in both allocators). */
 const RECORD_BYTES = 768;
@@ -197,6 +198,7 @@ export function clientMemory(core: RedisCore, c: Client): number {
   if (m.queryBuffer !== 0) bytes += core.allocator.usableSize(m.queryBuffer);
   if (c.bigSds !== 0) bytes += sdsZmallocSize(core.heap, c.bigSds);
   bytes += clientArgumentBytes(c) + POINTER_BYTES * c.argc;
+  bytes += transactionMemory(c);
   bytes += setOverhead(c.channels) + setOverhead(c.shardChannels);
   if (c.patterns !== null) bytes += c.patterns.size * POINTER_BYTES;
   return bytes;

@@ -21,8 +21,8 @@ import { Stats } from './stats.ts';
 import { Heap } from './structures/heap.ts';
 import { createSharedIntegers, decrRefCount } from './structures/robj.ts';
 import { discardTransaction } from './transactions.ts';
-import { WatchedKeys } from './watched-keys.ts';
 import { objectTypes } from './types/index.ts';
+import { WatchedKeys } from './watched-keys.ts';
 
 /** With dynamic-hz the cron runs more often when more clients than this per call would have to be looked after. */
 const MAX_CLIENTS_PER_CRON = 200;

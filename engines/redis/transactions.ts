@@ -25,8 +25,8 @@ export class QueuedCommands {
   private room = 0;
   /** Flags that any queued command has. */
   flags = 0;
-  /** Bytes of all arguments, with 8 for each. */
-  private argumentBytes = 0;
+  /** Bytes of all arguments, with 8 for each: the `multi-mem` of CLIENT LIST. */
+  argumentBytes = 0;
 
   constructor(heap: Heap) {
     this.heap = heap;
@@ -113,7 +113,7 @@ export function queuedFlags(c: Client): number {
   return c.queued === null ? 0 : c.queued.flags;
 }
 
-/** Memory in bytes that a client's queued commands and watched keys are reckoned to take (`multi-mem` without the latter's part). */
+/** Memory in bytes that a client's queued commands and watched keys are reckoned to take. */
 export function transactionMemory(c: Client): number {
   return (c.queued?.memory ?? 0) + (c.watched?.length ?? 0) * WATCHED_KEY_BYTES;
 }
