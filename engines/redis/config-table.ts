@@ -139,7 +139,6 @@ const tls = { inert: 'there is no TLS' } as const;
 const system = { inert: 'it concerns the C program and its platform' } as const;
 const users = { inert: 'there are no users but the default one' } as const;
 const scripts = { inert: 'there are no scripts or modules' } as const;
-const lazy = { inert: 'values are freed at once' } as const;
 const defrag = { inert: 'there is no active defragmentation yet' } as const;
 
 const signalWords = ['default', 'save', 'nosave', 'now', 'force'] as const;
@@ -226,11 +225,11 @@ export const directives = {
   'lfu-log-factor': integer(10, 0, INT_MAX),
   'lfu-decay-time': integer(1, 0, INT_MAX),
   'active-expire-effort': integer(1, 1, 10),
-  'lazyfree-lazy-eviction': bool(false, lazy),
-  'lazyfree-lazy-expire': bool(false, lazy),
-  'lazyfree-lazy-server-del': bool(false, lazy),
-  'lazyfree-lazy-user-del': bool(false, lazy),
-  'lazyfree-lazy-user-flush': bool(false, lazy),
+  'lazyfree-lazy-eviction': bool(false),
+  'lazyfree-lazy-expire': bool(false),
+  'lazyfree-lazy-server-del': bool(false),
+  'lazyfree-lazy-user-del': bool(false),
+  'lazyfree-lazy-user-flush': bool(false),
   activedefrag: bool(false, defrag),
   'active-defrag-threshold-lower': integer(10, 0, 1000, defrag),
   'active-defrag-threshold-upper': integer(100, 0, 1000, defrag),

@@ -128,7 +128,7 @@ export function dbOverwrite(core: RedisCore, entry: number, value: number): void
   // Under LFU a key keeps its access history when its value changes.
   if ((core.config.maxmemoryPolicy & POLICY_FLAG_LFU) !== 0) robjSetLru(h, value, robjLru(h, old));
   dictSetValue(h, entry, value);
-  decrRefCount(h, old);
+  if (!core.config.lazyfreeLazyServerDel || !core.lazyFree.takeValue(core, old)) decrRefCount(h, old);
 }
 
 /**
@@ -158,20 +158,42 @@ export function setKey(
   core.signalModifiedKey(db, offset, length);
 }
 
-/** @returns whether the key was there */
-export function dbDelete(core: RedisCore, db: Db, offset: number, length: number): boolean {
+/** Frees an entry taken out of a database, a large value lazily if it may be. */
+function freeDbEntry(core: RedisCore, db: Db, entry: number, lazy: boolean): void {
+  const h = core.heap;
+  if (lazy && core.lazyFree.takeValue(core, dictValue(h, entry))) dictSetValue(h, entry, 0);
+  dictFreeEntry(h, db.dict, entry);
+}
+
+/**
+ * @param lazy whether a large value may be freed later, bit by bit; left out: as `lazyfree-lazy-server-del` says
+ * @returns whether the key was there
+ */
+export function dbDelete(
+  core: RedisCore,
+  db: Db,
+  offset: number,
+  length: number,
+  lazy: boolean = core.config.lazyfreeLazyServerDel,
+): boolean {
   const h = core.heap;
   const entry = dictUnlink(h, db.dict, offset, length);
   if (entry === 0) return false;
   // The expiry entry shares the key's bytes, so it goes first.
   if (dictSize(h, db.expires) > 0) dictDelete(h, db.expires, offset, length);
-  dictFreeEntry(h, db.dict, entry);
+  freeDbEntry(core, db, entry, lazy);
   return true;
 }
 
 /** Deletes a key as DEL does: watchers and listeners hear of it, and it counts as a change. @returns whether the key was there */
-export function deleteKey(core: RedisCore, db: Db, offset: number, length: number): boolean {
-  if (!dbDelete(core, db, offset, length)) return false;
+export function deleteKey(
+  core: RedisCore,
+  db: Db,
+  offset: number,
+  length: number,
+  lazy: boolean = core.config.lazyfreeLazyServerDel,
+): boolean {
+  if (!dbDelete(core, db, offset, length, lazy)) return false;
   core.signalModifiedKey(db, offset, length);
   core.notifyKeyspaceEvent(NOTIFY_GENERIC, 'del', offset, length, db.id);
   core.dirty++;
@@ -236,15 +258,28 @@ export function deleteExpiredKey(core: RedisCore, db: Db, offset: number, length
   core.notifyKeyspaceEvent(NOTIFY_EXPIRED, 'expired', offset, length, db.id);
   core.signalModifiedKey(db, offset, length);
   core.propagateDeletion(db, offset, length);
-  if (entry !== 0) dictFreeEntry(h, db.dict, entry);
+  if (entry !== 0) freeDbEntry(core, db, entry, core.config.lazyfreeLazyExpire);
   core.stats.expiredKeys++;
 }
 
-/** Deletes every key of a database. @returns how many there were */
-export function emptyDb(core: RedisCore, db: Db): number {
-  const removed = dictSize(core.heap, db.dict);
-  dictEmpty(core.heap, db.expires);
-  dictEmpty(core.heap, db.dict);
+/**
+ * Deletes every key of a database.
+ * @param lazy whether their memory may be given back later, bit by bit
+ * @returns how many there were
+ */
+export function emptyDb(core: RedisCore, db: Db, lazy = false): number {
+  const h = core.heap;
+  const removed = dictSize(h, db.dict);
+  if (lazy) {
+    const { dict, expires } = db;
+    const freshDict = dictCreate(h, DICT_TYPE_DB);
+    db.expires = dictCreate(h, DICT_TYPE_EXPIRES);
+    db.dict = freshDict;
+    core.lazyFree.takeDatabase(core, dict, expires);
+  } else {
+    dictEmpty(h, db.expires);
+    dictEmpty(h, db.dict);
+  }
   db.avgTtl = 0;
   db.expiresCursor = 0;
   return removed;

@@ -242,12 +242,24 @@ export function performEvictions(core: RedisCore, c: Client | null = null): numb
   while (freed < excess) {
     if (byChance) findByChance(core);
     else findByPool(core);
-    if (victimEntry === 0 || victimDb === null) return settle(core, EVICT_FAIL);
+    if (victimEntry === 0 || victimDb === null) return settle(core, waitForLazyFree(core, startUs + limitUs));
     freed += evict(core, victimDb, victimEntry);
     keys++;
+    // What is freed lazily does not show in the figures above.
+    if (keys % KEYS_PER_CLOCK === 0 && core.lazyFree.busy && core.allocator.usedBytes <= maxmemory) break;
     if (keys % KEYS_PER_CLOCK === 0 && core.clock.monoUs() - startUs > limitUs) return settle(core, EVICT_RUNNING);
   }
   return settle(core, EVICT_OK);
+}
+
+/** Nothing is left to evict, but memory may still come from values that are being freed lazily: for that there is time until the limit. */
+function waitForLazyFree(core: RedisCore, untilUs: number): number {
+  while (core.lazyFree.busy) {
+    if (core.allocator.usedBytes <= core.maxmemory) return EVICT_OK;
+    if (core.clock.monoUs() >= untilUs) break;
+    core.lazyFree.run(core, core.clock.monoUs());
+  }
+  return EVICT_FAIL;
 }
 
 /** @returns bytes that used memory fell by */
@@ -260,7 +272,7 @@ function evict(core: RedisCore, db: Db, entry: number): number {
   core.notifyKeyspaceEvent(NOTIFY_EVICTED, 'evicted', key, length, db.id);
   core.propagateDeletion(db, key, length);
   const before = core.allocator.usedBytes;
-  dbDelete(core, db, key, length);
+  dbDelete(core, db, key, length, core.config.lazyfreeLazyEviction);
   return before - core.allocator.usedBytes;
 }
 

@@ -130,8 +130,8 @@ function memory(core: RedisCore): Fields {
     ['mem_aof_buffer', 0],
     ['mem_allocator', admin.host.allocatorName],
     ['active_defrag_running', 0],
-    ['lazyfree_pending_objects', 0],
-    ['lazyfreed_objects', 0],
+    ['lazyfree_pending_objects', core.lazyFree.pendingObjects],
+    ['lazyfreed_objects', core.lazyFree.freedObjects],
   ];
 }
 

@@ -14,6 +14,7 @@ import { databasesCron } from './databases-cron.ts';
 import { Db } from './db.ts';
 import { EvictionPool, performEvictions } from './evict.ts';
 import { activeExpireCycle, ExpireState } from './expire.ts';
+import { LazyFree } from './lazyfree.ts';
 import { Lookahead } from './lookahead.ts';
 import { onDirectRead, processInput, runPendingCommand } from './protocol/request.ts';
 import { Scratch } from './protocol/scratch.ts';
@@ -71,6 +72,10 @@ export interface CoreHooks {
    * Whether a queued command may (still) be executed by EXEC; if not, the reason has been replied. Null: all may.
    */
   mayExecute: ((c: Client, command: Command) => boolean) | null;
+  /** Something is to be done bit by bit: calls of `background` are wanted. Composition code sets it. */
+  backgroundWork: (() => void) | null;
+  /** Gives unused pages back to the system. */
+  purgeMemory: (() => void) | null;
   /** The server was asked to stop (SHUTDOWN); composition code sets it. */
   shutdown: ((flags: number) => void) | null;
 }
@@ -93,11 +98,14 @@ export class RedisCore implements ConnectionHandler {
     beforeSleep: [],
     slowCommand: [],
     mayExecute: null,
+    backgroundWork: null,
+    purgeMemory: null,
     shutdown: null,
   };
   readonly stats = new Stats();
   readonly blocked = new BlockedClients();
   readonly clientEviction = new ClientEviction();
+  readonly lazyFree = new LazyFree();
   readonly dbs: Db[] = [];
   /** By connection slot; null where there is none. */
   readonly clients: (Client | null)[] = [];
@@ -185,6 +193,7 @@ export class RedisCore implements ConnectionHandler {
     this.startedUnixtime = this.unixtime;
     this.startedMonoUs = this.batchMonoUs;
     this.applyConfig();
+    this.heap.reclaim = () => this.lazyFree.drain(this.heap);
     createSharedIntegers(this.heap);
     for (let id = 0; id < options.config.databases; id++) this.dbs.push(new Db(this.heap, id));
   }
@@ -286,6 +295,7 @@ export class RedisCore implements ConnectionHandler {
   onTurn(): void {
     if (this.activeExpireEnabled) activeExpireCycle(this, true);
     if (this.evictionRunning) performEvictions(this);
+    if (this.lazyFree.busy) this.lazyFree.endOfTurn(this);
     if (this.blocked.timed > 0) endTimedOutWaits(this);
     if (this.clientEviction.active) this.clientEviction.endOfTurn(this);
     const hooks = this.hooks.beforeSleep;
@@ -309,6 +319,12 @@ export class RedisCore implements ConnectionHandler {
     databasesCron(this);
     this.cronLoops++;
     return 1000 / this.hz;
+  }
+
+  /** Goes on with what is done bit by bit while no requests come. @returns ms until the next call, -1: nothing is left */
+  background(): number {
+    this.refreshTime();
+    return this.lazyFree.onTimer(this);
   }
 
   /** Lets the clients that CLIENT PAUSE held back go on. */

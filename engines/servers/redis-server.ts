@@ -258,6 +258,17 @@ export async function startRedisServer(
     throw error;
   }
   loop.addTimer(1, () => core.cron());
+  let backgroundRuns = false;
+  core.hooks.backgroundWork = () => {
+    if (backgroundRuns) return;
+    backgroundRuns = true;
+    loop.addTimer(1, () => {
+      const delayMs = core.background();
+      backgroundRuns = delayMs >= 0;
+      return delayMs;
+    });
+  };
+  core.hooks.purgeMemory = () => allocator.purgeAll();
   if (config.setProcTitle) process.title = processTitle(config, start.configFile, port);
   log.write(LOG_NOTICE, `Running mode=standalone, port=${port}.`);
   log.write(LOG_WARNING, 'Server initialized');

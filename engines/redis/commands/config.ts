@@ -59,6 +59,7 @@ function resetStat(core: RedisCore, c: Client): void {
   resetCommands(core.commands);
   core.errorStats.clear();
   adminOf(core).resetStats();
+  core.lazyFree.freedObjects = 0;
   addReplyOk(c);
 }
 

@@ -44,13 +44,13 @@ const DB_OUT_OF_RANGE = 'DB index is out of range';
 /** Expired keys that RANDOMKEY passes over before it gives one that it cannot delete. */
 const RANDOM_KEY_TRIES = 100;
 
-function deleteGeneric(core: RedisCore, c: Client): void {
+function deleteGeneric(core: RedisCore, c: Client, lazy: boolean): void {
   let deleted = 0;
   for (let i = 1; i < c.argc; i++) {
     const offset = c.argOff[i];
     const length = c.argLen[i];
     expireIfNeeded(core, c.db, offset, length);
-    if (deleteKey(core, c.db, offset, length)) deleted++;
+    if (deleteKey(core, c.db, offset, length, lazy)) deleted++;
   }
   addReplyLong(c, deleted);
 }
@@ -228,25 +228,35 @@ function copyCommand(core: RedisCore, c: Client): void {
   addReplyLong(c, 1);
 }
 
+/** Whether FLUSHDB or FLUSHALL is to give memory back later, as its option or the configuration says. */
+let flushLazily = false;
+
 /** Reads the options of FLUSHDB and FLUSHALL. @returns false after a syntax error */
-function checkFlushOptions(c: Client): boolean {
-  if (c.argc === 1 || (c.argc === 2 && (c.argIs(1, 'sync') || c.argIs(1, 'async')))) return true;
+function checkFlushOptions(core: RedisCore, c: Client): boolean {
+  flushLazily = core.config.lazyfreeLazyUserFlush;
+  if (c.argc === 1) return true;
+  if (c.argc === 2 && (c.argIs(1, 'sync') || c.argIs(1, 'async'))) {
+    flushLazily = c.argIs(1, 'async');
+    return true;
+  }
   addReplyError(c, SYNTAX_ERROR);
   return false;
 }
 
 function flushdbCommand(core: RedisCore, c: Client): void {
-  if (!checkFlushOptions(c)) return;
+  if (!checkFlushOptions(core, c)) return;
   core.signalFlushedDb(c.db);
-  core.dirty += emptyDb(core, c.db);
+  core.dirty += emptyDb(core, c.db, flushLazily);
+  if (!flushLazily) core.hooks.purgeMemory?.();
   addReplyOk(c);
 }
 
 function flushallCommand(core: RedisCore, c: Client): void {
-  if (!checkFlushOptions(c)) return;
+  if (!checkFlushOptions(core, c)) return;
   core.signalFlushedDb(null);
-  for (const db of core.dbs) core.dirty += emptyDb(core, db);
+  for (const db of core.dbs) core.dirty += emptyDb(core, db, flushLazily);
   core.dirty++;
+  if (!flushLazily) core.hooks.purgeMemory?.();
   addReplyOk(c);
 }
 
@@ -279,7 +289,7 @@ export const genericProcs: Readonly<Record<string, CommandProc>> = {
   ...waitProcs,
   copy: copyCommand,
   dbsize: (core, c) => addReplyLong(c, dictSize(core.heap, c.db.dict)),
-  del: deleteGeneric,
+  del: (core, c) => deleteGeneric(core, c, core.config.lazyfreeLazyUserDel),
   exists: (core, c) => countGeneric(core, c, LOOKUP_NOTOUCH),
   flushall: flushallCommand,
   flushdb: flushdbCommand,
@@ -292,5 +302,5 @@ export const genericProcs: Readonly<Record<string, CommandProc>> = {
   swapdb: swapdbCommand,
   touch: (core, c) => countGeneric(core, c, 0),
   type: typeCommand,
-  unlink: deleteGeneric,
+  unlink: (core, c) => deleteGeneric(core, c, true),
 };

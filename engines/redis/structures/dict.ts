@@ -402,6 +402,30 @@ export function dictDelete(h: Heap, d: number, offset: number, length: number): 
   return true;
 }
 
+/**
+ * Takes the entries of some bucket out of a dict that is being emptied bit by bit and used for nothing else any more. Where it goes on
+ * is kept in the rehash index, so the dict cannot be looked into until it is empty.
+ * @returns the first entry of their chain (0: the bucket was empty), or -1 when no entries are left
+ */
+export function dictTakeBucket(h: Heap, d: number): number {
+  for (let table = 0; table < 2; table++) {
+    const usedAt = (d + USED + table * 8) >>> 2;
+    if (h.u32[usedAt] === 0) continue;
+    const indexAt = (d + REHASH_INDEX) >>> 2;
+    let index = h.i32[indexAt];
+    if (index < 0) index = 0;
+    // The second table is begun where the first has ended, and gone through once around.
+    if (index >= dictTableSize(h, d, table)) index = 0;
+    const slot = (h.u32[(d + TABLE + table * 8) >>> 2] + index * POINTER_BYTES) >>> 2;
+    const first = h.u32[slot];
+    h.u32[slot] = 0;
+    h.i32[indexAt] = index + 1;
+    for (let entry = first; entry !== 0; entry = h.u32[(entry + 16) >>> 2]) h.u32[usedAt]--;
+    return first;
+  }
+  return -1;
+}
+
 /** Frees all entries and both tables; the dict stays usable. */
 export function dictEmpty(h: Heap, d: number): void {
   for (let table = 0; table < 2; table++) {

@@ -52,6 +52,8 @@ export class Heap {
   types: readonly ObjectType[] = [];
   /** Up to where containers stay compact. */
   readonly limits = new TypeLimits();
+  /** Frees what may be freed before the arena is said to be exhausted. @returns whether there was anything */
+  reclaim: (() => boolean) | null = null;
   /** Whether a new small integer value may be a shared object. */
   mayShareIntegers = true;
 
@@ -72,6 +74,12 @@ export class Heap {
   /** @returns the offset. @throws ARENA_EXHAUSTED */
   alloc(bytes: number): number {
     const p = this.allocator.alloc(bytes);
+    if (p === 0) return this.allocReclaimed(bytes);
+    return p;
+  }
+
+  private allocReclaimed(bytes: number): number {
+    const p = this.reclaim?.() ? this.allocator.alloc(bytes) : 0;
     if (p === 0) throw ARENA_EXHAUSTED;
     return p;
   }
