@@ -15,10 +15,10 @@
  * Growing never stops the world: while `rehashidx` is not -1 both tables are in use, every operation moves one bucket of the first
  * to the second, and the server's cron moves more. New entries go to the second table only, so the first empties.
  */
-import type { Heap } from './heap.ts';
+import { ARENA_EXHAUSTED, type Heap } from './heap.ts';
 import { keyHash } from './key-hash.ts';
 import { decrRefCount } from './robj.ts';
-import { sdsFree, sdsLen } from './sds.ts';
+import { sdsFree, sdsLen, sdsNewLen } from './sds.ts';
 
 /** Keys and values are owned: sds and object. */
 export const DICT_TYPE_DB = 0;
@@ -345,6 +345,47 @@ export function dictInsertHashed(h: Heap, d: number, key: number, hash: number):
 /** As dictInsertHashed, hashing the key itself. */
 export function dictInsert(h: Heap, d: number, key: number): number {
   return dictInsertHashed(h, d, key, keyHash(h.u8, h.view, key, sdsLen(h, key), h.hashKey));
+}
+
+/**
+ * Adds a key of these bytes unless it is there: its value is 0. As in the original the table may grow even when the key is there.
+ * @returns the new entry, or 0. @throws ARENA_EXHAUSTED, the entries unchanged
+ */
+export function dictAddBytes(h: Heap, d: number, offset: number, length: number): number {
+  const u32 = h.u32;
+  const u8 = h.u8;
+  if (h.i32[(d + REHASH_INDEX) >>> 2] !== -1) rehashStep(h, d);
+  expandIfNeeded(h, d);
+  if (u8[d + EXPONENT] === NO_TABLE) throw ARENA_EXHAUSTED;
+  const hash = keyHash(u8, h.view, offset, length, h.hashKey);
+  const rehashing = h.i32[(d + REHASH_INDEX) >>> 2] !== -1;
+  let slot = 0;
+  let table = 0;
+  for (; ; table++) {
+    const mask = (1 << u8[d + EXPONENT + table]) - 1;
+    slot = (u32[(d + TABLE + table * 8) >>> 2] + (hash & mask) * POINTER_BYTES) >>> 2;
+    for (let entry = u32[slot]; entry !== 0; entry = u32[(entry + 16) >>> 2]) {
+      const key = u32[entry >>> 2];
+      if (sdsLen(h, key) === length && h.equal(key, offset, length)) return 0;
+    }
+    if (table === 1 || !rehashing) break;
+  }
+  const key = sdsNewLen(h, offset, length);
+  const entry = h.allocator.alloc(DICT_ENTRY_BYTES);
+  if (entry === 0) {
+    sdsFree(h, key);
+    throw ARENA_EXHAUSTED;
+  }
+  const at = entry >>> 2;
+  u32[at] = key;
+  u32[at + 1] = 0;
+  u32[at + 2] = 0;
+  u32[at + 3] = 0;
+  u32[at + 4] = u32[slot];
+  u32[at + 5] = 0;
+  u32[slot] = entry;
+  u32[(d + USED + table * 8) >>> 2]++;
+  return entry;
 }
 
 /** Takes an entry out without freeing anything. @returns the entry, or 0; free it with dictFreeEntry */
