@@ -2,6 +2,7 @@
 import { createRandom } from '../../../engines/base/random.ts';
 import { createArena } from '../../../engines/memory/arena.ts';
 import { createJemalloc, type Jemalloc } from '../../../engines/memory/jemalloc.ts';
+import type { ClassTableName } from '../../../engines/memory/size-classes.ts';
 import type { Memory, Transport } from '../../../engines/ports.ts';
 import { clientFootprint } from '../../../engines/redis/client-memory.ts';
 import { defaultConfig, type RedisConfig } from '../../../engines/redis/config.ts';
@@ -88,17 +89,25 @@ export class Loopback {
   readonly core: RedisCore;
   /** Wall-clock time in ms; the monotonic clock follows it and ticks a little at each reading. */
   nowMs = 1_700_000_000_000;
+  /** What each reading of the monotonic clock adds to it, in µs: work that watches the clock then ends some time. */
+  readingUs = 0;
+  private readUs = 0;
   private ticks = 0;
   private readonly input: number;
   private readonly kept = new Map<number, Buffer>();
 
-  constructor(arenaBytes: number, configure: (config: RedisConfig) => void = () => {}, seed: number | string = 1) {
+  constructor(
+    arenaBytes: number,
+    configure: (config: RedisConfig) => void = () => {},
+    seed: number | string = 1,
+    classes: ClassTableName = 'debian',
+  ) {
     this.memory = createArena({ byteLength: arenaBytes });
     const clock = {
       wallMs: () => this.nowMs,
-      monoUs: () => (this.nowMs - 1_600_000_000_000) * 1000 + (this.ticks++ % 1000) / 1000,
+      monoUs: () => (this.nowMs - 1_600_000_000_000) * 1000 + (this.ticks++ % 1000) / 1000 + this.passedUs(),
     };
-    this.allocator = createJemalloc(this.memory, { classes: 'debian', clock });
+    this.allocator = createJemalloc(this.memory, { classes, clock });
     this.transport = new LoopbackTransport(this.memory);
     this.input = this.memory.takePages(INPUT_PAGES);
     const config = defaultConfig();
@@ -113,6 +122,11 @@ export class Loopback {
       log: () => {},
       host: { pid: 1, tcpPort: 0, eventLoop: 'loopback', executable: '', configFile: '', os: '' },
     });
+  }
+
+  private passedUs(): number {
+    this.readUs += this.readingUs;
+    return this.readUs;
   }
 
   open(conn: number): void {

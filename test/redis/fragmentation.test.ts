@@ -1,0 +1,51 @@
+/** Fragmentation of the engine beside what was measured on redis-server 7.0.15, with both builds' allocators (data beside the project). */
+import { existsSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { FragmentationCase } from './support/fragmentation-case.ts';
+
+const FOLDER = new URL('../../../shared/data/redis-fragmentation/', import.meta.url);
+const RATIO_TOLERANCE = 0.03;
+const RESIDENT_TOLERANCE = 0.05;
+
+interface Measured {
+  phase: string;
+  keys: number;
+  allocator_allocated: number;
+  allocator_active: number;
+  allocator_resident: number;
+}
+
+function measured(name: string): Measured[] {
+  return JSON.parse(readFileSync(new URL(`${name}.json`, FOLDER), 'utf8')).phases;
+}
+
+/** Holds every phase that the case has gone through against the real server's. */
+function compare(run: FragmentationCase, real: readonly Measured[]): void {
+  for (const { phase, keys, stats } of run.phases) {
+    // The server itself before its first key is not what is compared here.
+    if (phase === 'start') continue;
+    const there = real.find((row) => row.phase === phase)!;
+    const ratio = stats.active / stats.allocated;
+    const realRatio = there.allocator_active / there.allocator_allocated;
+    expect(Math.abs(ratio - realRatio), `${phase}: fragmentation ${ratio}, ${realRatio} there`).toBeLessThan(
+      RATIO_TOLERANCE,
+    );
+    const resident = stats.resident / there.allocator_resident;
+    expect(Math.abs(resident - 1), `${phase}: resident memory ${resident} of that there`).toBeLessThan(
+      RESIDENT_TOLERANCE,
+    );
+    expect(Math.abs(keys / there.keys - 1), `${phase}: ${keys} keys, ${there.keys} there`).toBeLessThan(0.02);
+  }
+}
+
+describe.skipIf(!existsSync(FOLDER))('fragmentation', () => {
+  for (const name of ['debian', 'upstream'] as const) {
+    it(`is the real server's at each step of fill, delete, refill, evict: ${name}`, { timeout: 240_000 }, () => {
+      const run = new FragmentationCase(name);
+      run.fillAndHalve();
+      run.refillAndEvict();
+      run.halveAgain();
+      compare(run, measured(name));
+    });
+  }
+});
