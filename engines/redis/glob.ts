@@ -116,3 +116,12 @@ export function globMatchesText(pattern: string, text: string, ignoreCase: boole
   put(text, pattern.length);
   return globMatches(both, 0, pattern.length, pattern.length, text.length, ignoreCase);
 }
+
+/** The same for a pattern that lies in bytes of its own, so that nothing becomes a string. */
+export function globMatchesBytes(pattern: Uint8Array, u8: Uint8Array, text: number, length: number): boolean {
+  const bytes = pattern.length + length;
+  if (bytes > both.length) both = new Uint8Array(bytes * 2);
+  both.set(pattern);
+  for (let i = 0; i < length; i++) both[pattern.length + i] = u8[text + i]!;
+  return globMatches(both, 0, pattern.length, pattern.length, length);
+}
