@@ -54,6 +54,8 @@ export interface AdminHost {
   sleepUs(us: number): void;
   /** Asks for an orderly end; `code` is the exit code. */
   shutdown(code: number): void;
+  /** Unguessable hexadecimal digits, for ACL GENPASS. */
+  secretHex(digits: number): string;
   /** Changes the working folder; null or why it cannot be. */
   changeFolder(path: string): string | null;
   /** Renames the process, lets a new loglevel count …: by directive. */
@@ -83,6 +85,11 @@ export function createBareHost(core: RedisCore): AdminHost {
     monotonicClockName: 'virtual',
     sleepUs: () => {},
     shutdown: () => {},
+    secretHex: (digits) => {
+      let text = '';
+      while (text.length < digits) text += core.random.nextBelow(16).toString(16);
+      return text;
+    },
     changeFolder: () => 'there is no folder here',
     appliers: new Map(),
   };

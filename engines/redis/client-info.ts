@@ -68,7 +68,7 @@ export function clientInfo(core: RedisCore, c: Client): string {
     `tot-mem=${clientMemory(core, c)}`,
     'events=r',
     `cmd=${command}`,
-    `user=${c.user}`,
+    `user=${c.user?.name ?? '(superuser)'}`,
     'redir=-1',
     `resp=${c.resp}`,
   ].join(' ');

@@ -1,5 +1,6 @@
 /** One connected client: identity, selected database, parser state, the arguments of its present command. */
 import type { Transport } from '../ports.ts';
+import type { AclUser } from './acl/user.ts';
 import { ClientMemory } from './client-memory.ts';
 import type { Command } from './command.ts';
 import type { Db } from './db.ts';
@@ -62,7 +63,8 @@ export class Client {
   resp = 2;
   db: Db;
   authenticated = false;
-  user = 'default';
+  /** Whose permissions it has; null: every one, without being a user (the server's own clients). */
+  user: AclUser | null = null;
   /** Set by CLIENT SETNAME or HELLO; empty: none. */
   name = '';
   /** Peer and local address as the original prints them. */

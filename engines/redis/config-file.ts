@@ -2,6 +2,7 @@
  * redis.conf as text: reading it into a configuration, and writing a changed configuration back into the lines that a person wrote.
  * Reading files is the caller's business; a line is a latin1 string.
  */
+import { checkUserLine } from './acl/acl-file.ts';
 import {
   type DirectiveName,
   formatSetting,
@@ -32,7 +33,9 @@ export interface LoadedConfig {
   readonly named: Set<DirectiveName>;
   /** `rename-command`: old name in lower case to new name; empty: the command is gone. */
   readonly renames: Map<string, string>;
-  /** Lines that are accepted and not acted upon (user, loadmodule). */
+  /** `user` lines: name and rules. */
+  readonly users: string[][];
+  /** Lines that are accepted and not acted upon (loadmodule). */
   readonly ignored: string[];
 }
 
@@ -43,7 +46,12 @@ export interface LoadOptions {
   readonly changeFolder: (path: string) => string | null;
 }
 
-export const createLoadedConfig = (): LoadedConfig => ({ named: new Set(), renames: new Map(), ignored: [] });
+export const createLoadedConfig = (): LoadedConfig => ({
+  named: new Set(),
+  renames: new Map(),
+  users: [],
+  ignored: [],
+});
 
 const isTrimmed = /^[ \t\r\n]+|[ \t\r\n]+$/g;
 
@@ -81,7 +89,13 @@ function loadLine(
     loaded.renames.set(words[1]!.toLowerCase(), words[2]!);
     return null;
   }
-  if ((name === 'user' && words.length >= 2) || (name === 'loadmodule' && words.length >= 2)) {
+  if (name === 'user' && words.length >= 2) {
+    const declaration = words.slice(1);
+    const error = checkUserLine(declaration, loaded.users);
+    if (error === null) loaded.users.push(declaration);
+    return error;
+  }
+  if (name === 'loadmodule' && words.length >= 2) {
     loaded.ignored.push(name);
     return null;
   }
@@ -172,16 +186,25 @@ function humanMemory(bytes: number): string {
  * The text of a configuration file brought up to date: a line that names a changed setting is replaced, settings that differ from their
  * default and had no line are added at the end, everything else stays as it was.
  * @param text the present content
+ * @param userLines the users of the server, which replace the `user` lines there were; none where they lie in a file of their own
  */
-export function rewriteConfigText(config: RedisConfig, defaults: RedisConfig, text: string): string {
+export function rewriteConfigText(
+  config: RedisConfig,
+  defaults: RedisConfig,
+  text: string,
+  userLines: readonly string[] = [],
+): string {
   const lines = text === '' ? [] : text.replace(/\n$/, '').split('\n');
   const places = new Map<DirectiveName, number[]>();
+  const userPlaces: number[] = [];
   let signed = false;
   lines.forEach((line, index) => {
     const trimmed = line.replace(isTrimmed, '');
     if (trimmed === signature) signed = true;
     if (trimmed === '' || trimmed.startsWith('#')) return;
-    const setting = settings.get((splitWords(trimmed)?.[0] ?? '').toLowerCase());
+    const name = (splitWords(trimmed)?.[0] ?? '').toLowerCase();
+    if (name === 'user') userPlaces.push(index);
+    const setting = settings.get(name);
     if (setting !== undefined) places.set(setting.directive, [...(places.get(setting.directive) ?? []), index]);
   });
   const out: (string | null)[] = [...lines];
@@ -203,6 +226,10 @@ export function rewriteConfigText(config: RedisConfig, defaults: RedisConfig, te
       added.push(...rest);
     }
   }
+  userPlaces.forEach((place, k) => {
+    out[place] = userLines[k] ?? null;
+  });
+  added.push(...userLines.slice(userPlaces.length));
   if (added.length > 0 && !signed) added.unshift(signature);
   return `${[...out.filter((line) => line !== null), ...added].join('\n')}\n`;
 }

@@ -137,7 +137,6 @@ const replication = { inert: 'there is no replication yet' } as const;
 const cluster = { inert: 'there is no cluster mode' } as const;
 const tls = { inert: 'there is no TLS' } as const;
 const system = { inert: 'it concerns the C program and its platform' } as const;
-const users = { inert: 'there are no users but the default one' } as const;
 const scripts = { inert: 'there are no scripts or modules' } as const;
 const defrag = { inert: 'there is no active defragmentation yet' } as const;
 
@@ -203,9 +202,9 @@ export const directives = {
 
   // Access
   requirepass: text(''),
-  aclfile: text('', { ...fixed, ...users }),
-  'acllog-max-len': integer(128, 0, LLONG_MAX, users),
-  'acl-pubsub-default': words('resetchannels', ['allchannels', 'resetchannels'], users),
+  aclfile: text('', fixed),
+  'acllog-max-len': integer(128, 0, LLONG_MAX),
+  'acl-pubsub-default': words('resetchannels', ['allchannels', 'resetchannels']),
 
   // Memory
   maxmemory: memory(0, 0, LLONG_MAX * 2),

@@ -1,4 +1,5 @@
 /** From a parsed request to a command's execution: what may run, and what is counted. */
+import { permissionError } from './acl/check.ts';
 import {
   CLIENT_BLOCKED,
   CLIENT_CLOSE_AFTER_COMMAND,
@@ -146,7 +147,7 @@ export function processCommand(core: RedisCore, c: Client): void {
     );
     return;
   }
-  if (!c.authenticated && (command.flags & CMD_NO_AUTH) === 0) {
+  if (!c.authenticated && (command.flags & CMD_NO_AUTH) === 0 && core.acl.loginRequired) {
     reject(core, c, command, '-NOAUTH Authentication required.');
     return;
   }
@@ -154,6 +155,13 @@ export function processCommand(core: RedisCore, c: Client): void {
   if (inMulti && (command.flags & CMD_NO_MULTI) !== 0) {
     reject(core, c, command, 'Command not allowed inside a transaction');
     return;
+  }
+  if (c.user !== null && !c.user.unrestricted) {
+    const refusal = permissionError(core, c, command);
+    if (refusal !== null) {
+      reject(core, c, command, refusal);
+      return;
+    }
   }
   if (core.maxmemory !== 0) {
     const outOfMemory = performEvictions(core, c) === EVICT_FAIL;

@@ -4,6 +4,8 @@
  */
 import type { Allocator, Clock, ConnectionHandler, Disk, Random, Transport } from '../ports.ts';
 import { LFU_INIT_VALUE, LRU_CLOCK_MAX, lfuTimeInMinutes } from './access.ts';
+import { Acl } from './acl/acl.ts';
+import { useDefaultUser } from './acl/sessions.ts';
 import { BlockedClients, endTimedOutWaits, forgetBlocked } from './blocked.ts';
 import { CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_PAUSED, Client } from './client.ts';
 import { ClientEviction } from './client-eviction.ts';
@@ -68,10 +70,6 @@ export interface CoreHooks {
   beforeSleep: (() => void)[];
   /** A command took longer than slowlog-log-slower-than. */
   slowCommand: ((c: Client, command: Command, durationUs: number) => void)[];
-  /**
-   * Whether a queued command may (still) be executed by EXEC; if not, the reason has been replied. Null: all may.
-   */
-  mayExecute: ((c: Client, command: Command) => boolean) | null;
   /** Something is to be done bit by bit: calls of `background` are wanted. Composition code sets it. */
   backgroundWork: (() => void) | null;
   /** Gives unused pages back to the system. */
@@ -97,13 +95,13 @@ export class RedisCore implements ConnectionHandler {
     cron: [],
     beforeSleep: [],
     slowCommand: [],
-    mayExecute: null,
     backgroundWork: null,
     purgeMemory: null,
     shutdown: null,
   };
   readonly stats = new Stats();
   readonly blocked = new BlockedClients();
+  readonly acl = new Acl();
   readonly clientEviction = new ClientEviction();
   readonly lazyFree = new LazyFree();
   readonly dbs: Db[] = [];
@@ -225,6 +223,7 @@ export class RedisCore implements ConnectionHandler {
     this.slowlogLogSlowerThan = this.config.slowlogLogSlowerThan;
     this.protectedCommands = this.config.enableDebugCommand;
     this.heap.limits.copyFrom(this.config);
+    this.acl.configure(this.config.requirepass, this.config.aclPubsubDefault);
     this.updateLruClock();
   }
 
@@ -240,7 +239,7 @@ export class RedisCore implements ConnectionHandler {
   onOpen(conn: number, listener: number): void {
     this.refreshTime();
     const c = new Client(this, conn, listener, this.nextClientId++, this.dbs[0]);
-    c.authenticated = this.config.requirepass === '';
+    useDefaultUser(this, c);
     while (this.clients.length <= conn) this.clients.push(null);
     openClientMemory(this, c);
     this.clients[conn] = c;

@@ -32,13 +32,16 @@ function isLoopback(host: string): boolean {
   return host.startsWith('127.') || host === '::1' || host.startsWith('::ffff:127.') || host === 'localhost';
 }
 
-/** @returns why this configuration would expose unprotected data to other machines, or null */
-export function refusesBeyondLoopback(config: RedisConfig): string | null {
-  if (config.port === 0 || !config.protectedMode || config.requirepass !== '') return null;
-  const open = config.bind.map((address) => address.replace(/^-/, '')).filter((address) => !isLoopback(address));
-  if (open.length === 0) return null;
+/**
+ * @param open whether the default user needs no password
+ * @returns why this configuration would expose unprotected data to other machines, or null
+ */
+export function refusesBeyondLoopback(config: RedisConfig, open: boolean): string | null {
+  if (config.port === 0 || !config.protectedMode || !open) return null;
+  const exposed = config.bind.map((address) => address.replace(/^-/, '')).filter((address) => !isLoopback(address));
+  if (exposed.length === 0) return null;
   return (
-    `Refusing to listen on ${open.join(' ')} without a password: set 'requirepass', or 'protected-mode no' if everybody in reach ` +
+    `Refusing to listen on ${exposed.join(' ')} without a password: set 'requirepass', or 'protected-mode no' if everybody in reach ` +
     'may read and change the data.'
   );
 }
@@ -109,7 +112,7 @@ export function protectClients(core: RedisCore): void {
       core.closeClient(c, true);
       return;
     }
-    if (!core.config.protectedMode || core.config.requirepass !== '') return;
+    if (!core.config.protectedMode || !core.acl.defaultUser.noPassword) return;
     if (isUnixSocket(c) || isLoopback(peerHost(c.addr))) return;
     core.stats.rejectedConnections++;
     addReplyProto(c, DENIED);

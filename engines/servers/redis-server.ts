@@ -12,6 +12,7 @@ import { nowUs } from '../io/now.ts';
 import { addressOf, disableHugePages, purgePages, raiseFileLimit } from '../io/system.ts';
 import { createArena } from '../memory/arena.ts';
 import { createJemalloc, type Jemalloc } from '../memory/jemalloc.ts';
+import { loadUsersAtStart } from '../redis/acl/store.ts';
 import { type AdminHost, attachAdmin } from '../redis/admin.ts';
 import { clientsCron } from '../redis/client-limits.ts';
 import type { RedisConfig } from '../redis/config.ts';
@@ -89,6 +90,10 @@ function createHost(
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, us / 1000);
     },
     shutdown: stop,
+    secretHex: (digits) =>
+      randomBytes(Math.ceil(digits / 2))
+        .toString('hex')
+        .slice(0, digits),
     changeFolder(path) {
       try {
         process.chdir(path);
@@ -244,6 +249,18 @@ export async function startRedisServer(
     allocator.tick();
     clientsCron(core);
   });
+  const userErrors = loadUsersAtStart(core, start.loaded.users);
+  if (userErrors !== null) {
+    for (const error of userErrors) log.write(LOG_WARNING, error);
+    loop.destroy();
+    throw new StartError(userErrors[0]);
+  }
+  const refusal = refusesBeyondLoopback(config, core.acl.defaultUser.noPassword);
+  if (refusal !== null) {
+    log.write(LOG_WARNING, refusal);
+    loop.destroy();
+    throw new StartError(refusal);
+  }
   protectClients(core);
   loop.onRefused = () => {
     core.stats.rejectedConnections++;
@@ -359,12 +376,6 @@ export async function runRedisServer(argv: readonly string[]): Promise<number> {
     return 1;
   }
   log.level = config.loglevel;
-  const refusal = refusesBeyondLoopback(config);
-  if (refusal !== null) {
-    log.write(LOG_WARNING, refusal);
-    daemonReady(refusal);
-    return 1;
-  }
   log.write(LOG_WARNING, 'oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo');
   log.write(
     LOG_WARNING,

@@ -233,7 +233,8 @@ export function execPermissionError(core: RedisCore, c: Client, command: Command
 
 const scriptTexts: Readonly<Record<number, string>> = {
   [ACL_DENIED_COMMAND]: "The user executing the script can't run this command or subcommand",
-  [ACL_DENIED_KEY]: "The user executing the script can't access at least one of the keys mentioned in the command arguments",
+  [ACL_DENIED_KEY]:
+    "The user executing the script can't access at least one of the keys mentioned in the command arguments",
   [ACL_DENIED_CHANNEL]: "The user executing the script can't publish to the channel mentioned in the command",
 };
 

@@ -1,14 +1,14 @@
 /** ACL: users and what they may do. */
-import { parseAclFile, isUserName } from '../acl/acl-file.ts';
+import { isUserName } from '../acl/acl-file.ts';
 import { ACL_DENIED_COMMAND, ACL_DENIED_KEY, ACL_OK, checkRequest, deniedArgument } from '../acl/check.ts';
 import type { Selector } from '../acl/selector.ts';
 import { disconnectSubscribers, disconnectUsers } from '../acl/sessions.ts';
+import { loadAclFile, saveAclFile } from '../acl/store.ts';
 import { ACL_CATEGORIES, aclCategoryBit, allAclCommands } from '../acl/universe.ts';
 import { type AclUser, joinSelectorWords } from '../acl/user.ts';
 import { adminOf } from '../admin.ts';
 import type { Client } from '../client.ts';
 import type { Command, CommandProc } from '../command.ts';
-import { LOG_WARNING } from '../log-levels.ts';
 import {
   addReplyArrayLen,
   addReplyBulkString,
@@ -134,38 +134,6 @@ function cat(_core: RedisCore, c: Client): void {
   }
 }
 
-/** @returns the file's text; throws as the disk does */
-function readFile(core: RedisCore, path: string): string {
-  let text = '';
-  for (const byte of core.disk!.readFile(path)) text += String.fromCharCode(byte);
-  return text;
-}
-
-/** What the system says of a failure, without Node's frame around it. */
-function reasonOf(error: unknown): string {
-  if ((error as { code?: unknown }).code === 'ENOENT') return 'No such file or directory';
-  if ((error as { code?: unknown }).code === 'EACCES') return 'Permission denied';
-  return error instanceof Error ? error.message : String(error);
-}
-
-/**
- * Replaces all users by those of the ACL file; whoever is one of the former ones, the default user aside, is disconnected.
- * @returns null, or why everything stays as it is
- */
-export function loadAclFile(core: RedisCore, current: Client | null): string | null {
-  const path = core.config.aclfile;
-  let text: string;
-  try {
-    text = readFile(core, path);
-  } catch (error) {
-    return `Error loading ACLs, opening file '${path}': ${reasonOf(error)}`;
-  }
-  const users = parseAclFile(text, path, core.acl.defaults);
-  if (typeof users === 'string') return users;
-  disconnectUsers(core, core.acl.replaceAll(users), current);
-  return null;
-}
-
 function load(core: RedisCore, c: Client): void {
   if (core.config.aclfile === '' || core.disk === null) {
     addReplyError(c, NO_FILE);
@@ -177,29 +145,13 @@ function load(core: RedisCore, c: Client): void {
 }
 
 function save(core: RedisCore, c: Client): void {
-  const path = core.config.aclfile;
-  if (path === '' || core.disk === null) {
+  if (core.config.aclfile === '' || core.disk === null) {
     addReplyError(c, NO_FILE);
     return;
   }
-  const text = core.acl
-    .lines()
-    .map((line) => `${line}\n`)
-    .join('');
-  try {
-    core.disk.replaceFile(
-      path,
-      Uint8Array.from(text, (char) => char.charCodeAt(0)),
-    );
-  } catch (error) {
-    core.log(LOG_WARNING, `Saving ACL file ${path}: ${reasonOf(error)}`);
-    addReplyError(
-      c,
-      'There was an error trying to save the ACLs. Please check the server logs for more information',
-    );
-    return;
-  }
-  addReplyOk(c);
+  const error = saveAclFile(core);
+  if (error === null) addReplyOk(c);
+  else addReplyError(c, error);
 }
 
 /** Hexadecimal digits with as many random bits as asked for. */

@@ -107,7 +107,7 @@ function readKillFilter(c: Client): KillFilter | null {
     } else if (c.argIs(i, 'addr')) filter.addr = value;
     else if (c.argIs(i, 'laddr')) filter.laddr = value;
     else if (c.argIs(i, 'user')) {
-      if (value !== 'default') {
+      if (!c.core.acl.users.has(value)) {
         addReplyError(c, `No such user '${value}'`);
         return null;
       }
@@ -127,7 +127,7 @@ function isMeant(one: Client, filter: KillFilter): boolean {
     (filter.type === null || typeOf(one) === filter.type) &&
     (filter.addr === null || one.addr === filter.addr) &&
     (filter.laddr === null || one.laddr === filter.laddr) &&
-    (filter.user === null || (one.user === filter.user && one.authenticated))
+    (filter.user === null || (one.user?.name === filter.user && one.authenticated))
   );
 }
 

@@ -77,7 +77,8 @@ function rewrite(core: RedisCore, c: Client): void {
   }
   try {
     const present = core.disk.exists(path) ? toText(core.disk.readFile(path)) : '';
-    const text = rewriteConfigText(core.config, adminOf(core).defaults, present);
+    const users = core.config.aclfile === '' ? core.acl.lines() : [];
+    const text = rewriteConfigText(core.config, adminOf(core).defaults, present, users);
     core.disk.replaceFile(
       path,
       Uint8Array.from(text, (char) => char.charCodeAt(0)),

@@ -1,4 +1,5 @@
 /** PING, ECHO, SELECT, AUTH, HELLO, QUIT, RESET. */
+import { logIn, useDefaultUser } from '../acl/sessions.ts';
 import { adminOf } from '../admin.ts';
 import {
   CLIENT_CLOSE_AFTER_REPLY,
@@ -67,26 +68,10 @@ function select(core: RedisCore, c: Client): void {
   }
 }
 
-/** Compares without telling by its duration how much of the password was right. */
-function sameText(a: string, b: string): boolean {
-  let different = a.length ^ b.length;
-  for (let i = 0; i < a.length; i++) different |= a.charCodeAt(i) ^ b.charCodeAt(i % Math.max(1, b.length));
-  return different === 0;
-}
-
-/** @returns whether user and password are right; the client is then logged in */
-function logIn(core: RedisCore, c: Client, user: string, password: string): boolean {
-  const wanted = core.config.requirepass;
-  if (user !== 'default' || (wanted !== '' && !sameText(password, wanted))) return false;
-  c.authenticated = true;
-  c.user = 'default';
-  return true;
-}
-
 function auth(core: RedisCore, c: Client): void {
   if (c.argc > 3) {
     addReplyError(c, SYNTAX_ERROR);
-  } else if (c.argc === 2 && core.config.requirepass === '') {
+  } else if (c.argc === 2 && core.acl.defaultUser.noPassword) {
     addReplyError(c, NO_PASSWORD_SET);
   } else if (logIn(core, c, c.argc === 3 ? c.argText(1) : 'default', c.argText(c.argc - 1))) {
     addReplyOk(c);
@@ -191,8 +176,7 @@ function reset(core: RedisCore, c: Client): void {
   c.resp = 2;
   c.name = '';
   c.db = core.dbs[0]!;
-  c.user = 'default';
-  c.authenticated = core.config.requirepass === '';
+  useDefaultUser(core, c);
   if ((c.flags & CLIENT_CLOSE_AFTER_REPLY) === 0) addReplyStatus(c, 'RESET');
 }
 

@@ -1,4 +1,5 @@
 /** MULTI, EXEC, DISCARD, WATCH, UNWATCH. */
+import { execPermissionError } from '../acl/check.ts';
 import { CLIENT_DENY_BLOCKING, CLIENT_DIRTY_CAS, CLIENT_DIRTY_EXEC, CLIENT_MULTI, type Client } from '../client.ts';
 import type { CommandProc } from '../command.ts';
 import { callInside } from '../dispatch.ts';
@@ -62,7 +63,9 @@ function runQueued(core: RedisCore, c: Client): void {
     for (let i = 0; i < count; i++) {
       const command = queued.load(c, i);
       c.command = command;
-      if (core.hooks.mayExecute === null || core.hooks.mayExecute(c, command)) callInside(core, c, command);
+      const refusal = execPermissionError(core, c, command);
+      if (refusal === null) callInside(core, c, command);
+      else addReplyError(c, refusal);
     }
   } finally {
     core.inExec = false;
