@@ -156,7 +156,13 @@ export interface ConnectionHandler {
 /** An open file, by number. */
 export type FileHandle = number;
 
-/** Blocking file access, handed in so that faults can be injected. Errors throw an Error with `code` (ENOSPC …). */
+/** What a file is opened for: reading; writing from the start, emptied or new; writing behind its end. */
+export type OpenMode = 'read' | 'write' | 'append';
+
+/**
+ * Blocking file access, handed in so that faults can be injected. Errors throw an Error with `code` (ENOSPC …). Bytes come from and go to
+ * arrays over the arena as well.
+ */
 export interface Disk {
   /** Reads a whole file as bytes; throws with code ENOENT when there is none. */
   readFile(path: string): Uint8Array;
@@ -164,4 +170,23 @@ export interface Disk {
   replaceFile(path: string, bytes: Uint8Array): void;
   exists(path: string): boolean;
   remove(path: string): void;
+  open(path: string, mode: OpenMode): FileHandle;
+  /** Reads up to `length` bytes on from where the last read ended. @returns how many, 0 at the end */
+  read(file: FileHandle, bytes: Uint8Array, offset: number, length: number): number;
+  /** Writes up to `length` bytes behind those before. @returns how many: it may be fewer */
+  write(file: FileHandle, bytes: Uint8Array, offset: number, length: number): number;
+  /** Bytes reach the device before it returns. */
+  sync(file: FileHandle): void;
+  /** Length of an open file in bytes. */
+  size(file: FileHandle): number;
+  /** Cuts an open file off behind `length` bytes. */
+  truncate(file: FileHandle, length: number): void;
+  close(file: FileHandle): void;
+  rename(from: string, to: string): void;
+  /** Names of the files of a folder; empty when there is no such folder. */
+  list(folder: string): string[];
+  /** Makes a folder unless it is there. */
+  makeFolder(path: string): void;
+  /** What was renamed or removed in a folder is so after a crash too. */
+  syncFolder(path: string): void;
 }

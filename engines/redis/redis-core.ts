@@ -18,6 +18,7 @@ import { EvictionPool, performEvictions } from './evict.ts';
 import { activeExpireCycle, ExpireState } from './expire.ts';
 import { LazyFree } from './lazyfree.ts';
 import { Lookahead } from './lookahead.ts';
+import { Persistence } from './persistence/persistence.ts';
 import { onDirectRead, processInput, runPendingCommand } from './protocol/request.ts';
 import { Scratch } from './protocol/scratch.ts';
 import { Stats } from './stats.ts';
@@ -114,6 +115,7 @@ export class RedisCore implements ConnectionHandler {
   readonly expireState = new ExpireState();
   readonly evictionPool: EvictionPool;
   readonly lookahead = new Lookahead();
+  readonly persistence: Persistence;
   readonly watched: WatchedKeys;
   /** Number of error replies by their first word, for errorstats. */
   readonly errorStats = new Map<string, number>();
@@ -193,6 +195,7 @@ export class RedisCore implements ConnectionHandler {
     this.applyConfig();
     this.heap.reclaim = () => this.lazyFree.drain(this.heap);
     createSharedIntegers(this.heap);
+    this.persistence = new Persistence(this);
     for (let id = 0; id < options.config.databases; id++) this.dbs.push(new Db(this.heap, id));
   }
 

@@ -18,6 +18,7 @@ import { listProcs } from './commands/list.ts';
 import { memoryProcs } from './commands/memory.ts';
 import { monitorProcs } from './commands/monitor.ts';
 import { objectProcs } from './commands/object.ts';
+import { persistenceProcs } from './commands/persistence.ts';
 import { pubsubProcs } from './commands/pubsub.ts';
 import { scriptingProcs } from './commands/scripting.ts';
 import { serverProcs } from './commands/server.ts';
@@ -39,6 +40,7 @@ export function createCommandTable(renames?: ReadonlyMap<string, string>): Comma
     ...connectionProcs,
     ...clientProcs,
     ...pubsubProcs,
+    ...persistenceProcs,
     ...configProcs,
     ...serverProcs,
     ...memoryProcs,

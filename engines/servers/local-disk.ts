@@ -1,6 +1,32 @@
 /** The machine's own files behind the Disk port. */
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
-import type { Disk } from '../ports.ts';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import type { Disk, OpenMode } from '../ports.ts';
+
+const NODE_FLAGS: Readonly<Record<OpenMode, string>> = { read: 'r', write: 'w', append: 'a' };
+const FILE_MODE = 0o644;
+
+function syncFolder(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
 
 /** @returns a disk whose errors are Node's (an Error with `code`) */
 export function createLocalDisk(): Disk {
@@ -10,7 +36,7 @@ export function createLocalDisk(): Disk {
     remove: (path) => rmSync(path, { force: true }),
     replaceFile(path, bytes) {
       const beside = `${path}.${process.pid}.tmp`;
-      const fd = openSync(beside, 'w', 0o644);
+      const fd = openSync(beside, 'w', FILE_MODE);
       try {
         for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
         fsyncSync(fd);
@@ -22,5 +48,18 @@ export function createLocalDisk(): Disk {
       closeSync(fd);
       renameSync(beside, path);
     },
+    open: (path, mode) => openSync(path, NODE_FLAGS[mode], FILE_MODE),
+    read: (file, bytes, offset, length) => readSync(file, bytes, offset, length, null),
+    write: (file, bytes, offset, length) => writeSync(file, bytes, offset, length),
+    sync: fsyncSync,
+    size: (file) => fstatSync(file).size,
+    truncate: ftruncateSync,
+    close: closeSync,
+    rename: renameSync,
+    list: (folder) => (existsSync(folder) ? readdirSync(folder) : []),
+    makeFolder: (path) => {
+      mkdirSync(path, { recursive: true, mode: 0o755 });
+    },
+    syncFolder,
   };
 }

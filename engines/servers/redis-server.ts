@@ -184,6 +184,20 @@ function processTitle(config: RedisConfig, configFile: string, port: number): st
   return config.procTitleTemplate.replace(/\{([^}]*)\}/g, (_, name: string) => values[name] ?? '').trimEnd();
 }
 
+/** Loads what the last run saved. @throws StartError when there is a file that cannot be loaded: no data is better than half of it */
+function loadData(core: RedisCore, loop: EventLoop, log: RedisLog): void {
+  const startUs = nowUs();
+  try {
+    if (core.persistence.load() === null) return;
+  } catch (error) {
+    loop.destroy();
+    const reason = error instanceof Error ? error.message : String(error);
+    log.write(LOG_WARNING, `Fatal error loading the DB: ${reason}. Exiting.`);
+    throw new StartError(reason);
+  }
+  log.write(LOG_NOTICE, `DB loaded from disk: ${((nowUs() - startUs) / 1e6).toFixed(3)} seconds`);
+}
+
 /**
  * Starts a server in this process.
  * @throws StartError when it cannot listen (the log has the reason)
@@ -266,6 +280,7 @@ export async function startRedisServer(
     core.stats.rejectedConnections++;
     return Buffer.from('-ERR max number of clients reached\r\n');
   };
+  loadData(core, loop, log);
   let port: number;
   try {
     port = await listenEverywhere(loop, config, (level, text) => log.write(level, text));

@@ -42,6 +42,7 @@ import {
 import { sdsAvail, sdsLen, sdsZmallocSize } from '../structures/sds.ts';
 import { integerArgument, integerOrReply } from './integer-arguments.ts';
 import { encodingName } from './object.ts';
+import { debugReload } from './persistence.ts';
 
 const NO_TOUCH = LOOKUP_NOTOUCH | LOOKUP_NONOTIFY | LOOKUP_NOSTATS;
 
@@ -263,6 +264,7 @@ const subcommands: Readonly<Record<string, readonly [arity: number, proc: Comman
   'digest-value': [-3, debugDigestValue],
   protocol: [3, debugProtocol],
   populate: [-3, debugPopulate],
+  reload: [-2, debugReload],
   // Knobs of parts that this engine does not have: accepted, so that test suites go on.
   'pause-cron': [3, accept],
   'quicklist-packed-threshold': [3, accept],
@@ -290,6 +292,8 @@ const help: readonly string[] = [
   '    Create <count> strings named <prefix>:<number>.',
   'PROTOCOL <type>',
   `    Reply a value of a type: ${protocolTypes.replaceAll('|', ', ')}.`,
+  'RELOAD [MERGE] [NOFLUSH] [NOSAVE]',
+  '    Save, empty and load all data.',
   'SDSLEN <key>',
   '    Show lengths and allocations of key and value.',
   'SET-ACTIVE-EXPIRE <0|1>',

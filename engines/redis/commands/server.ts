@@ -178,8 +178,6 @@ export const serverProcs: Readonly<Record<string, CommandProc>> = {
   role,
   replicaof: replicaOf,
   slaveof: replicaOf,
-  lastsave: (core, c) => addReplyLong(c, core.startedUnixtime),
-  save: (_core, c) => addReplyError(c, `SAVE is not available: ${NOT_PERSISTENT}`),
   bgsave,
   bgrewriteaof: (_core, c) => addReplyError(c, `BGREWRITEAOF is not available: ${NOT_PERSISTENT}`),
   shutdown,

@@ -3,10 +3,10 @@ import { crc64Update } from '../../base/crc64.ts';
 import type { Heap } from '../structures/heap.ts';
 import { robjType } from '../structures/robj.ts';
 import { RdbReader } from './rdb-reader.ts';
+import { RDB_VERSION } from './rdb-save.ts';
+import { objectTypeOfRdb } from './rdb-types.ts';
 import { RdbWriter } from './rdb-writer.ts';
 
-/** The version of the format that payloads are written in; newer ones are not read. */
-export const RDB_VERSION = 10;
 const CRC_BYTES = 8;
 const FOOTER_BYTES = 2 + CRC_BYTES;
 
@@ -62,14 +62,12 @@ export function verifyDumpPayload(h: Heap, from: number, length: number): boolea
  */
 export function readDumpPayload(h: Heap, from: number, length: number): number {
   const rdbType = h.u8[from];
-  for (const type of h.types) {
-    if (!type?.rdbTypes.includes(rdbType)) continue;
-    const r = new RdbReader(h, from + 1, from + length);
-    try {
-      return type.loadRdb(r, rdbType);
-    } finally {
-      r.release();
-    }
+  const type = objectTypeOfRdb(h, rdbType);
+  if (type === null) return 0;
+  const r = new RdbReader(h, from + 1, from + length);
+  try {
+    return type.loadRdb(r, rdbType);
+  } finally {
+    r.release();
   }
-  return 0;
 }

@@ -9,12 +9,24 @@ import { ENCODED_INT8, ENCODED_INT16, ENCODED_INT32, ENCODED_LZF } from './rdb-s
 
 const INTEGER_TEXT_ROOM = 24;
 
+/** Supplies a reader with the bytes of a file. */
+export interface RdbByteSource {
+  /**
+   * Makes the next `bytes` bytes lie contiguously from `r.at` on, moving what is left and setting `r.at` and `r.end`. Offsets that
+   * were handed out before are then no longer valid.
+   * @returns false when there are not so many left
+   */
+  refill(r: RdbReader, bytes: number): boolean;
+}
+
 export class RdbReader {
   readonly heap: Heap;
   /** The next byte to read. */
   at: number;
-  readonly end: number;
+  end: number;
   failed = false;
+  /** Set by a type's loadRdb that gives 0 because the value is an empty container, which old servers could save. */
+  emptyKey = false;
   /** What readString found. Valid until the next read of a string, or release. */
   stringOffset = 0;
   stringLength = 0;
@@ -26,10 +38,14 @@ export class RdbReader {
   /** readHead found no length but the number of an encoding. */
   private encoded = false;
 
-  constructor(heap: Heap, at: number, end: number) {
+  /** Where more bytes come from when those up to `end` are used up; null: there are no more. */
+  private readonly source: RdbByteSource | null;
+
+  constructor(heap: Heap, at: number, end: number, source: RdbByteSource | null = null) {
     this.heap = heap;
     this.at = at;
     this.end = end;
+    this.source = source;
   }
 
   /** Marks the bytes as broken. @returns 0 */
@@ -40,7 +56,8 @@ export class RdbReader {
 
   /** Whether `bytes` more are there. Fails if not. */
   private has(bytes: number): boolean {
-    if (this.failed || bytes > this.end - this.at) this.failed = true;
+    if (this.failed) return false;
+    if (bytes > this.end - this.at && this.source?.refill(this, bytes) !== true) this.failed = true;
     return !this.failed;
   }
 
@@ -91,17 +108,18 @@ export class RdbReader {
     }
   }
 
-  /** A length; those beyond 2^53 come rounded, which is still far beyond what can follow. */
+  /**
+   * A length. As in the original a head that names an encoding gives its number where a length is wanted. Lengths beyond 2^53 come
+   * rounded, which is still far beyond what can follow.
+   */
   readLength(): number {
     this.readHead();
-    if (this.encoded) this.failed = true;
     return this.failed ? 0 : this.high * 4294967296 + this.low;
   }
 
   /** A length of 64 bits into `low` and `high` (both unsigned). */
   readLength64(): void {
     this.readHead();
-    if (this.encoded) this.failed = true;
   }
 
   /** A string of any form: `stringOffset` and `stringLength` tell where its bytes are. @returns false after a failure */
@@ -110,11 +128,8 @@ export class RdbReader {
     if (this.failed) return false;
     const length = this.high * 4294967296 + this.low;
     if (!this.encoded) {
-      if (length > this.end - this.at) this.failed = true;
-      else {
-        this.stringOffset = this.readRaw(length);
-        this.stringLength = length;
-      }
+      this.stringOffset = this.readRaw(length);
+      this.stringLength = length;
     } else if (length === ENCODED_LZF) {
       this.readCompressed();
     } else {

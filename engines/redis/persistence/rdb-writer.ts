@@ -1,6 +1,6 @@
 /**
- * Values as bytes, in the format of snapshot files and DUMP payloads: a growing buffer in the arena that the parts of a value
- * are appended to. The buffer is the room of an sds, so that a payload can become a string object without a copy.
+ * Values as bytes, in the format of snapshot files and DUMP payloads: a buffer in the arena that the parts of a value
+ * are appended to. It grows, or its bytes go to a sink whenever it is full. The buffer is the room of an sds, so that a payload can become a string object without a copy.
  */
 import type { Heap } from '../structures/heap.ts';
 import { OBJ_ENCODING_INT, robjEncoding, robjIntNumber, robjIntText, robjPtr, wrapSds } from '../structures/robj.ts';
@@ -8,6 +8,8 @@ import { sdsFree, sdsLen, sdsNewRoom, sdsSetLen } from '../structures/sds.ts';
 import { LENGTH_BYTES_MAX, putLength, putLength64, putRdbBytes, putRdbInteger, rdbBytesRoom } from './rdb-string.ts';
 
 const FIRST_BYTES = 256;
+/** So much is written at once where there is a sink. */
+const SINK_BYTES = 65_536;
 
 export class RdbWriter {
   readonly heap: Heap;
@@ -15,12 +17,22 @@ export class RdbWriter {
   readonly compress: boolean;
   private s = 0;
   private room = 0;
-  /** Bytes written so far. */
+  /** Bytes in the buffer. */
   length = 0;
+  /** Takes the bytes whenever the buffer is full; null: it grows. */
+  private readonly sink: ((offset: number, length: number) => void) | null;
 
-  constructor(heap: Heap, compress: boolean) {
+  constructor(heap: Heap, compress: boolean, sink: ((offset: number, length: number) => void) | null = null) {
     this.heap = heap;
     this.compress = compress;
+    this.sink = sink;
+    if (sink !== null) this.reserve(SINK_BYTES);
+  }
+
+  /** Hands the bytes in the buffer over to the sink. */
+  flush(): void {
+    if (this.length > 0) this.sink?.(this.s, this.length);
+    this.length = 0;
   }
 
   /** Offset of the first byte written. Moves when the buffer grows. */
@@ -30,6 +42,7 @@ export class RdbWriter {
 
   /** Makes room for `bytes` more. @returns where they go. @throws ARENA_EXHAUSTED */
   reserve(bytes: number): number {
+    if (this.sink !== null && this.length + bytes > this.room) this.flush();
     const needed = this.length + bytes;
     if (needed > this.room) {
       const h = this.heap;
