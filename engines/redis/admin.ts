@@ -6,6 +6,7 @@ import type { Client } from './client.ts';
 import type { Command } from './command.ts';
 import { defaultConfig, type RedisConfig } from './config.ts';
 import type { SettingAppliers } from './config-set.ts';
+import { KeyspaceEvents } from './keyspace-events.ts';
 import { PubSub } from './pubsub.ts';
 import type { RedisCore } from './redis-core.ts';
 
@@ -262,6 +263,8 @@ export function adminOf(core: RedisCore): Admin {
 export function attachAdmin(core: RedisCore, host: AdminHost = createBareHost(core)): Admin {
   const admin = new Admin(core, host);
   admins.set(core, admin);
+  const events = new KeyspaceEvents(core, admin.pubsub);
+  core.hooks.keyspaceEvent = (event, offset, length, db) => events.send(event, offset, length, db);
   core.hooks.cron.push(() => admin.cron());
   core.hooks.clientClosed.push((c) => admin.pubsub.forget(c));
   core.hooks.slowCommand.push((c, command, durationUs) => admin.recordSlow(c, command, durationUs));

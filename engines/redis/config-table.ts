@@ -256,7 +256,7 @@ export const directives = {
   'latency-monitor-threshold': integer(0, 0, LLONG_MAX, { inert: 'latency events are not recorded yet' }),
   'latency-tracking': bool(true),
   'latency-tracking-info-percentiles': special<readonly number[]>([50, 99, 99.9], { multi: true }),
-  'notify-keyspace-events': special<number>(0, { inert: 'keyspace events are not sent yet' }),
+  'notify-keyspace-events': special<number>(0),
 
   // Types
   'hash-max-listpack-entries': integer(512, 0, LLONG_MAX, { alias: 'hash-max-ziplist-entries', ...types }),

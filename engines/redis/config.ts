@@ -194,17 +194,17 @@ function parseBufferLimits(words: readonly string[], present: unknown): Parsed {
   return good(limits);
 }
 
-/** Classes of keyspace events in the order in which they are printed; a letter's bit is 1 << its index. */
-const eventLetters = 'g$lshzxedtKEmn';
+/** Classes of keyspace events by the number of their bit (the NOTIFY_ constants); bit 12 has no letter. */
+const eventLetters = 'KEg$lshzxetm\0dn';
 /** What "A" stands for: everything but K, E, m and n. */
-const allEvents = 0b11_1111_1111;
+const allEvents = 0b10_0111_1111_1100;
 
 function parseEvents(word: string): Parsed {
   let flags = 0;
   for (const c of word) {
     const bit = eventLetters.indexOf(c);
     if (c === 'A') flags |= allEvents;
-    else if (bit >= 0) flags |= 1 << bit;
+    else if (bit >= 0 && c !== '\0') flags |= 1 << bit;
     else return bad("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
   }
   return good(flags);
@@ -214,7 +214,7 @@ function formatEvents(flags: number): string {
   const has = (letter: string) => (flags >> eventLetters.indexOf(letter)) & 1;
   let out = '';
   if ((flags & allEvents) === allEvents) out = 'A';
-  else for (const c of 'g$lshzxedtn') if (has(c)) out += c;
+  else for (const c of 'g$lshzxetdn') if (has(c)) out += c;
   for (const c of 'KEm') if (has(c)) out += c;
   return out;
 }

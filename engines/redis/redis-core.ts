@@ -75,6 +75,8 @@ export interface CoreHooks {
   backgroundWork: (() => void) | null;
   /** Gives unused pages back to the system. */
   purgeMemory: (() => void) | null;
+  /** An event that notify-keyspace-events asks for. */
+  keyspaceEvent: ((event: string, offset: number, length: number, db: number) => void) | null;
   /** The server was asked to stop (SHUTDOWN); composition code sets it. */
   shutdown: ((flags: number) => void) | null;
 }
@@ -98,6 +100,7 @@ export class RedisCore implements ConnectionHandler {
     slowCommand: [],
     backgroundWork: null,
     purgeMemory: null,
+    keyspaceEvent: null,
     shutdown: null,
   };
   readonly stats = new Stats();
@@ -152,6 +155,8 @@ export class RedisCore implements ConnectionHandler {
   slowlogLogSlowerThan = -1;
   /** enable-debug-command. */
   protectedCommands = 'no';
+  /** notify-keyspace-events: NOTIFY_ bits. */
+  notifyFlags = 0;
   /** Where eviction by chance and the cron's rehashing go on. */
   nextEvictionDb = 0;
   nextRehashDb = 0;
@@ -222,6 +227,7 @@ export class RedisCore implements ConnectionHandler {
   applyConfig(): void {
     this.maxmemory = this.config.maxmemory;
     this.clientEviction.applyConfig(this);
+    this.notifyFlags = this.config.notifyKeyspaceEvents;
     this.latencyTracking = this.config.latencyTracking;
     this.slowlogLogSlowerThan = this.config.slowlogLogSlowerThan;
     this.protectedCommands = this.config.enableDebugCommand;
@@ -398,8 +404,10 @@ export class RedisCore implements ConnectionHandler {
     this.watched.touchAll(b, a);
   }
 
-  /** Keyspace events: class, name, key, database. */
-  notifyKeyspaceEvent(_type: number, _event: string, _offset: number, _length: number, _db: number): void {}
+  /** Something happened to a key: class of events, name, key, database. */
+  notifyKeyspaceEvent(type: number, event: string, offset: number, length: number, db: number): void {
+    if ((this.notifyFlags & type) !== 0) this.hooks.keyspaceEvent?.(event, offset, length, db);
+  }
   /** A key was deleted by expiry or eviction: logs and replicas must hear of it. */
   propagateDeletion(_db: Db, _offset: number, _length: number): void {}
 }

@@ -342,7 +342,7 @@ describeReal(['redis-server'], 'transactions', () => {
   });
 
   for (const [title, lines] of Object.entries(scripts)) {
-    it(`${title}, as in the original`, async () => {
+    it(`${title}, as in the original`, { timeout: 5_000 }, async () => {
       const [mine, theirs] = await Promise.all([playScript(ours, lines, normal), playScript(real, lines, normal)]);
       expect(mine.map(sortStats)).toEqual(theirs.map(sortStats));
       const core = ours.running!.core;

@@ -1,7 +1,6 @@
 /** SUBSCRIBE and its kin, PUBLISH, PUBSUB. */
 import { adminOf } from '../admin.ts';
 import { CLIENT_PUSHING, type Client } from '../client.ts';
-import { closeOverLimit } from '../client-limits.ts';
 import type { CommandProc } from '../command.ts';
 import { globMatchesText } from '../glob.ts';
 import {
@@ -10,9 +9,9 @@ import {
   addReplyLong,
   addReplyNull,
   addReplyPushLen,
-  addReplyRaw,
   addReplySubcommandSyntaxError,
 } from '../protocol/reply.ts';
+import { publish, publishShard } from '../publish.ts';
 import { type Space, shardSubscriptionCount, subscriptionCount } from '../pubsub.ts';
 import type { RedisCore } from '../redis-core.ts';
 import { addHelp } from './help.ts';
@@ -64,71 +63,14 @@ function unsubscribeFrom(word: string, space: Space): CommandProc {
   };
 }
 
-/** A message encoded once, for all receivers of one protocol version. */
-function encodeMessage(core: RedisCore, head: string, payload: number, length: number): { at: number; bytes: number } {
-  const heap = core.heap;
-  const bytes = head.length + length + 2;
-  const at = heap.alloc(bytes);
-  let p = heap.putLatin1(head, at);
-  heap.copy(payload, p, length);
-  p += length;
-  heap.u8[p] = 13;
-  heap.u8[p + 1] = 10;
-  return { at, bytes };
-}
-
-/** Sends one message to a set of clients. The message's bytes are built at most once for each protocol version. */
-function deliver(
-  core: RedisCore,
-  clients: ReadonlySet<Client>,
-  words: readonly string[],
-  payload: number,
-  length: number,
-): number {
-  if (clients.size === 0) return 0;
-  let body = '';
-  for (const word of words) body += `$${word.length}\r\n${word}\r\n`;
-  body += `$${length}\r\n`;
-  let plain: { at: number; bytes: number } | null = null;
-  let push: { at: number; bytes: number } | null = null;
-  for (const c of clients) {
-    let message: { at: number; bytes: number };
-    if (c.resp === 2) message = plain ??= encodeMessage(core, `*${words.length + 1}\r\n${body}`, payload, length);
-    else message = push ??= encodeMessage(core, `>${words.length + 1}\r\n${body}`, payload, length);
-    const before = c.flags & CLIENT_PUSHING;
-    c.flags |= CLIENT_PUSHING;
-    addReplyRaw(c, message.at, message.bytes);
-    if (before === 0) c.flags &= ~CLIENT_PUSHING;
-    closeOverLimit(core, c);
-  }
-  if (plain !== null) core.heap.free(plain.at);
-  if (push !== null) core.heap.free(push.at);
-  return clients.size;
-}
-
-/** Sends argument 2 of `c` to the channel in argument 1. @returns the number of receivers */
-function publish(core: RedisCore, c: Client): number {
-  const { pubsub } = adminOf(core);
-  const channel = c.argText(1);
-  const payload = c.argOff[2]!;
-  const length = c.argLen[2]!;
-  let receivers = deliver(core, pubsub.subscribers('channels', channel), ['message', channel], payload, length);
-  for (const [pattern, clients] of pubsub.patterns) {
-    if (!globMatchesText(pattern, channel, false)) continue;
-    receivers += deliver(core, clients, ['pmessage', pattern, channel], payload, length);
-  }
-  return receivers;
-}
-
 function publishCommand(core: RedisCore, c: Client): void {
-  addReplyLong(c, publish(core, c));
+  const { pubsub } = adminOf(core);
+  addReplyLong(c, publish(core, pubsub, c.argText(1), c.argOff[2], c.argLen[2]));
 }
 
 function spublishCommand(core: RedisCore, c: Client): void {
   const { pubsub } = adminOf(core);
-  const channel = c.argText(1);
-  const clients = pubsub.subscribers('shardChannels', channel);
-  addReplyLong(c, deliver(core, clients, ['smessage', channel], c.argOff[2]!, c.argLen[2]!));
+  addReplyLong(c, publishShard(core, pubsub, c.argText(1), c.argOff[2], c.argLen[2]));
 }
 
 function listNames(space: Space): CommandProc {

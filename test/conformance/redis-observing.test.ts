@@ -1,0 +1,159 @@
+/** What is told of keys, commands and delays, played on our engine and on the original alike. */
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { verifyCore } from '../../engines/redis/verify.ts';
+import { playScript } from '../redis/support/script.ts';
+import { startOurs, startReal, type TestServer } from '../redis/support/servers.ts';
+import { describeReal } from '../support/real.ts';
+import { RespClient } from '../support/resp-client.ts';
+
+/** What is played, by what it shows. */
+const scripts: Readonly<Record<string, readonly string[]>> = {
+  'classes of events are read and printed': [
+    'A: CONFIG SET notify-keyspace-events KEg$lshzxetdn',
+    'A: CONFIG GET notify-keyspace-events',
+    'A: CONFIG SET notify-keyspace-events nmdxtgK',
+    'A: CONFIG GET notify-keyspace-events',
+    'A: CONFIG SET notify-keyspace-events AnKm',
+    'A: CONFIG GET notify-keyspace-events',
+    'A: CONFIG SET notify-keyspace-events Kq',
+  ],
+  'events of strings and keys': [
+    'A: CONFIG SET notify-keyspace-events KEAmn',
+    'B: HELLO 3',
+    'B! PSUBSCRIBE __key*',
+    'B? PING',
+    'A: SET k 1',
+    'A: INCR k',
+    'A: APPEND k 2',
+    'A: SETRANGE k 5 x',
+    'A: GETSET k 3',
+    'A: MSET k 4 l 5',
+    'A: MSETNX m 1 n 2',
+    'A: EXPIRE k 100',
+    'A: PERSIST k',
+    'A: RENAME k o',
+    'A: COPY o p',
+    'A: MOVE p 1',
+    'A: GET none',
+    'A: EXISTS none',
+    'A: TTL none',
+    'A: TYPE none',
+    'A: SET e 1 PX 1',
+    '* 5',
+    'A: GET e',
+    'A: GETDEL o',
+    'A: SET o x EX 100',
+    'A: GETEX o PERSIST',
+    'A: EXPIRE o -1',
+    'A: DEL l m none',
+    'A: UNLINK n',
+    'A: SET d x',
+    'A: RESTORE r 0 "\\x00\\xc0*\\x0a\\x00\\x81\\xfb\\x5c\\xfa\\x86cOP"',
+    'A: FLUSHALL',
+  ],
+  'only the classes asked for': [
+    'A: CONFIG SET notify-keyspace-events Kg',
+    'B: PSUBSCRIBE *',
+    'A: SET k 1',
+    'A: DEL k',
+    'A: CONFIG SET notify-keyspace-events E$',
+    'A: SET k 1',
+    'A: DEL k',
+    'A: CONFIG SET notify-keyspace-events A',
+    'A: SET k 1',
+    'A: CONFIG SET notify-keyspace-events ""',
+    'A: SET k 1',
+  ],
+  'key names with any bytes': [
+    'A: CONFIG SET notify-keyspace-events KEA',
+    'B: HELLO 3',
+    'B! PSUBSCRIBE *',
+    'B? PING',
+    'B! SUBSCRIBE "__keyspace@3__:\\x00\\xff"',
+    'B? PING',
+    'A: SELECT 3',
+    'A: SET "\\x00\\xff" 1',
+    'A: SET "" 1',
+  ],
+  'evicted keys': [
+    'A: CONFIG SET notify-keyspace-events KEe',
+    'B: HELLO 3',
+    'B! PSUBSCRIBE *',
+    'B? PING',
+    'A: SET k 1',
+    'A: CONFIG SET maxmemory-policy allkeys-random',
+    'A: CONFIG SET maxmemory 1',
+    'A: GET k',
+    'A: CONFIG SET maxmemory 0',
+    'A: CONFIG SET maxmemory-policy noeviction',
+  ],
+  'a client hears of what it does itself': [
+    'A: CONFIG SET notify-keyspace-events KEA',
+    'A: HELLO 3',
+    'A! SUBSCRIBE __keyevent@0__:set __keyevent@0__:incrby',
+    'A? PING',
+    'A: SET k 1',
+    'A: MULTI',
+    'A: INCR k',
+    'A: INCR k',
+    'A! EXEC',
+  ],
+  'shard channels': [
+    'A: HELLO 3',
+    'A! SSUBSCRIBE s t',
+    'A? PING',
+    'A! SUBSCRIBE s',
+    'A? PING',
+    'B: SPUBLISH s hello',
+    'B: PUBLISH s world',
+    'B: PUBSUB SHARDCHANNELS t*',
+    'B: PUBSUB SHARDNUMSUB s t u',
+    'B: PUBSUB NUMSUB s t u',
+    'B: PUBSUB CHANNELS s*',
+    'B: PUBSUB NUMPAT',
+    'A! SUNSUBSCRIBE s',
+    'A? PING',
+    'A! SUNSUBSCRIBE',
+    'A? PING',
+    'A! SUNSUBSCRIBE',
+    'A? PING',
+    'B: SPUBLISH s hello',
+  ],
+};
+
+/** Ids, addresses and times differ. */
+function normal(text: string): string {
+  return text
+    .replaceAll(/\b(fd|age|idle|qbuf|qbuf-free|argv-mem|rbs|rbp|obl|oll|omem|tot-mem|events)=\S+/g, '$1=…')
+    .replaceAll(/\bid=\d+/g, 'id=…')
+    .replaceAll(/"id": \d+/g, '"id": …')
+    .replaceAll(/(l?addr)=\S+/g, '$1=…');
+}
+
+describeReal(['redis-server'], 'observing', () => {
+  let ours: TestServer;
+  let real: TestServer;
+
+  beforeAll(async () => {
+    [ours, real] = await Promise.all([startOurs(), startReal()]);
+  });
+  afterAll(async () => {
+    await Promise.all([ours?.stop(), real?.stop()]);
+  });
+  beforeEach(async () => {
+    for (const server of [ours, real]) {
+      const client = await RespClient.connect({ path: server.path });
+      await client.command('FLUSHALL');
+      await client.command('CONFIG', 'SET', 'notify-keyspace-events', '');
+      await client.close();
+    }
+  });
+
+  for (const [title, lines] of Object.entries(scripts)) {
+    it(`${title}, as in the original`, { timeout: 5_000 }, async () => {
+      const [mine, theirs] = await Promise.all([playScript(ours, lines, normal), playScript(real, lines, normal)]);
+      expect(mine).toEqual(theirs);
+      verifyCore(ours.running!.core);
+    });
+  }
+});
