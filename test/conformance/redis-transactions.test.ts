@@ -38,7 +38,7 @@ const scripts: Readonly<Record<string, readonly string[]>> = {
   'subscribing inside MULTI': [
     'A: HELLO 3',
     'A: MULTI',
-    'A: SUBSCRIBE c d',
+    'A: SUBSCRIBE c',
     'A: UNSUBSCRIBE',
     'A: PING',
     'A: EXEC',
