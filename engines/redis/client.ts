@@ -1,6 +1,7 @@
 /** One connected client: identity, selected database, parser state, the arguments of its present command. */
 import type { Transport } from '../ports.ts';
 import type { AclUser } from './acl/user.ts';
+import type { BlockedOp } from './blocked.ts';
 import { ClientMemory } from './client-memory.ts';
 import type { Command } from './command.ts';
 import type { Db } from './db.ts';
@@ -133,6 +134,15 @@ export class Client {
 
   /** While it waits inside a command: until when, in ms since the epoch; 0: for ever. */
   blockedUntilMs = 0;
+  /** Why it waits; null: not for keys. */
+  blockedOp: BlockedOp | null = null;
+  /** What the operation keeps for itself. */
+  blockedState: unknown = null;
+  /** The keys waited for, as latin1 strings, and where they stand in the arguments. */
+  blockedKeys: string[] = [];
+  blockedFirstArg = 0;
+  /** How long its command took before it began to wait, in µs. */
+  blockedCommandUs = 0;
 
   /** A complete command waits in the arguments for the end of CLIENT PAUSE. */
   pendingCommand = false;
@@ -180,6 +190,26 @@ export class Client {
     this.bigSds = 0;
     this.bigArg = -1;
     this.argFixed = 0;
+  }
+
+  /**
+   * Moves the arguments that lie in the input buffer into a block of their own, where they stay until releaseArguments.
+   * @throws ARENA_EXHAUSTED, nothing changed
+   */
+  keepArguments(): void {
+    const heap = this.core.heap;
+    let bytes = 0;
+    for (let i = this.argFixed; i < this.argc; i++) bytes += this.argLen[i];
+    if (this.argc > this.argFixed) {
+      let to = heap.alloc(Math.max(bytes, 1));
+      this.owned.push(to);
+      for (let i = this.argFixed; i < this.argc; i++) {
+        heap.copy(this.argOff[i], to, this.argLen[i]);
+        this.argOff[i] = to;
+        to += this.argLen[i];
+      }
+    }
+    this.argFixed = this.argc;
   }
 
   /** Takes over the sds of argument `i` if it is one of its own. @returns its offset, or 0 */

@@ -153,6 +153,8 @@ export function setKey(
     }
   } else {
     dbOverwrite(core, entry, value);
+    // Whoever waits for a message of a group must hear that its stream is gone.
+    core.signalKeyAsReady(db, offset, length);
     if (!keepTtl) removeExpire(core, db, offset, length);
   }
   core.signalModifiedKey(db, offset, length);
@@ -181,6 +183,7 @@ export function dbDelete(
   if (entry === 0) return false;
   // The expiry entry shares the key's bytes, so it goes first.
   if (dictSize(h, db.expires) > 0) dictDelete(h, db.expires, offset, length);
+  core.signalKeyAsReady(db, offset, length);
   freeDbEntry(core, db, entry, lazy);
   return true;
 }
@@ -258,6 +261,7 @@ export function deleteExpiredKey(core: RedisCore, db: Db, offset: number, length
   core.notifyKeyspaceEvent(NOTIFY_EXPIRED, 'expired', offset, length, db.id);
   core.signalModifiedKey(db, offset, length);
   core.propagateDeletion(db, offset, length);
+  core.signalKeyAsReady(db, offset, length);
   if (entry !== 0) freeDbEntry(core, db, entry, core.config.lazyfreeLazyExpire);
   core.stats.expiredKeys++;
 }
@@ -282,5 +286,6 @@ export function emptyDb(core: RedisCore, db: Db, lazy = false): number {
   }
   db.avgTtl = 0;
   db.expiresCursor = 0;
+  core.blocked.signalAll(db);
   return removed;
 }

@@ -186,6 +186,7 @@ export function processCommand(core: RedisCore, c: Client): void {
   }
   if (inMulti && !NEVER_QUEUED.has(command.fullName)) queue(core, c, command);
   else call(core, c, command);
+  if (core.blocked.ready !== 0) core.serveReadyKeys();
   endOfCommand(core, c);
 }
 
@@ -275,6 +276,13 @@ function account(core: RedisCore, c: Client, command: Command, durationUs: numbe
   command.calls++;
   command.usec += durationUs;
   core.stats.totalCommandsProcessed++;
+  // One that waits has not ended: blocked.ts adds the rest when it has.
+  if ((c.flags & CLIENT_BLOCKED) !== 0) c.blockedCommandUs = durationUs;
+  else recordDuration(core, c, command, durationUs);
+}
+
+/** Enters how long a command took into its histogram and, if it was slow, into the slow log. */
+export function recordDuration(core: RedisCore, c: Client, command: Command, durationUs: number): void {
   if (core.latencyTracking) {
     if (command.histogram === null) makeHistogram(core, command);
     command.histogram?.record(durationUs * 1000);

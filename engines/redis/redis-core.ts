@@ -6,7 +6,7 @@ import type { Allocator, Clock, ConnectionHandler, Disk, Random, Transport } fro
 import { LFU_INIT_VALUE, LRU_CLOCK_MAX, lfuTimeInMinutes } from './access.ts';
 import { Acl } from './acl/acl.ts';
 import { useDefaultUser } from './acl/sessions.ts';
-import { BlockedClients, endTimedOutWaits, forgetBlocked } from './blocked.ts';
+import { BlockedClients, endTimedOutWaits, forgetBlocked, serveReadyKeys } from './blocked.ts';
 import { CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_PAUSED, Client } from './client.ts';
 import { ClientEviction } from './client-eviction.ts';
 import { closeClientMemory, noteClientInput, noteClientOutput, openClientMemory } from './client-memory.ts';
@@ -387,8 +387,16 @@ export class RedisCore implements ConnectionHandler {
     if (this.watched.count !== 0) this.watched.touch(db, offset, length);
   }
 
-  /** A key came into being: blocked clients may be served. */
-  signalKeyAsReady(_db: Db, _offset: number, _length: number): void {}
+  /** A key came into being, or a stream is gone: clients that wait for it are looked after when the command ends. */
+  signalKeyAsReady(db: Db, offset: number, length: number): void {
+    if (this.blocked.onKeys !== 0) this.blocked.signal(this, db, offset, length);
+  }
+
+  /** Looks after clients that wait for keys which are ready; to be called after a command while blocked.ready is not 0. */
+  serveReadyKeys(): void {
+    serveReadyKeys(this);
+  }
+
   /** A database (null: each) is about to lose all its keys. */
   signalFlushedDb(db: Db | null): void {
     if (this.watched.count !== 0) {

@@ -276,6 +276,8 @@ function swapdbCommand(core: RedisCore, c: Client): void {
     [a.expires, b.expires] = [b.expires, a.expires];
     [a.avgTtl, b.avgTtl] = [b.avgTtl, a.avgTtl];
     [a.expiresCursor, b.expiresCursor] = [b.expiresCursor, a.expiresCursor];
+    core.blocked.signalAll(a);
+    core.blocked.signalAll(b);
   }
   core.dirty++;
   addReplyOk(c);

@@ -9,6 +9,7 @@
  * behind an argument may be anything, and a NUL hides the line end behind it).
  */
 import {
+  CLIENT_BLOCKED,
   CLIENT_CLOSE_AFTER_REPLY,
   CLIENT_CLOSE_ASAP,
   CLIENT_PAUSED,
@@ -80,13 +81,15 @@ export function processInput(core: RedisCore, c: Client, start: number, end: num
   return (c.flags & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_ASAP)) !== 0 ? end : at;
 }
 
+/** The parser is to begin a new request. The arguments of one that waits inside its command stay. */
 function resetRequest(c: Client): void {
-  if (c.argFixed !== 0) c.releaseArguments();
-  c.argc = 0;
   c.requestType = 0;
   c.multibulkLeft = 0;
   c.bulkLength = -1;
   c.parsed = 0;
+  if ((c.flags & CLIENT_BLOCKED) !== 0) return;
+  if (c.argFixed !== 0) c.releaseArguments();
+  c.argc = 0;
 }
 
 function protocolError(core: RedisCore, c: Client, text: string): number {
@@ -214,28 +217,12 @@ function parseInline(core: RedisCore, c: Client, start: number, end: number): nu
   return newline + 1;
 }
 
-/** Moves the arguments that lie in the input buffer into a block of their own. */
-function fixArguments(core: RedisCore, c: Client): void {
-  let bytes = 0;
-  for (let i = c.argFixed; i < c.argc; i++) bytes += c.argLen[i];
-  if (c.argc > c.argFixed) {
-    let to = core.heap.alloc(Math.max(bytes, 1));
-    c.owned.push(to);
-    for (let i = c.argFixed; i < c.argc; i++) {
-      core.heap.copy(c.argOff[i], to, c.argLen[i]);
-      c.argOff[i] = to;
-      to += c.argLen[i];
-    }
-  }
-  c.argFixed = c.argc;
-}
-
 /** The payload begins at `at`, and only [at, end) of it has arrived. */
 function startDirectRead(core: RedisCore, c: Client, at: number, end: number): number {
   const heap = core.heap;
   const wanted = c.bulkLength + 2;
   const have = end - at;
-  fixArguments(core, c);
+  c.keepArguments();
   // The room is the original's: payload and its line end, so that a stored value's size class is the same.
   const s = sdsNewRoom(heap, Math.min(wanted, Math.max(DIRECT_FIRST_BYTES, have)));
   heap.copy(at, s, have);
