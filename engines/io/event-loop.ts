@@ -35,6 +35,29 @@ export interface Listener {
   readonly address: string;
 }
 
+/** How a TLS listener proves who it is, and whom it lets in. Texts are the contents of PEM files. */
+export interface TlsSettings {
+  readonly cert: string;
+  readonly key: string;
+  /** Of the key; empty: none. */
+  readonly passphrase: string;
+  /** Certificates of authorities that clients' certificates are checked against; empty: the system's. */
+  readonly ca: readonly string[];
+  /** Whether clients show certificates: "optional" ones must be good if they are shown. */
+  readonly clients: 'no' | 'optional' | 'yes';
+  /** In OpenSSL's notation; empty: the usual ones. */
+  readonly ciphers: string;
+  readonly preferServerCiphers: boolean;
+  /** "TLSv1" to "TLSv1.3". */
+  readonly minVersion: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
+  readonly maxVersion: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
+  /** OpenSSL's SSL_OP_… bits. */
+  readonly secureOptions: number;
+  /** Parameters of Diffie-Hellman; empty: none of our own. */
+  readonly dhparam: string;
+  readonly sessionTimeoutSeconds: number;
+}
+
 /** Lets another thread wake a loop; a plain value that can be posted to a worker. */
 export interface Waker {
   /** eventfd of the epoll loop, or -1. */
@@ -55,6 +78,15 @@ export interface EventLoop extends Transport {
   listenTcp(host: string, port: number, backlog: number): Promise<Listener>;
   /** @param mode permission bits of the socket file, or 0 to leave them */
   listenUnix(path: string, backlog: number, mode: number): Promise<Listener>;
+  /**
+   * A TCP port where clients speak TLS; `onOpen` follows when the handshake is done. Only the libuv loop has it: its sockets are Node's,
+   * and so is their TLS.
+   */
+  listenTls?(host: string, port: number, backlog: number, settings: TlsSettings): Promise<Listener>;
+  /** New certificates, ciphers and versions for handshakes from now on; `clients` stays as it was. @throws Error when they do not fit together */
+  renewTls?(settings: TlsSettings): void;
+  /** A handshake failed. */
+  onTlsError?: ((reason: string, peer: string) => void) | null;
   /** Stops accepting; established connections stay. */
   closeListeners(): void;
   /** Number of open connections. */

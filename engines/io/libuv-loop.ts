@@ -4,9 +4,10 @@
  */
 import { chmodSync } from 'node:fs';
 import net from 'node:net';
+import tls from 'node:tls';
 import type { Allocator } from '../ports.ts';
 import { CONNECTING, ConnectionLoop, OPEN } from './connection-loop.ts';
-import type { EventLoopOptions, Listener, Waker } from './event-loop.ts';
+import type { EventLoopOptions, Listener, TlsSettings, Waker } from './event-loop.ts';
 import { nowUs } from './now.ts';
 import { removeStaleSocket } from './stale-socket.ts';
 import { errnoOf, fromNodeError } from './system-error.ts';
@@ -64,8 +65,36 @@ export class LibuvLoop extends ConnectionLoop {
     return listener;
   }
 
-  private listen(address: string, options: net.ListenOptions, what: string): Promise<Listener> {
-    const server = net.createServer({ allowHalfOpen: true, noDelay: true });
+  onTlsError: ((reason: string, peer: string) => void) | null = null;
+
+  listenTls(host: string, port: number, backlog: number, settings: TlsSettings): Promise<Listener> {
+    const literal = literalOf(host);
+    const server = tls.createServer({
+      ...contextOptions(settings),
+      allowHalfOpen: true,
+      noDelay: true,
+      requestCert: settings.clients !== 'no',
+      rejectUnauthorized: settings.clients === 'yes',
+    });
+    server.on('tlsClientError', (error, socket) => {
+      this.onTlsError?.(error.message, `${socket.remoteAddress ?? '?'}:${socket.remotePort ?? 0}`);
+    });
+    const options = { host: literal, port, backlog, ipv6Only: true };
+    return this.listen(host, options, `Cannot listen on ${host}:${port}`, server);
+  }
+
+  renewTls(settings: TlsSettings): void {
+    for (const { server } of this.listeners) {
+      if (server instanceof tls.Server) server.setSecureContext(contextOptions(settings));
+    }
+  }
+
+  private listen(
+    address: string,
+    options: net.ListenOptions,
+    what: string,
+    server: net.Server = net.createServer({ allowHalfOpen: true, noDelay: true }),
+  ): Promise<Listener> {
     const unix = options.path !== undefined;
     return new Promise((resolve, reject) => {
       server.once('error', (error) => reject(fromNodeError(error, what)));
@@ -76,7 +105,8 @@ export class LibuvLoop extends ConnectionLoop {
         server.removeAllListeners('error');
         // EMFILE and the like: Node itself backs off.
         server.on('error', () => {});
-        server.on('connection', (socket) => this.inTurn(() => this.accept(listener, socket)));
+        const accepted = server instanceof tls.Server ? 'secureConnection' : 'connection';
+        server.on(accepted, (socket: net.Socket) => this.inTurn(() => this.accept(listener, socket)));
         resolve(listener);
       });
     });
@@ -91,6 +121,12 @@ export class LibuvLoop extends ConnectionLoop {
 
   private accept(listener: LibuvListener, socket: net.Socket): void {
     if (socket.destroyed) return;
+    if (socket instanceof tls.TLSSocket && hasBadCertificate(socket)) {
+      this.onTlsError?.(String(socket.authorizationError), `${socket.remoteAddress ?? '?'}:${socket.remotePort ?? 0}`);
+      socket.on('error', () => {});
+      socket.destroy();
+      return;
+    }
     const conn = this.connectionCount < this.maxConnections ? this.takeSlot(OPEN, listener.id) : -1;
     if (conn < 0) {
       const bytes = this.refusal();
@@ -392,4 +428,27 @@ function literalOf(host: string): string {
   if (host === 'localhost') return '127.0.0.1';
   if (net.isIP(host) === 0) throw new Error(`Cannot use address "${host}": it is neither an IPv4 nor an IPv6 literal`);
   return host;
+}
+
+function contextOptions(settings: TlsSettings): tls.SecureContextOptions {
+  return {
+    cert: settings.cert,
+    key: settings.key,
+    ...(settings.passphrase === '' ? {} : { passphrase: settings.passphrase }),
+    ...(settings.ca.length === 0 ? {} : { ca: [...settings.ca] }),
+    ...(settings.ciphers === '' ? {} : { ciphers: settings.ciphers }),
+    ...(settings.dhparam === '' ? {} : { dhparam: settings.dhparam }),
+    honorCipherOrder: settings.preferServerCiphers,
+    minVersion: settings.minVersion,
+    maxVersion: settings.maxVersion,
+    secureOptions: settings.secureOptions,
+    sessionTimeout: settings.sessionTimeoutSeconds,
+  };
+}
+
+/** Whether a client showed a certificate although it need not, and a bad one. Where it must, the handshake has failed before. */
+function hasBadCertificate(socket: tls.TLSSocket): boolean {
+  if (socket.authorized) return false;
+  const shown = socket.getPeerCertificate();
+  return shown !== null && Object.keys(shown).length > 0;
 }

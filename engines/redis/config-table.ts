@@ -135,7 +135,7 @@ const disk = { inert: 'nothing is persisted yet' } as const;
 const types = { inert: 'the type it concerns is not there yet' } as const;
 const replication = { inert: 'there is no replication yet' } as const;
 const cluster = { inert: 'there is no cluster mode' } as const;
-const tls = { inert: 'there is no TLS' } as const;
+const outgoing = { inert: 'no connections are made to other servers' } as const;
 const system = { inert: 'it concerns the C program and its platform' } as const;
 const scripts = { inert: 'there are no scripts or modules' } as const;
 const defrag = { inert: 'there is no active defragmentation yet' } as const;
@@ -148,7 +148,7 @@ export const directives = {
   // The original's built-in value is "* -::*"; its shipped redis.conf, and this engine, keep to loopback.
   bind: special<readonly string[]>(['127.0.0.1', '-::1'], { multi: true }),
   port: integer(6379, 0, PORT_MAX),
-  'tls-port': integer(0, 0, PORT_MAX, tls),
+  'tls-port': integer(0, 0, PORT_MAX),
   'tcp-backlog': integer(511, 0, INT_MAX, fixed),
   'tcp-keepalive': integer(300, 0, INT_MAX),
   timeout: integer(0, 0, INT_MAX),
@@ -349,25 +349,25 @@ export const directives = {
   'cluster-preferred-endpoint-type': words('ip', ['ip', 'hostname', 'unknown-endpoint'], cluster),
 
   // TLS
-  'tls-cluster': bool(false, tls),
-  'tls-replication': bool(false, tls),
-  'tls-auth-clients': words('yes', ['no', 'yes', 'optional'], tls),
-  'tls-prefer-server-ciphers': bool(false, tls),
-  'tls-session-caching': bool(true, tls),
-  'tls-session-cache-size': integer(20_480, 0, INT_MAX, tls),
-  'tls-session-cache-timeout': integer(300, 0, INT_MAX, tls),
-  'tls-cert-file': text('', tls),
-  'tls-key-file': text('', tls),
-  'tls-key-file-pass': text('', tls),
-  'tls-client-cert-file': text('', tls),
-  'tls-client-key-file': text('', tls),
-  'tls-client-key-file-pass': text('', tls),
-  'tls-dh-params-file': text('', tls),
-  'tls-ca-cert-file': text('', tls),
-  'tls-ca-cert-dir': text('', tls),
-  'tls-protocols': text('', tls),
-  'tls-ciphers': text('', tls),
-  'tls-ciphersuites': text('', tls),
+  'tls-cluster': bool(false, outgoing),
+  'tls-replication': bool(false, outgoing),
+  'tls-auth-clients': words('yes', ['no', 'yes', 'optional']),
+  'tls-prefer-server-ciphers': bool(false),
+  'tls-session-caching': bool(true),
+  'tls-session-cache-size': integer(20_480, 0, INT_MAX, { inert: 'sessions are kept by the clients, in tickets' }),
+  'tls-session-cache-timeout': integer(300, 0, INT_MAX),
+  'tls-cert-file': text(''),
+  'tls-key-file': text(''),
+  'tls-key-file-pass': text(''),
+  'tls-client-cert-file': text('', outgoing),
+  'tls-client-key-file': text('', outgoing),
+  'tls-client-key-file-pass': text('', outgoing),
+  'tls-dh-params-file': text(''),
+  'tls-ca-cert-file': text(''),
+  'tls-ca-cert-dir': text(''),
+  'tls-protocols': text(''),
+  'tls-ciphers': text(''),
+  'tls-ciphersuites': text(''),
 } as const;
 
 export type DirectiveName = keyof typeof directives;

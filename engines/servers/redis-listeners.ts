@@ -1,13 +1,14 @@
 /** Where a Redis-like server listens, and who may come in. */
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
-import type { EventLoop } from '../io/event-loop.ts';
+import type { EventLoop, TlsSettings } from '../io/event-loop.ts';
 import { isUnixSocket } from '../redis/client-info.ts';
 import type { RedisConfig } from '../redis/config.ts';
-import { LOG_WARNING } from '../redis/log-levels.ts';
+import { LOG_VERBOSE, LOG_WARNING } from '../redis/log-levels.ts';
 import { addReplyProto } from '../redis/protocol/reply.ts';
 import type { RedisCore } from '../redis/redis-core.ts';
 import { systemText } from './redis-conf.ts';
+import { readTlsSettings, TlsError } from './redis-tls.ts';
 
 /** Nothing to listen on, or not possible there. */
 export class ListenError extends Error {}
@@ -37,7 +38,7 @@ function isLoopback(host: string): boolean {
  * @returns why this configuration would expose unprotected data to other machines, or null
  */
 export function refusesBeyondLoopback(config: RedisConfig, open: boolean): string | null {
-  if (config.port === 0 || !config.protectedMode || !open) return null;
+  if ((config.port === 0 && config.tlsPort === 0) || !config.protectedMode || !open) return null;
   const exposed = config.bind.map((address) => address.replace(/^-/, '')).filter((address) => !isLoopback(address));
   if (exposed.length === 0) return null;
   return (
@@ -64,22 +65,11 @@ export async function listenEverywhere(
 ): Promise<number> {
   let listening = 0;
   if (config.port !== 0) {
-    for (const entry of config.bind) {
-      const optional = entry.startsWith('-');
-      const address = optional ? entry.slice(1) : entry;
-      try {
-        await loop.listenTcp(await literal(address), config.port, config.tcpBacklog);
-        listening++;
-      } catch (error) {
-        const code = (error as { code?: string }).code ?? '';
-        if (optional && optionalErrors.includes(code)) continue;
-        const text = `Could not create server TCP listening socket ${address}:${config.port}: bind: ${systemText(error)}`;
-        log(LOG_WARNING, `Warning: ${text}`);
-        log(LOG_WARNING, `Failed listening on port ${config.port} (TCP), aborting.`);
-        throw new ListenError(text);
-      }
-    }
+    listening += await listenOn(config.bind, config.port, 'TCP', log, (address) =>
+      loop.listenTcp(address, config.port, config.tcpBacklog),
+    );
   }
+  if (config.tlsPort !== 0) listening += await listenTls(loop, config, log);
   if (config.unixsocket !== '') {
     try {
       await loop.listenUnix(config.unixsocket, config.tcpBacklog, config.unixsocketperm);
@@ -96,6 +86,62 @@ export async function listenEverywhere(
     throw new ListenError(text);
   }
   return config.port;
+}
+
+/**
+ * Opens the TLS port on the same addresses.
+ * @throws ListenError after logging the reason
+ */
+async function listenTls(
+  loop: EventLoop,
+  config: RedisConfig,
+  log: (level: number, text: string) => void,
+): Promise<number> {
+  let settings: TlsSettings;
+  try {
+    settings = readTlsSettings(config);
+  } catch (error) {
+    if (!(error instanceof TlsError)) throw error;
+    log(LOG_WARNING, error.message);
+    log(LOG_WARNING, 'Failed to configure TLS. Check logs for more info.');
+    throw new ListenError(error.message);
+  }
+  if (loop.listenTls === undefined) {
+    const text = `Cannot serve TLS (tls-port ${config.tlsPort}) on the ${loop.name} loop: start with --event-loop libuv or auto`;
+    log(LOG_WARNING, text);
+    throw new ListenError(text);
+  }
+  loop.onTlsError = (reason, peer) => log(LOG_VERBOSE, `Error accepting a client connection: ${reason} (addr=${peer})`);
+  return listenOn(config.bind, config.tlsPort, 'TLS', log, (address) =>
+    loop.listenTls!(address, config.tlsPort, config.tcpBacklog, settings),
+  );
+}
+
+/** @returns how many of the addresses could be had */
+async function listenOn(
+  addresses: readonly string[],
+  port: number,
+  kind: string,
+  log: (level: number, text: string) => void,
+  listen: (address: string) => Promise<unknown>,
+): Promise<number> {
+  let listening = 0;
+  for (const entry of addresses) {
+    const optional = entry.startsWith('-');
+    const address = optional ? entry.slice(1) : entry;
+    try {
+      await listen(await literal(address));
+      listening++;
+    } catch (error) {
+      const code = (error as { code?: string }).code ?? '';
+      if (optional && optionalErrors.includes(code)) continue;
+      const text = `Could not create server TCP listening socket ${address}:${port}: bind: ${systemText(error)}`;
+      log(LOG_WARNING, `Warning: ${text}`);
+      log(LOG_WARNING, `Failed listening on port ${port} (${kind}), aborting.`);
+      throw new ListenError(text);
+    }
+  }
+  return listening;
 }
 
 /** The host of "127.0.0.1:53211" or "[::1]:53211". */

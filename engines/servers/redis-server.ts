@@ -36,6 +36,7 @@ import {
 import { ListenError, listenEverywhere, protectClients, refusesBeyondLoopback } from './redis-listeners.ts';
 import { RedisLog } from './redis-log.ts';
 import { allocatorReport } from './redis-malloc-report.ts';
+import { tlsAppliers } from './redis-tls.ts';
 import { listenForShutdown } from './signals.ts';
 
 /** Descriptors that the server needs beside its clients: listeners, log, epoll and so on. */
@@ -112,10 +113,18 @@ function limitHz(config: RedisConfig): null {
 }
 
 /** What changes outside the core when a setting changes at run time. */
-function createAppliers(start: RedisStart, log: RedisLog, mostClients: number, core: () => RedisCore): SettingAppliers {
+function createAppliers(
+  start: RedisStart,
+  log: RedisLog,
+  mostClients: number,
+  core: () => RedisCore,
+  loop: EventLoop,
+): SettingAppliers {
   const fixedPort = start.config.port;
+  const fixedTlsPort = start.config.tlsPort;
   const fixedBind = start.config.bind.join(' ');
   return new Map([
+    ...tlsAppliers(loop, start.config, (level, text) => log.write(level, text)),
     ['hz', limitHz],
     [
       'loglevel',
@@ -156,7 +165,10 @@ function createAppliers(start: RedisStart, log: RedisLog, mostClients: number, c
     ],
     [
       'tls-port',
-      (config: RedisConfig) => (config.tlsPort === 0 ? null : 'Unable to update TLS configuration. Check server logs.'),
+      (config: RedisConfig) =>
+        config.tlsPort === fixedTlsPort
+          ? null
+          : 'Unable to listen on this port. It cannot be changed while the server runs.',
     ],
     [
       'activedefrag',
@@ -171,13 +183,14 @@ function createAppliers(start: RedisStart, log: RedisLog, mostClients: number, c
 
 /** Fills the process title's template. */
 function processTitle(config: RedisConfig, configFile: string, port: number): string {
-  const address = port !== 0 ? `${config.bind[0] ?? '*'}:${port}` : config.unixsocket;
+  const shown = port !== 0 ? port : config.tlsPort;
+  const address = shown !== 0 ? `${config.bind[0] ?? '*'}:${shown}` : config.unixsocket;
   const values: Record<string, string> = {
     title: 'cachelab-redis',
     'listen-addr': address,
     'server-mode': '',
     port: String(port),
-    'tls-port': '0',
+    'tls-port': String(config.tlsPort),
     unixsocket: config.unixsocket,
     'config-file': configFile,
   };
@@ -229,7 +242,10 @@ export async function startRedisServer(
   const clock = { wallMs: () => Date.now(), monoUs: nowUs };
   const allocator = createJemalloc(memory, { classes: engine.allocator, clock });
   const mostClients = Math.max(config.maxclients, Math.min(MIN_LOOP_CLIENTS, files - RESERVED_FILES));
-  const loop = createEventLoop(engine.eventLoop, allocator, { maxConnections: mostClients });
+  // TLS is Node's, and so must the sockets be.
+  const needsTls = config.tlsPort !== 0 && engine.eventLoop === 'auto';
+  if (needsTls) log.write(LOG_NOTICE, 'The event loop is libuv, as tls-port is set: TLS needs its sockets.');
+  const loop = createEventLoop(needsTls ? 'libuv' : engine.eventLoop, allocator, { maxConnections: mostClients });
   const core = createRedisCore({
     allocator,
     transport: loop,
@@ -257,7 +273,7 @@ export async function startRedisServer(
     exitCode = code;
     loop.stop();
   };
-  const appliers = createAppliers(start, log, mostClients, () => core);
+  const appliers = createAppliers(start, log, mostClients, () => core, loop);
   const admin = attachAdmin(core, createHost(loop, allocator, appliers, stop));
   core.hooks.cron.push(() => {
     allocator.tick();
@@ -302,12 +318,12 @@ export async function startRedisServer(
   };
   core.hooks.purgeMemory = () => allocator.purgeAll();
   if (config.setProcTitle) process.title = processTitle(config, start.configFile, port);
-  log.write(LOG_NOTICE, `Running mode=standalone, port=${port}.`);
+  log.write(LOG_NOTICE, `Running mode=standalone, port=${port !== 0 ? port : config.tlsPort}.`);
   log.write(LOG_WARNING, 'Server initialized');
   admin.startupMemory = allocator.usedBytes;
   // Whoever waits for the next line may look for the pid file or send a signal at once.
   beforeReady(() => stop(0));
-  if (port !== 0) log.write(LOG_NOTICE, 'Ready to accept connections');
+  if (port !== 0 || config.tlsPort !== 0) log.write(LOG_NOTICE, 'Ready to accept connections');
   if (config.unixsocket !== '') {
     log.write(LOG_NOTICE, `The server is now ready to accept connections at ${config.unixsocket}`);
   }
