@@ -13,7 +13,8 @@ export type RealProgram =
   | 'memcslap'
   | 'memcstat'
   | 'memccapable'
-  | 'chromium';
+  | 'chromium'
+  | 'openssl';
 
 /** True where a missing program must fail the tests instead of skipping them. */
 export const realRequired = process.env['CI'] === 'true' || process.env['CACHELAB_REQUIRE_REAL'] === '1';
