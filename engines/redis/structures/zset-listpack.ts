@@ -3,12 +3,11 @@
  * is one, else the text of %.17g. A listpack is `lp`, a pair is told by the offset of its member.
  */
 import type { Heap } from './heap.ts';
-import { DOUBLE_TEXT_MAX, isIntegerScore, parsedDouble, parseDouble, putDouble17 } from './double.ts';
+import { isIntegerScore, parsedDouble, parseDouble, putDouble17 } from './double.ts';
 import {
   LP_AFTER,
   LP_BEFORE,
   lpAppend,
-  lpBytes,
   lpDelete,
   lpDeleteRangeWithEntry,
   lpFind,
@@ -25,11 +24,14 @@ import {
   lpPutInteger,
   lpStringLength,
   lpStringOffset,
-  lpText,
 } from './listpack.ts';
-import { decimalLength } from './robj.ts';
-import { sdsNewLen, sdsNewRoom } from './sds.ts';
+import { sdsNewLen } from './sds.ts';
 import { compareBytes, LEX_MAX, LEX_MIN, type LexRange, type ScoreRange } from './skiplist.ts';
+
+/** Where in the heap's scratch page texts are made: of integers to be compared, of scores, of members that are integers. */
+const INTEGER_SCRATCH = 64;
+const SCORE_SCRATCH = 128;
+const MEMBER_SCRATCH = 192;
 
 /** Number of pairs. */
 export function zzlLength(h: Heap, lp: number): number {
@@ -77,21 +79,29 @@ export function zzlFind(h: Heap, lp: number, offset: number, length: number): nu
 /** Orders an element's text and these bytes. @returns negative, 0 or positive */
 export function zzlCompare(h: Heap, p: number, offset: number, length: number): number {
   if (lpGet(h, p)) return compareBytes(h, lpStringOffset, lpStringLength, offset, length);
-  const text = lpText(h, p);
-  const shared = Math.min(text.length, length);
-  for (let i = 0; i < shared; i++) {
-    const difference = text.charCodeAt(i) - h.u8[offset + i];
-    if (difference !== 0) return difference;
-  }
-  return text.length - length;
+  const text = h.scratch + INTEGER_SCRATCH;
+  return compareBytes(h, text, lpPutInteger(h, text), offset, length);
 }
 
 /** An element's text as a new sds. @throws ARENA_EXHAUSTED */
 export function zzlMemberSds(h: Heap, p: number): number {
-  if (lpGet(h, p)) return sdsNewLen(h, lpStringOffset, lpStringLength);
-  const s = sdsNewRoom(h, Number.isSafeInteger(lpIntNumber) ? decimalLength(lpIntNumber) : lpText(h, p).length);
-  lpPutInteger(h, s);
-  return s;
+  zzlMember(h, p);
+  return sdsNewLen(h, zzlMemberOffset, zzlMemberLength);
+}
+
+/** The bytes of the member that zzlMember has looked at last. An integer's are overwritten by the next one. */
+export let zzlMemberOffset = 0;
+export let zzlMemberLength = 0;
+
+/** Finds out where the bytes of a member are. */
+export function zzlMember(h: Heap, p: number): void {
+  if (lpGet(h, p)) {
+    zzlMemberOffset = lpStringOffset;
+    zzlMemberLength = lpStringLength;
+  } else {
+    zzlMemberOffset = h.scratch + MEMBER_SCRATCH;
+    zzlMemberLength = lpPutInteger(h, zzlMemberOffset);
+  }
 }
 
 /**
@@ -100,21 +110,15 @@ export function zzlMemberSds(h: Heap, p: number): number {
  * @throws ARENA_EXHAUSTED; the listpack's offset is then in `zzlAfterFailure`, its pairs are as they were
  */
 function insertAt(h: Heap, lp: number, p: number, offset: number, length: number, score: number): number {
-  // The text is made before anything changes, as there may be no room for it.
-  const integer = isIntegerScore(score) && !Object.is(score, -0);
-  const text = integer ? 0 : h.alloc(DOUBLE_TEXT_MAX);
-  let moved = lp;
-  let member = 0;
+  const moved = p === 0 ? lpAppend(h, lp, offset, length) : lpInsertString(h, lp, offset, length, p, LP_BEFORE);
+  const member = lpNewElement;
   try {
-    moved = p === 0 ? lpAppend(h, lp, offset, length) : lpInsertString(h, lp, offset, length, p, LP_BEFORE);
-    member = lpNewElement;
-    if (integer) return lpInsertInteger(h, moved, score, member, LP_AFTER);
+    if (isIntegerScore(score) && !Object.is(score, -0)) return lpInsertInteger(h, moved, score, member, LP_AFTER);
+    const text = h.scratch + SCORE_SCRATCH;
     return lpInsertString(h, moved, text, putDouble17(h, text, score) - text, member, LP_AFTER);
   } catch (error) {
-    zzlAfterFailure = member === 0 ? lp : lpDelete(h, moved, member);
+    zzlAfterFailure = lpDelete(h, moved, member);
     throw error;
-  } finally {
-    if (!integer) h.free(text);
   }
 }
 
@@ -213,12 +217,3 @@ export function zzlLastInLexRange(h: Heap, lp: number, range: LexRange): number 
 export function zzlScoreIsValid(h: Heap, p: number): boolean {
   return !lpGet(h, p) || parseDouble(h, lpStringOffset, lpStringLength);
 }
-
-/** Length in bytes of an element's text. */
-export function zzlMemberLength(h: Heap, p: number): number {
-  if (lpGet(h, p)) return lpStringLength;
-  return Number.isSafeInteger(lpIntNumber) ? decimalLength(lpIntNumber) : lpText(h, p).length;
-}
-
-/** Length in bytes of the listpack itself. */
-export const zzlBytes = lpBytes;
