@@ -18,6 +18,7 @@ import { lpRandomPairs, lpRandomPairsUnique, lpSeek } from '../structures/listpa
 import { OBJ_ENCODING_LISTPACK, OBJ_ZSET, robjEncoding, robjPtr, robjSetPtr } from '../structures/robj.ts';
 import { sdsLen } from '../structures/sds.ts';
 import {
+  zslByRank,
   zslFirst,
   zslFreeNode,
   zslLast,
@@ -40,6 +41,8 @@ const COUNT_POSITIVE = 'count should be greater than 0';
 const COUNT_MAX = 2 ** 62;
 /** Pairs drawn from a listpack at once. */
 const DRAW_BATCH = 1_024;
+/** Fewer than one member in so many are drawn one by one. */
+const SPARSE_RATIO = 3;
 
 /** Replies a pair and takes it out. */
 function popFromListpack(core: RedisCore, c: Client, o: number, max: boolean): void {
@@ -167,7 +170,15 @@ function readPositiveCount(core: RedisCore, c: Client, i: number, error: string)
 }
 
 /** Pops from the first of some keys that has a sorted set. @returns whether it replied, be it with an error */
-function popFirst(core: RedisCore, c: Client, first: number, keys: number, max: boolean, count: number, nested: boolean): boolean {
+function popFirst(
+  core: RedisCore,
+  c: Client,
+  first: number,
+  keys: number,
+  max: boolean,
+  count: number,
+  nested: boolean,
+): boolean {
   for (let i = first; i < first + keys; i++) {
     const o = lookupKeyWrite(core, c.db, c.argOff[i], c.argLen[i]);
     if (o === 0) continue;
@@ -230,7 +241,17 @@ function replyAll(core: RedisCore, c: Client, o: number, scores: boolean): void 
     for (let p = zzlLast(h, lp); p !== 0; p = zzlPrevious(h, lp, p)) replyPair(core, c, lp, p, scores);
     return;
   }
-  for (let node = zslLast(h, zsetSkiplist(h, o)); node !== 0; node = zslPrevious(h, node)) replyNode(h, c, node, scores);
+  for (let node = zslLast(h, zsetSkiplist(h, o)); node !== 0; node = zslPrevious(h, node))
+    replyNode(h, c, node, scores);
+}
+
+/** Draws a small part of the members of a skip list: what has been drawn before is drawn again. */
+function drawFew(core: RedisCore, c: Client, o: number, count: number, scores: boolean): void {
+  const h = core.heap;
+  const zsl = zsetSkiplist(h, o);
+  const drawn = new Set<number>();
+  while (drawn.size < count) drawn.add(1 + h.random.nextBelow(zsetLength(h, o)));
+  for (const rank of drawn) replyNode(h, c, zslByRank(h, zsl, rank), scores);
 }
 
 /** Draws `count` different members of more than that. */
@@ -240,6 +261,10 @@ function drawDifferent(core: RedisCore, c: Client, o: number, count: number, sco
     const drawn = new Uint32Array(count);
     lpRandomPairsUnique(h, robjPtr(h, o), count, drawn);
     for (let i = 0; i < count; i++) replyPair(core, c, robjPtr(h, o), drawn[i], scores);
+    return;
+  }
+  if (count * SPARSE_RATIO < zsetLength(h, o)) {
+    drawFew(core, c, o, count, scores);
     return;
   }
   // One pass over the nodes takes each with the probability that makes every choice equally likely.

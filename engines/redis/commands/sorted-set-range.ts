@@ -6,7 +6,15 @@ import { addReplyArrayLen, addReplyBulk, addReplyError, addReplyLong, SYNTAX_ERR
 import type { RedisCore } from '../redis-core.ts';
 import { dictFreeEntry, dictUnlink } from '../structures/dict.ts';
 import type { Heap } from '../structures/heap.ts';
-import { decrRefCount, OBJ_ENCODING_LISTPACK, OBJ_ZSET, robjEncoding, robjPtr, robjSetPtr } from '../structures/robj.ts';
+import { lpSeek } from '../structures/listpack.ts';
+import {
+  decrRefCount,
+  OBJ_ENCODING_LISTPACK,
+  OBJ_ZSET,
+  robjEncoding,
+  robjPtr,
+  robjSetPtr,
+} from '../structures/robj.ts';
 import { sdsLen } from '../structures/sds.ts';
 import {
   zslByRank,
@@ -40,7 +48,6 @@ import {
   zzlPrevious,
   zzlScoreOf,
 } from '../structures/zset-listpack.ts';
-import { lpSeek } from '../structures/listpack.ts';
 import {
   createZset,
   createZsetListpack,

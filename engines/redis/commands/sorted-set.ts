@@ -2,7 +2,14 @@
 import type { Client } from '../client.ts';
 import type { CommandProc } from '../command.ts';
 import { dbAdd, dbDelete, lookupKeyRead, lookupKeyWrite, NOTIFY_GENERIC, NOTIFY_ZSET } from '../db.ts';
-import { addReplyArrayLen, addReplyError, addReplyLong, addReplyNull, addReplyProto, SYNTAX_ERROR } from '../protocol/reply.ts';
+import {
+  addReplyArrayLen,
+  addReplyError,
+  addReplyLong,
+  addReplyNull,
+  addReplyProto,
+  SYNTAX_ERROR,
+} from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
 import { dictValue } from '../structures/dict.ts';
 import { decrRefCount, OBJ_ENCODING_LISTPACK, OBJ_ZSET, robjEncoding } from '../structures/robj.ts';

@@ -19,6 +19,7 @@ const POWERS_OF_TEN = new Float64Array(EXACT_DIGITS + 1).map((_, i) => 10 ** i);
 const EXPONENT_LIMIT = 1_000_000;
 const MANTISSA_BITS = 53;
 const MIN_NORMAL_EXPONENT = -1022;
+const INTEGER_SCORE_MAX = 2 ** 62;
 
 const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
 const HEXADECIMAL = /^([+-]?)0x([0-9a-f]*)(?:\.([0-9a-f]*))?(?:p([+-]?\d+))?$/i;
@@ -181,7 +182,7 @@ export function putDouble17(h: Heap, at: number, value: number): number {
   return h.putLatin1(formatDouble17(value), at);
 }
 
-/** Whether a score is written as an integer in listpacks: those that a 64-bit integer holds, within 2^52. */
+/** Whether the original stores a score as an integer: those that half of a 64-bit integer's range holds. */
 export function isIntegerScore(value: number): boolean {
-  return value > -4503599627370495 && value < 4503599627370496 && Number.isInteger(value);
+  return value >= -INTEGER_SCORE_MAX && value <= INTEGER_SCORE_MAX && Number.isInteger(value);
 }

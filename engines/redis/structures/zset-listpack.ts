@@ -2,8 +2,9 @@
  * Sorted sets in listpacks: each member followed by its score, in the order of score, then bytes. A score is an integer element where it
  * is one, else the text of %.17g. A listpack is `lp`, a pair is told by the offset of its member.
  */
+
+import { isIntegerScore, parseDouble, parsedDouble, putDouble17 } from './double.ts';
 import type { Heap } from './heap.ts';
-import { isIntegerScore, parsedDouble, parseDouble, putDouble17 } from './double.ts';
 import {
   LP_AFTER,
   LP_BEFORE,
@@ -113,7 +114,8 @@ function insertAt(h: Heap, lp: number, p: number, offset: number, length: number
   const moved = p === 0 ? lpAppend(h, lp, offset, length) : lpInsertString(h, lp, offset, length, p, LP_BEFORE);
   const member = lpNewElement;
   try {
-    if (isIntegerScore(score) && !Object.is(score, -0)) return lpInsertInteger(h, moved, score, member, LP_AFTER);
+    // As in the original, the sign of a zero is lost here.
+    if (isIntegerScore(score)) return lpInsertInteger(h, moved, score + 0, member, LP_AFTER);
     const text = h.scratch + SCORE_SCRATCH;
     return lpInsertString(h, moved, text, putDouble17(h, text, score) - text, member, LP_AFTER);
   } catch (error) {

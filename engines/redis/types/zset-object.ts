@@ -375,4 +375,3 @@ export function zsetLoadMember(h: Heap, o: number, score: number, member: number
   insertPair(h, zset, score, member, lastHash);
   return true;
 }
-

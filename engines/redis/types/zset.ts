@@ -26,7 +26,14 @@ import {
   lpVerify,
 } from '../structures/listpack.ts';
 import type { ObjectType } from '../structures/object-type.ts';
-import { decrRefCount, OBJ_ENCODING_LISTPACK, OBJ_ENCODING_SKIPLIST, ROBJ_BYTES, robjEncoding, robjPtr } from '../structures/robj.ts';
+import {
+  decrRefCount,
+  OBJ_ENCODING_LISTPACK,
+  OBJ_ENCODING_SKIPLIST,
+  ROBJ_BYTES,
+  robjEncoding,
+  robjPtr,
+} from '../structures/robj.ts';
 import { sdsFree, sdsLen, sdsNewLen, sdsZmallocSize } from '../structures/sds.ts';
 import {
   NODE_SCORE,
@@ -41,14 +48,7 @@ import {
   zslScore,
   zslVerify,
 } from '../structures/skiplist.ts';
-import {
-  zzlCompare,
-  zzlFirst,
-  zzlLength,
-  zzlNext,
-  zzlScoreIsValid,
-  zzlScoreOf,
-} from '../structures/zset-listpack.ts';
+import { zzlCompare, zzlFirst, zzlLength, zzlNext, zzlScoreIsValid, zzlScoreOf } from '../structures/zset-listpack.ts';
 import {
   createZset,
   wrapZsetListpack,
@@ -116,7 +116,9 @@ function verifySkiplist(h: Heap, o: number): void {
   dictVerify(h, dict);
   zslVerify(h, zsl);
   if (dictSize(h, dict) !== zslLength(h, zsl)) {
-    throw new Error(`Broken sorted set at ${o}: ${dictSize(h, dict)} members in the dict, ${zslLength(h, zsl)} in the list`);
+    throw new Error(
+      `Broken sorted set at ${o}: ${dictSize(h, dict)} members in the dict, ${zslLength(h, zsl)} in the list`,
+    );
   }
   for (let node = zslFirst(h, zsl); node !== 0; node = zslNext(h, node)) {
     const member = zslMember(h, node);
