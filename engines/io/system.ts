@@ -37,7 +37,14 @@ export interface SystemCalls {
   getrlimit(resource: number, limit: number): number;
   setrlimit(resource: number, limit: number): number;
   memmove(to: number, from: number, length: number): number;
+  /** Returns the address, -1 on failure. */
+  mmap(address: number, length: number, protection: number, flags: number, fd: number, offset: number): number;
+  ftruncate(fd: number, length: number): number;
+  /** null where libc has none. */
+  fallocate: ((fd: number, mode: number, offset: number, length: number) => number) | null;
   errno(): number;
+  /** memfd_create; null where libc has none. */
+  memfd: ((name: string, flags: number) => number) | null;
   /** File descriptor of libuv's own poll set in the main thread, or -1. */
   uvBackendFd(): number;
 }
@@ -123,6 +130,10 @@ function bind(): SystemCalls {
     getrlimit: libc.func('int getrlimit(int, uintptr_t)'),
     setrlimit: libc.func('int setrlimit(int, uintptr_t)'),
     memmove: libc.func('uintptr_t memmove(uintptr_t, uintptr_t, size_t)'),
+    mmap: libc.func('intptr_t mmap(uintptr_t, size_t, int, int, int, int64_t)'),
+    ftruncate: libc.func('int ftruncate(int, int64_t)'),
+    fallocate: optional('int fallocate(int, int, int64_t, int64_t)'),
+    memfd: optional('int memfd_create(const char *, unsigned int)') as ((name: string, flags: number) => number) | null,
     errno: koffi.errno,
     uvBackendFd: () => (uv !== 0 && backendFd !== null ? backendFd(uv) : -1),
   };

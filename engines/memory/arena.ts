@@ -19,6 +19,10 @@ export const ARENA_BYTES_MIN = 4 * PAGE_BYTES;
 export interface ArenaOptions {
   /** Size in bytes, a multiple of 4,096. Default: 4 GiB, halved until the platform gives it. */
   byteLength?: number;
+  /** A buffer to use instead of a new one. */
+  buffer?: SharedArrayBuffer;
+  /** Pages may only be taken from this offset on: what lies before is somebody else's. */
+  takeFrom?: number;
   /** Tells the address in this process of the first byte of a view, or 0 if it cannot. */
   addressOf?: (view: Uint8Array) => number;
   /** Returns whole pages to the system so that they read as zero (madvise DONTNEED); false if it could not. */
@@ -39,7 +43,8 @@ export interface Arena extends Memory {
   verify(): void;
 }
 
-function makeBuffer(byteLength: number | undefined): SharedArrayBuffer {
+/** @returns a buffer for an arena of this size, or of as much as the platform gives */
+export function makeArenaBuffer(byteLength: number | undefined): SharedArrayBuffer {
   if (byteLength !== undefined) {
     if (
       !Number.isInteger(byteLength) ||
@@ -80,7 +85,7 @@ class PagedArena implements Arena {
   readonly #purge: ((address: number, bytes: number) => boolean) | null;
 
   constructor(options: ArenaOptions) {
-    const buffer = makeBuffer(options.byteLength);
+    const buffer = options.buffer ?? makeArenaBuffer(options.byteLength);
     this.buffer = buffer;
     this.byteLength = buffer.byteLength;
     this.u8 = new Uint8Array(buffer);
@@ -98,7 +103,8 @@ class PagedArena implements Arena {
       throw new Error(`Cannot use an arena at address ${this.address}: it is not aligned to 8 bytes`);
     this.totalPages = Math.floor((this.byteLength - this.#origin) / PAGE_BYTES);
     this.#free = new PageRuns(this.totalPages);
-    this.#free.give(0, this.totalPages);
+    const reserved = Math.max(0, Math.ceil(((options.takeFrom ?? 0) - this.#origin) / PAGE_BYTES));
+    this.#free.give(reserved, this.totalPages - reserved);
   }
 
   takePages(pages: number, alignPages = 1): number {

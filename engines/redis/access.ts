@@ -39,9 +39,12 @@ export function updateLfu(core: RedisCore, robj: number): void {
   robjSetLru(core.heap, robj, (lfuTimeInMinutes(core.nowMs) << 8) | counter);
 }
 
+/** Seconds from an object's access field to a later reading of the LRU clock, which goes round. */
+export function idleSeconds(clock: number, lru: number): number {
+  return clock >= lru ? clock - lru : clock + (LRU_CLOCK_MAX - lru);
+}
+
 /** Milliseconds since an object was last accessed, in steps of the LRU clock. */
 export function idleTimeMs(core: RedisCore, robj: number): number {
-  const lru = robjLru(core.heap, robj);
-  const clock = core.lruClock;
-  return (clock >= lru ? clock - lru : clock + (LRU_CLOCK_MAX - lru)) * 1000;
+  return idleSeconds(core.lruClock, robjLru(core.heap, robj)) * 1000;
 }

@@ -51,6 +51,11 @@ export const OOM_ERROR = "-OOM command not allowed when used memory > 'maxmemory
 const NEVER_QUEUED = new Set(['exec', 'discard', 'multi', 'watch', 'quit', 'reset']);
 /** Those of them that a client gets through although memory has run out: they end the transaction. */
 const ENDS_TRANSACTION = new Set(['exec', 'discard', 'quit', 'reset']);
+/** Its first sentence is the original's. */
+const MISCONF_ERROR =
+  "-MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the " +
+  'data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails ' +
+  '(stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.';
 const ARENA_ERROR = '-OOM command not allowed: the arena is exhausted';
 
 /** Counts and answers a command that does not get to run. */
@@ -169,6 +174,10 @@ export function processCommand(core: RedisCore, c: Client): void {
       reject(core, c, command, OOM_ERROR);
       return;
     }
+  }
+  if (core.persistence.writesRefused && ((command.flags & CMD_WRITE) !== 0 || command.name === 'ping')) {
+    reject(core, c, command, MISCONF_ERROR);
+    return;
   }
   if ((c.flags & CLIENT_PUBSUB) !== 0 && c.resp === 2 && !SUBSCRIBER_COMMANDS.has(command.fullName)) {
     reject(

@@ -135,27 +135,30 @@ function memory(core: RedisCore): Fields {
   ];
 }
 
-/** Nothing is persisted yet: the fields are those of a server that never saved. */
+/** There is no append-only file yet: its fields are those of a server without one. */
 function persistence(core: RedisCore): Fields {
+  const saver = core.persistence;
+  const done = saver.saving ? (saver.snapshots?.keysSaved ?? 0) : 0;
+  const total = saver.saving ? saver.keysTotal : 0;
   return [
-    ['loading', 0],
+    ['loading', saver.loading ? 1 : 0],
     ['async_loading', 0],
-    ['current_cow_peak', 0],
-    ['current_cow_size', 0],
-    ['current_cow_size_age', 0],
-    ['current_fork_perc', '0.00'],
-    ['current_save_keys_processed', 0],
-    ['current_save_keys_total', 0],
+    ['current_cow_peak', saver.saving ? saver.copiedPeak : 0],
+    ['current_cow_size', saver.copiedBytes],
+    ['current_cow_size_age', saver.saving ? core.unixtime - saver.copiedCountedAt : 0],
+    ['current_fork_perc', (total === 0 ? 0 : (done * 100) / total).toFixed(2)],
+    ['current_save_keys_processed', done],
+    ['current_save_keys_total', total],
     ['rdb_changes_since_last_save', core.dirty],
-    ['rdb_bgsave_in_progress', 0],
-    ['rdb_last_save_time', core.persistence.lastSave],
-    ['rdb_last_bgsave_status', core.persistence.lastSaveOk ? 'ok' : 'err'],
-    ['rdb_last_bgsave_time_sec', -1],
-    ['rdb_current_bgsave_time_sec', -1],
-    ['rdb_saves', core.persistence.saves],
-    ['rdb_last_cow_size', 0],
-    ['rdb_last_load_keys_expired', core.persistence.keysExpired],
-    ['rdb_last_load_keys_loaded', core.persistence.keysLoaded],
+    ['rdb_bgsave_in_progress', saver.saving ? 1 : 0],
+    ['rdb_last_save_time', saver.lastSave],
+    ['rdb_last_bgsave_status', saver.lastSaveOk ? 'ok' : 'err'],
+    ['rdb_last_bgsave_time_sec', saver.lastSaveSeconds],
+    ['rdb_current_bgsave_time_sec', saver.savingSeconds],
+    ['rdb_saves', saver.saves],
+    ['rdb_last_cow_size', saver.lastCopiedBytes],
+    ['rdb_last_load_keys_expired', saver.keysExpired],
+    ['rdb_last_load_keys_loaded', saver.keysLoaded],
     ['aof_enabled', 0],
     ['aof_rewrite_in_progress', 0],
     ['aof_rewrite_scheduled', 0],
@@ -206,8 +209,8 @@ function stats(core: RedisCore): Fields {
     ['pubsub_channels', admin.pubsub.channels.size],
     ['pubsub_patterns', admin.pubsub.patterns.size],
     ['pubsubshard_channels', admin.pubsub.shardChannels.size],
-    ['latest_fork_usec', 0],
-    ['total_forks', 0],
+    ['latest_fork_usec', core.persistence.lastPauseUs],
+    ['total_forks', core.persistence.snapshotsStarted],
     ['migrate_cached_sockets', 0],
     ['slave_expires_tracked_keys', 0],
     ['active_defrag_hits', 0],

@@ -306,6 +306,7 @@ export class RedisCore implements ConnectionHandler {
     if (this.lazyFree.busy) this.lazyFree.endOfTurn(this);
     if (this.blocked.timed > 0) endTimedOutWaits(this);
     if (this.clientEviction.active) this.clientEviction.endOfTurn(this);
+    this.persistence.turn();
     const hooks = this.hooks.beforeSleep;
     for (let i = 0; i < hooks.length; i++) hooks[i]();
   }
@@ -325,6 +326,7 @@ export class RedisCore implements ConnectionHandler {
     const hooks = this.hooks.cron;
     for (let i = 0; i < hooks.length; i++) hooks[i](this.cronLoops);
     databasesCron(this);
+    this.persistence.cron();
     this.cronLoops++;
     return 1000 / this.hz;
   }

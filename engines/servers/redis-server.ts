@@ -6,11 +6,12 @@ import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { release, totalmem } from 'node:os';
 import { createRandom } from '../base/random.ts';
+import { ArenaMapping } from '../io/arena-mapping.ts';
 import { createEventLoop } from '../io/create-event-loop.ts';
 import type { EventLoop } from '../io/event-loop.ts';
 import { nowUs } from '../io/now.ts';
 import { addressOf, disableHugePages, purgePages, raiseFileLimit } from '../io/system.ts';
-import { createArena } from '../memory/arena.ts';
+import { createArena, makeArenaBuffer } from '../memory/arena.ts';
 import { createJemalloc, type Jemalloc } from '../memory/jemalloc.ts';
 import { loadUsersAtStart } from '../redis/acl/store.ts';
 import { type AdminHost, attachAdmin } from '../redis/admin.ts';
@@ -38,6 +39,7 @@ import { RedisLog } from './redis-log.ts';
 import { allocatorReport } from './redis-malloc-report.ts';
 import { tlsAppliers } from './redis-tls.ts';
 import { listenForShutdown } from './signals.ts';
+import { ThreadSnapshots } from './thread-snapshots.ts';
 
 /** Descriptors that the server needs beside its clients: listeners, log, epoll and so on. */
 const RESERVED_FILES = 32;
@@ -234,10 +236,13 @@ export async function startRedisServer(
     );
     config.maxclients = possible;
   }
+  const buffer = makeArenaBuffer(engine.arenaBytes ?? undefined);
+  // With a memory file under it the arena can be frozen for snapshots.
+  const mapping = ArenaMapping.create(buffer);
   const memory = createArena({
-    ...(engine.arenaBytes === null ? {} : { byteLength: engine.arenaBytes }),
+    buffer,
     addressOf,
-    purge: purgePages,
+    purge: (address, bytes) => (mapping === null ? purgePages(address, bytes) : mapping.purge(address, bytes)),
   });
   const clock = { wallMs: () => Date.now(), monoUs: nowUs };
   const allocator = createJemalloc(memory, { classes: engine.allocator, clock });
@@ -296,6 +301,8 @@ export async function startRedisServer(
     core.stats.rejectedConnections++;
     return Buffer.from('-ERR max number of clients reached\r\n');
   };
+  const snapshots = mapping === null ? null : new ThreadSnapshots(memory, mapping);
+  core.persistence.snapshots = snapshots;
   loadData(core, loop, log);
   let port: number;
   try {
@@ -327,8 +334,10 @@ export async function startRedisServer(
   if (config.unixsocket !== '') {
     log.write(LOG_NOTICE, `The server is now ready to accept connections at ${config.unixsocket}`);
   }
-  const ended = loop.run().then(() => {
+  const ended = loop.run().then(async () => {
+    await snapshots?.close();
     loop.destroy();
+    mapping?.close();
     return exitCode;
   });
   return { core, loop, allocator, port, ended, stop: () => stop(0) };

@@ -1,11 +1,19 @@
-/** SAVE, LASTSAVE and DEBUG RELOAD. */
+/** SAVE, BGSAVE, LASTSAVE, SHUTDOWN and DEBUG RELOAD. */
+import { adminOf } from '../admin.ts';
 import type { Client } from '../client.ts';
 import type { CommandProc } from '../command.ts';
 import { emptyDb } from '../db.ts';
-import { LOG_WARNING } from '../log-levels.ts';
+import { LOG_NOTICE, LOG_WARNING } from '../log-levels.ts';
 import { diskErrorText } from '../persistence/persistence.ts';
 import { RdbLoadError } from '../persistence/rdb-load.ts';
-import { addReplyError, addReplyLong, addReplyOk, addReplyProto } from '../protocol/reply.ts';
+import {
+  addReplyError,
+  addReplyLong,
+  addReplyOk,
+  addReplyProto,
+  addReplyStatus,
+  SYNTAX_ERROR,
+} from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
 
 const NO_DISK = 'this server has no disk';
@@ -15,6 +23,76 @@ function save(core: RedisCore, c: Client): void {
   else if (core.persistence.save()) addReplyOk(c);
   // The reason is in the log, as with the original.
   else addReplyProto(c, '-ERR\r\n');
+}
+
+function bgsave(core: RedisCore, c: Client): void {
+  const schedule = c.argc === 2 && c.argIs(1, 'schedule');
+  if (c.argc > 1 && !schedule) {
+    addReplyError(c, SYNTAX_ERROR);
+    return;
+  }
+  const saver = core.persistence;
+  if (saver.saving) {
+    addReplyError(c, 'Background save already in progress');
+  } else if (saver.saveInBackground() === 'started') {
+    addReplyStatus(c, 'Background saving started');
+  } else {
+    addReplyProto(c, '-ERR\r\n');
+  }
+}
+
+/** What SHUTDOWN was asked to do. */
+interface ShutdownOptions {
+  save: boolean;
+  noSave: boolean;
+  force: boolean;
+}
+
+/** SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT] */
+function shutdown(core: RedisCore, c: Client): void {
+  const options: ShutdownOptions = { save: false, noSave: false, force: false };
+  let now = false;
+  let abort = false;
+  for (let i = 1; i < c.argc; i++) {
+    if (c.argIs(i, 'nosave')) options.noSave = true;
+    else if (c.argIs(i, 'save')) options.save = true;
+    else if (c.argIs(i, 'now')) now = true;
+    else if (c.argIs(i, 'force')) options.force = true;
+    else if (c.argIs(i, 'abort')) abort = true;
+    else {
+      addReplyError(c, SYNTAX_ERROR);
+      return;
+    }
+  }
+  if ((abort && (now || options.save || options.noSave || options.force)) || (options.save && options.noSave)) {
+    addReplyError(c, SYNTAX_ERROR);
+  } else if (abort) {
+    addReplyError(c, 'No shutdown in progress.');
+  } else {
+    core.log(LOG_WARNING, 'User requested shutdown...');
+    if (prepareShutdown(core, options)) adminOf(core).host.shutdown(0);
+    else addReplyError(c, 'Errors trying to SHUTDOWN. Check logs.');
+  }
+}
+
+/**
+ * Puts the data in safety before an end, as configured or as asked for.
+ * @returns false when that failed and the server should go on
+ */
+export function prepareShutdown(core: RedisCore, options: ShutdownOptions): boolean {
+  const saver = core.persistence;
+  if (saver.saving) {
+    core.log(LOG_WARNING, 'There is a thread saving an RDB file. Ending it!');
+    saver.abortSave();
+  }
+  if (options.noSave || core.disk === null || (!options.save && core.config.save.length === 0)) return true;
+  core.log(LOG_NOTICE, 'Saving the final RDB snapshot before exiting.');
+  if (saver.save()) return true;
+  core.log(
+    LOG_WARNING,
+    options.force ? 'Error trying to save the DB. Exit anyway.' : "Error trying to save the DB, can't exit.",
+  );
+  return options.force;
 }
 
 /** DEBUG RELOAD [MERGE] [NOFLUSH] [NOSAVE]: saves, empties and loads everything. */
@@ -54,5 +132,7 @@ export function debugReload(core: RedisCore, c: Client): void {
 
 export const persistenceProcs: Readonly<Record<string, CommandProc>> = {
   save,
+  bgsave,
+  shutdown,
   lastsave: (core, c) => addReplyLong(c, core.persistence.lastSave),
 };

@@ -3,7 +3,6 @@ import { adminOf, type SlowEntry } from '../admin.ts';
 import type { Client } from '../client.ts';
 import type { Command, CommandProc, CommandTable } from '../command.ts';
 import type { LatencyHistogram } from '../latency-histogram.ts';
-import { LOG_WARNING } from '../log-levels.ts';
 import { lolwut } from '../lolwut.ts';
 import {
   addReplyArrayLen,
@@ -14,7 +13,6 @@ import {
   addReplyOk,
   addReplySubcommandSyntaxError,
   addReplyVerbatim,
-  SYNTAX_ERROR,
 } from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
 import { addHelp } from './help.ts';
@@ -58,34 +56,6 @@ function replicaOf(_core: RedisCore, c: Client): void {
   if (c.argIs(1, 'no') && c.argIs(2, 'one')) addReplyOk(c);
   else if (integerArgument(c, 2) === null) addReplyError(c, 'Invalid master port');
   else addReplyError(c, 'REPLICAOF is not available: this engine does not replicate yet');
-}
-
-function bgsave(_core: RedisCore, c: Client): void {
-  if (c.argc > 1 && !(c.argc === 2 && c.argIs(1, 'schedule'))) addReplyError(c, SYNTAX_ERROR);
-  else addReplyError(c, `BGSAVE is not available: ${NOT_PERSISTENT}`);
-}
-
-function shutdown(core: RedisCore, c: Client): void {
-  let save = 0;
-  let now = 0;
-  let abort = 0;
-  for (let i = 1; i < c.argc; i++) {
-    if (c.argIs(i, 'nosave') && (save & 2) === 0) save |= 1;
-    else if (c.argIs(i, 'save') && (save & 1) === 0) save |= 2;
-    else if (c.argIs(i, 'now') || c.argIs(i, 'force')) now = 1;
-    else if (c.argIs(i, 'abort')) abort = 1;
-    else {
-      addReplyError(c, SYNTAX_ERROR);
-      return;
-    }
-  }
-  if (abort !== 0 && (save !== 0 || now !== 0)) addReplyError(c, SYNTAX_ERROR);
-  else if (abort !== 0) addReplyError(c, 'No shutdown in progress.');
-  else {
-    if ((save & 2) !== 0) core.log(LOG_WARNING, `SHUTDOWN SAVE: nothing is saved, as ${NOT_PERSISTENT}.`);
-    core.log(LOG_WARNING, 'User requested shutdown...');
-    adminOf(core).host.shutdown(0);
-  }
 }
 
 function addSlowEntry(c: Client, entry: SlowEntry): void {
@@ -178,9 +148,7 @@ export const serverProcs: Readonly<Record<string, CommandProc>> = {
   role,
   replicaof: replicaOf,
   slaveof: replicaOf,
-  bgsave,
   bgrewriteaof: (_core, c) => addReplyError(c, `BGREWRITEAOF is not available: ${NOT_PERSISTENT}`),
-  shutdown,
   'slowlog|get': slowlogGet,
   'slowlog|len': (core, c) => addReplyLong(c, adminOf(core).slowLog.length),
   'slowlog|reset': (core, c) => {

@@ -14,6 +14,7 @@
  */
 import { crc64Update } from '../../base/crc64.ts';
 import type { Disk, FileHandle } from '../../ports.ts';
+import { idleSeconds } from '../access.ts';
 import {
   dictBucket,
   dictFind,
@@ -44,9 +45,8 @@ export const RDB_VERSION = 10;
 /** With rdb-save-incremental-fsync the file is synced whenever so much has been written. */
 const SYNC_EVERY_BYTES = 4 * 1024 * 1024;
 
-/** What is to be saved, and how. */
-export interface RdbContent {
-  readonly heap: Heap;
+/** What is to be saved, and how: plain data, so that it can be handed to another thread. */
+export interface RdbPlan {
   readonly dbs: readonly { readonly id: number; readonly dict: number; readonly expires: number }[];
   /** The code of each function library, one byte a char. */
   readonly libraries: readonly string[];
@@ -58,10 +58,14 @@ export interface RdbContent {
   readonly compress: boolean;
   readonly checksum: boolean;
   readonly incrementalSync: boolean;
-  /** Which clock of each object is saved: none; seconds idle, reckoned from the LRU clock; the LFU counter. */
+  /** What is saved of each object's accesses: nothing; seconds idle, reckoned from the LRU clock; the LFU counter. */
   readonly access: 'none' | 'idle' | 'frequency';
-  /** Seconds that an object has been idle. */
-  readonly idleSeconds: (value: number) => number;
+  readonly lruClock: number;
+}
+
+/** A plan, and the memory that it is about. */
+export interface RdbContent extends RdbPlan {
+  readonly heap: Heap;
 }
 
 /** Writes bytes to the end, however short the single writes are. */
@@ -105,7 +109,7 @@ function putKey(w: RdbWriter, content: RdbContent, expires: number, entry: numbe
   }
   if (content.access === 'idle') {
     w.putByte(OPCODE_IDLE);
-    w.putLength(content.idleSeconds(value));
+    w.putLength(idleSeconds(content.lruClock, robjLru(h, value)));
   } else if (content.access === 'frequency') {
     w.putByte(OPCODE_FREQUENCY);
     w.putByte(robjLru(h, value) & 255);

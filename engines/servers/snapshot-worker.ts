@@ -1,0 +1,73 @@
+/** The thread that writes snapshots: it sees the frozen memory through a buffer of its own and serialises it. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { createRandom } from '../base/random.ts';
+import { dropFrozen, mapFrozen } from '../io/arena-mapping.ts';
+import { nowUs } from '../io/now.ts';
+import { addressOf } from '../io/system.ts';
+import { createArena } from '../memory/arena.ts';
+import { createJemalloc } from '../memory/jemalloc.ts';
+import { saveRdbFile } from '../redis/persistence/rdb-save.ts';
+import { Heap } from '../redis/structures/heap.ts';
+import { objectTypes } from '../redis/types/index.ts';
+import { createLocalDisk } from './local-disk.ts';
+import {
+  ERROR_BYTES,
+  type SnapshotMessage,
+  STATE_DONE,
+  STATE_FAILED,
+  STATUS_ABORT,
+  STATUS_BYTES_HIGH,
+  STATUS_BYTES_LOW,
+  STATUS_CELLS,
+  STATUS_ERROR_LENGTH,
+  STATUS_KEYS,
+  STATUS_STATE,
+} from './snapshot-job.ts';
+
+/** After so many keys the pages that were read are let go, so that they do not count twice as resident for long. */
+const DROP_EVERY_KEYS = 262_144;
+
+const shared = workerData as SharedArrayBuffer;
+const status = new Int32Array(shared, 0, STATUS_CELLS);
+const errorText = new Uint8Array(shared, STATUS_CELLS * 4, ERROR_BYTES);
+let buffer: SharedArrayBuffer | null = null;
+
+class Aborted extends Error {}
+
+function write({ job, view, freeFrom }: SnapshotMessage): number {
+  buffer ??= new SharedArrayBuffer(view.byteLength);
+  if (!mapFrozen(buffer, view)) throw new Error('Cannot see the frozen memory: mmap failed');
+  const memory = createArena({ buffer, takeFrom: freeFrom, addressOf });
+  const clock = { wallMs: () => Date.now(), monoUs: nowUs };
+  const heap = new Heap(createJemalloc(memory, { classes: 'debian', clock }), createRandom('snapshot'));
+  heap.types = objectTypes;
+  heap.hashKey.set(job.hashKey);
+  let dropAt = DROP_EVERY_KEYS;
+  const frozen = buffer;
+  return saveRdbFile({ ...job.plan, heap }, createLocalDisk(), job.folder, job.name, job.temporary, (keys) => {
+    Atomics.store(status, STATUS_KEYS, keys);
+    if (Atomics.load(status, STATUS_ABORT) !== 0) throw new Aborted('aborted');
+    if (keys < dropAt) return;
+    dropFrozen(frozen, freeFrom);
+    dropAt += DROP_EVERY_KEYS;
+  });
+}
+
+function end(state: number, text: string): void {
+  const bytes = Buffer.from(text).subarray(0, ERROR_BYTES);
+  errorText.set(bytes);
+  Atomics.store(status, STATUS_ERROR_LENGTH, bytes.length);
+  Atomics.store(status, STATUS_STATE, state);
+}
+
+parentPort?.on('message', (message: SnapshotMessage) => {
+  try {
+    const bytes = write(message);
+    if (buffer !== null) dropFrozen(buffer, buffer.byteLength);
+    Atomics.store(status, STATUS_BYTES_LOW, bytes | 0);
+    Atomics.store(status, STATUS_BYTES_HIGH, Math.floor(bytes / 4294967296));
+    end(STATE_DONE, '');
+  } catch (error) {
+    end(STATE_FAILED, error instanceof Error ? error.message : String(error));
+  }
+});
