@@ -74,6 +74,14 @@ export interface Allocator {
   usableSize(offset: number): number;
   /** The size class that `bytes` would get, without allocating. */
   sizeClass(bytes: number): number;
+  /**
+   * Moves an allocation out of a sparse slab, where that would help to empty it: its content is copied, the old place is freed.
+   * Absent where the allocator cannot.
+   * @returns the new offset, or 0 when it stays where it is
+   */
+  moveIfSparse?(offset: number): number;
+  /** Whether moveIfSparse is to be used: the build that the allocator stands for has active defragmentation. */
+  readonly canDefrag?: boolean;
   /** Sum of usable sizes of all live allocations: what the original's zmalloc_used_memory() returns. */
   readonly usedBytes: number;
 }

@@ -231,7 +231,7 @@ export class Jemalloc implements Allocator {
 
   /**
    * Whether moving this allocation would help (Redis's je_get_defrag_hint): it lies in a slab that is not being filled, has free
-   * regions, and is used no more than 1.125 times the average slab of its class.
+   * regions, and is used no more than 1.125 times the average of those slabs of its class that have some.
    */
   defragHint(offset: number): boolean {
     this.usableSize(offset);
@@ -243,13 +243,31 @@ export class Jemalloc implements Allocator {
     const free = this.#slabFree[slab];
     if (slab === current || free === 0) return false;
     const regs = this.table.regs[c];
-    let curslabs = this.#slabs[c];
+    // Full slabs are no part of the average, nor is the one being filled.
+    const nonfull = this.#roomy[c].size;
     let curregs = this.#count[c];
+    let full = this.#slabs[c] - nonfull;
     if (current >= 0) {
       curregs -= regs - this.#slabFree[current];
-      curslabs -= 1;
+      full -= 1;
     }
-    return (regs - free) * curslabs <= curregs + Math.floor(curregs / 8);
+    curregs -= full * regs;
+    return (regs - free) * nonfull <= curregs + Math.floor(curregs / 8);
+  }
+
+  /** Only the original's bundled build knows which allocations lie sparsely; Debian's links the system's. */
+  get canDefrag(): boolean {
+    return this.table.name === 'upstream';
+  }
+
+  moveIfSparse(offset: number): number {
+    if (!this.defragHint(offset)) return 0;
+    const bytes = this.usableSize(offset);
+    const fresh = this.allocFromSlab(bytes);
+    if (fresh === 0) return 0;
+    this.#u8.copyWithin(fresh, offset, offset + bytes);
+    this.freeToSlab(offset);
+    return fresh;
   }
 
   /**

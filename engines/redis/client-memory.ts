@@ -8,6 +8,7 @@
  * that has just connected, 22,795 after its first command, 2,323 some seconds later.
  */
 import type { Client } from './client.ts';
+import type { ClientMemory } from './client-buffers.ts';
 import type { RedisCore } from './redis-core.ts';
 import { sdsHeaderSize, sdsReqType, sdsZmallocSize } from './structures/sds.ts';
 import { transactionMemory } from './transactions.ts';
@@ -40,22 +41,6 @@ const POINTER_BYTES = 8;
 /** A subscription's entry; and a table of subscriptions has at least so many buckets. */
 const ENTRY_BYTES = 24;
 const FIRST_SLOTS = 4;
-
-/** The allocations that stand for one client. All offsets are 0 where the arena had no room. */
-export class ClientMemory {
-  readonly parts: number[] = [];
-  replyBuffer = 0;
-  /** Usable bytes of the reply buffer. */
-  replyRoom = 0;
-  replyPeakSinceMs = 0;
-  queryBuffer = 0;
-  /** Bytes that the query buffer has room for. */
-  queryRoom = 0;
-  /** A long argument has come since the cron last looked. */
-  longArgument = false;
-  /** Whether the addresses have been asked for: the original makes their texts then, and keeps them. */
-  named = false;
-}
 
 /** @returns the offset, and 0 where there is no room: a client without its share is better than none */
 function tryAlloc(core: RedisCore, bytes: number): number {

@@ -2,7 +2,7 @@
 import type { Transport } from '../ports.ts';
 import type { AclUser } from './acl/user.ts';
 import type { BlockedOp } from './blocked.ts';
-import { ClientMemory } from './client-memory.ts';
+import { ClientMemory } from './client-buffers.ts';
 import type { Command } from './command.ts';
 import type { Db } from './db.ts';
 import type { RedisCore } from './redis-core.ts';

@@ -138,7 +138,6 @@ const cluster = { inert: 'there is no cluster mode' } as const;
 const outgoing = { inert: 'no connections are made to other servers' } as const;
 const system = { inert: 'it concerns the C program and its platform' } as const;
 const scripts = { inert: 'there are no scripts or modules' } as const;
-const defrag = { inert: 'there is no active defragmentation yet' } as const;
 
 const signalWords = ['default', 'save', 'nosave', 'now', 'force'] as const;
 
@@ -229,13 +228,13 @@ export const directives = {
   'lazyfree-lazy-server-del': bool(false),
   'lazyfree-lazy-user-del': bool(false),
   'lazyfree-lazy-user-flush': bool(false),
-  activedefrag: bool(false, defrag),
-  'active-defrag-threshold-lower': integer(10, 0, 1000, defrag),
-  'active-defrag-threshold-upper': integer(100, 0, 1000, defrag),
-  'active-defrag-cycle-min': integer(1, 1, 99, defrag),
-  'active-defrag-cycle-max': integer(25, 1, 99, defrag),
-  'active-defrag-max-scan-fields': integer(1000, 1, LLONG_MAX, defrag),
-  'active-defrag-ignore-bytes': memory(100 * MIB, 1, LLONG_MAX, defrag),
+  activedefrag: bool(false),
+  'active-defrag-threshold-lower': integer(10, 0, 1000),
+  'active-defrag-threshold-upper': integer(100, 0, 1000),
+  'active-defrag-cycle-min': integer(1, 1, 99),
+  'active-defrag-cycle-max': integer(25, 1, 99),
+  'active-defrag-max-scan-fields': integer(1000, 1, LLONG_MAX),
+  'active-defrag-ignore-bytes': memory(100 * MIB, 1, LLONG_MAX),
 
   // Clients
   'client-query-buffer-limit': memory(1024 * MIB, MIB, LLONG_MAX),

@@ -7,6 +7,7 @@ const REHASH_US = 1_000;
 
 export function databasesCron(core: RedisCore): void {
   if (core.activeExpireEnabled) activeExpireCycle(core, false);
+  core.defrag.cron(core);
   const h = core.heap;
   for (const db of core.dbs) {
     if (dictNeedsResize(h, db.dict)) dictResize(h, db.dict);

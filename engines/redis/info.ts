@@ -129,7 +129,7 @@ function memory(core: RedisCore): Fields {
     ['mem_cluster_links', 0],
     ['mem_aof_buffer', 0],
     ['mem_allocator', admin.host.allocatorName],
-    ['active_defrag_running', 0],
+    ['active_defrag_running', core.defrag.running],
     ['lazyfree_pending_objects', core.lazyFree.pendingObjects],
     ['lazyfreed_objects', core.lazyFree.freedObjects],
   ];
@@ -179,6 +179,7 @@ function stats(core: RedisCore): Fields {
   const s = core.stats;
   const traffic = admin.traffic();
   const over = s.lastEvictionExceededUs === 0 ? 0 : Math.max(0, core.clock.monoUs() - s.lastEvictionExceededUs);
+  const defragging = core.defrag.startedUs === 0 ? 0 : core.clock.monoUs() - core.defrag.startedUs;
   const ms = (us: number) => Math.floor(us / 1000);
   return [
     ['total_connections_received', s.totalConnectionsReceived],
@@ -213,12 +214,12 @@ function stats(core: RedisCore): Fields {
     ['total_forks', core.persistence.snapshotsStarted],
     ['migrate_cached_sockets', 0],
     ['slave_expires_tracked_keys', 0],
-    ['active_defrag_hits', 0],
-    ['active_defrag_misses', 0],
-    ['active_defrag_key_hits', 0],
-    ['active_defrag_key_misses', 0],
-    ['total_active_defrag_time', 0],
-    ['current_active_defrag_time', 0],
+    ['active_defrag_hits', core.defrag.hits],
+    ['active_defrag_misses', core.defrag.misses],
+    ['active_defrag_key_hits', core.defrag.keyHits],
+    ['active_defrag_key_misses', core.defrag.keyMisses],
+    ['total_active_defrag_time', ms(core.defrag.totalUs + defragging)],
+    ['current_active_defrag_time', ms(defragging)],
     ['tracking_total_keys', 0],
     ['tracking_total_items', 0],
     ['tracking_total_prefixes', 0],

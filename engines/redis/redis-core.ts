@@ -14,6 +14,7 @@ import type { Command, CommandTable } from './command.ts';
 import { POLICY_FLAG_LFU, POLICY_FLAG_NO_SHARED_INTEGERS, type RedisConfig } from './config.ts';
 import { databasesCron } from './databases-cron.ts';
 import { Db } from './db.ts';
+import { Defrag } from './defrag.ts';
 import { EvictionPool, performEvictions } from './evict.ts';
 import { activeExpireCycle, ExpireState } from './expire.ts';
 import { LazyFree } from './lazyfree.ts';
@@ -108,6 +109,7 @@ export class RedisCore implements ConnectionHandler {
   readonly acl = new Acl();
   readonly clientEviction = new ClientEviction();
   readonly lazyFree = new LazyFree();
+  readonly defrag = new Defrag();
   readonly dbs: Db[] = [];
   /** By connection slot; null where there is none. */
   readonly clients: (Client | null)[] = [];
@@ -227,6 +229,7 @@ export class RedisCore implements ConnectionHandler {
   applyConfig(): void {
     this.maxmemory = this.config.maxmemory;
     this.clientEviction.applyConfig(this);
+    this.defrag.configurationChanged = true;
     this.notifyFlags = this.config.notifyKeyspaceEvents;
     this.latencyTracking = this.config.latencyTracking;
     this.slowlogLogSlowerThan = this.config.slowlogLogSlowerThan;

@@ -175,7 +175,7 @@ function createAppliers(
     [
       'activedefrag',
       (config: RedisConfig) =>
-        config.activedefrag
+        config.activedefrag && !core().allocator.canDefrag
           ? 'Active defragmentation cannot be enabled: it requires a Redis server compiled with a modified Jemalloc like the ' +
             'one shipped by default with the Redis source distribution'
           : null,
@@ -323,6 +323,7 @@ export async function startRedisServer(
       return delayMs;
     });
   };
+  core.defrag.figures = () => allocator.stats();
   core.hooks.purgeMemory = () => allocator.purgeAll();
   if (config.setProcTitle) process.title = processTitle(config, start.configFile, port);
   log.write(LOG_NOTICE, `Running mode=standalone, port=${port !== 0 ? port : config.tlsPort}.`);

@@ -60,6 +60,7 @@ function resetStat(core: RedisCore, c: Client): void {
   core.errorStats.clear();
   adminOf(core).resetStats();
   core.lazyFree.freedObjects = 0;
+  core.defrag.resetStats();
   addReplyOk(c);
 }
 

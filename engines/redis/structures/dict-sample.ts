@@ -1,6 +1,7 @@
 /** Random entries of a dict: one, one that is fair among its neighbours, several neighbours, and the stateless scan. */
 import {
   dictBucket,
+  dictBucketSlot,
   dictIsRehashing,
   dictNext,
   dictPauseRehashing,
@@ -118,11 +119,20 @@ function nextCursor(cursor: number, mask: number): number {
  * @returns the next cursor, 0 at the end
  */
 export function dictScan(h: Heap, d: number, cursor: number, visit: (entry: number) => void): number {
+  return dictScanBuckets(h, d, cursor, (slot) => {
+    for (let entry = h.u32[slot >>> 2]; entry !== 0; entry = dictNext(h, entry)) visit(entry);
+  });
+}
+
+/**
+ * As dictScan, bucket by bucket.
+ * @param visit called with the offset of the bucket's pointer to its first entry; it may put other entries with the same keys in place of
+ *   those of the chain, but nothing else
+ */
+export function dictScanBuckets(h: Heap, d: number, cursor: number, visit: (slot: number) => void): number {
   if (dictSize(h, d) === 0) return 0;
   dictPauseRehashing(h, d);
-  const visitBucket = (table: number, index: number) => {
-    for (let entry = dictBucket(h, d, table, index); entry !== 0; entry = dictNext(h, entry)) visit(entry);
-  };
+  const visitBucket = (table: number, index: number) => visit(dictBucketSlot(h, d, table, index));
   let next = cursor;
   if (!dictIsRehashing(h, d)) {
     const mask = dictTableSize(h, d, 0) - 1;

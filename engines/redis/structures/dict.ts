@@ -99,6 +99,16 @@ export function dictBucket(h: Heap, d: number, table: number, index: number): nu
   return h.u32[(h.u32[(d + TABLE + table * 8) >>> 2] + index * POINTER_BYTES) >>> 2];
 }
 
+/** Offset of a bucket's pointer to its first entry. */
+export function dictBucketSlot(h: Heap, d: number, table: number, index: number): number {
+  return h.u32[(d + TABLE + table * 8) >>> 2] + index * POINTER_BYTES;
+}
+
+/** Offset of the field that points to table 0 or 1. */
+export function dictTableField(d: number, table: number): number {
+  return d + TABLE + table * 8;
+}
+
 export function dictNext(h: Heap, entry: number): number {
   return h.u32[(entry + 16) >>> 2];
 }

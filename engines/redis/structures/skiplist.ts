@@ -589,3 +589,30 @@ export function zslVerify(h: Heap, zsl: number): void {
     }
   }
 }
+
+/**
+ * Lets `move` put the node of a member elsewhere, and mends every pointer to it within the list.
+ * @param move takes the node's offset and returns its new one, or 0 when it stays
+ * @returns where the node is now
+ */
+export function zslRelocate(
+  h: Heap,
+  zsl: number,
+  score: number,
+  member: number,
+  length: number,
+  move: (node: number) => number,
+): number {
+  const u32 = h.u32;
+  descend(h, zsl, score, member, length);
+  const node = zslNext(h, update[0]);
+  const fresh = move(node);
+  if (fresh === 0) return node;
+  for (let i = zslLevel(h, zsl) - 1; i >= 0; i--) {
+    const at = (update[i] + LEVELS + i * LEVEL_BYTES) >>> 2;
+    if (u32[at] === node) u32[at] = fresh;
+  }
+  const next = zslNext(h, fresh);
+  u32[(next === 0 ? zsl + TAIL : next + BACKWARD) >>> 2] = fresh;
+  return fresh;
+}

@@ -31,6 +31,7 @@ const READING_US = 20;
 /** As the measurement waited before it looked, and for dirty pages to go back. */
 const LOOK_MS = 600;
 const DECAY_MS = 12_000;
+const DEFRAG_SECONDS = [1, 2, 4, 6, 10, 15];
 
 export interface FragmentationPhase {
   readonly phase: string;
@@ -182,5 +183,26 @@ export class FragmentationCase {
     keys.sort();
     this.deleteHalf(keys);
     this.look('deleted_half_again');
+  }
+
+  /** Defragments as the measurement did, looking after so many seconds. */
+  defragment(): void {
+    const { lab } = this;
+    const { core, allocator } = lab;
+    core.defrag.figures = () => allocator.stats();
+    core.config.activedefrag = true;
+    core.config.activeDefragIgnoreBytes = 1024 * 1024;
+    core.config.activeDefragThresholdLower = 5;
+    core.config.activeDefragCycleMin = 10;
+    core.config.activeDefragCycleMax = 50;
+    core.applyConfig();
+    let passed = 0;
+    for (const seconds of DEFRAG_SECONDS) {
+      this.pass(seconds * 1000 - passed - LOOK_MS);
+      this.look(`defrag_${seconds}s`);
+      passed = seconds * 1000;
+    }
+    allocator.purgeAll();
+    this.look('end_purge');
   }
 }
