@@ -251,7 +251,9 @@ function replyRange(core: RedisCore, c: Client, o: number): void {
 
 /** Copies the members that findRange has found. @returns a new object with at least one member. @throws ARENA_EXHAUSTED, nothing leaked */
 function copyRange(h: Heap, o: number): number {
-  const copy = count > h.limits.zsetMaxListpackEntries ? createZset(h) : createZsetListpack(h);
+  // Only where it knows the number beforehand does the original begin with a skip list, which keeps the sign of a zero.
+  const large = by === 'rank' && count > h.limits.zsetMaxListpackEntries;
+  const copy = large ? createZset(h) : createZsetListpack(h);
   try {
     let at = first;
     const packed = robjEncoding(h, o) === OBJ_ENCODING_LISTPACK;

@@ -87,10 +87,15 @@ function refusal(c: Client, flags: number): string | null {
   return null;
 }
 
-/** Reads the scores of all pairs. @returns false after an error */
-function readScores(core: RedisCore, c: Client, pairs: number): boolean {
+/** Makes room for the scores of so many pairs. */
+function reserveScores(pairs: number): void {
   if (pairs > scores.length) scores = new Float64Array(pairs * 2);
   else if (scores.length > KEPT_SCORES && pairs <= KEPT_SCORES) scores = new Float64Array(FIRST_SCORES + pairs);
+}
+
+/** Reads the scores of all pairs. @returns false after an error */
+function readScores(core: RedisCore, c: Client, pairs: number): boolean {
+  reserveScores(pairs);
   for (let i = 0; i < pairs; i++) {
     if (!readScore(core, c, firstPair + 2 * i)) return false;
     scores[i] = argScore;
@@ -99,10 +104,10 @@ function readScores(core: RedisCore, c: Client, pairs: number): boolean {
 }
 
 /** A new sorted set under the key of argument 1, of the encoding that suits its first member. */
-function createAt(core: RedisCore, c: Client): number {
+function createAt(core: RedisCore, c: Client, stride: number): number {
   const h = core.heap;
   const limits = h.limits;
-  const large = limits.zsetMaxListpackEntries === 0 || limits.zsetMaxListpackValue < c.argLen[firstPair + 1];
+  const large = limits.zsetMaxListpackEntries === 0 || limits.zsetMaxListpackValue < c.argLen[firstPair + stride - 1];
   const o = large ? createZset(h) : createZsetListpack(h);
   try {
     dbAdd(core, c.db, c.argOff[1], c.argLen[1], o);
@@ -118,11 +123,12 @@ let added = 0;
 let updated = 0;
 let last = 0;
 
-/** Adds all pairs. @returns false when a sum is not a number */
-function addPairs(core: RedisCore, c: Client, o: number, pairs: number, flags: number): boolean {
+/** Adds all pairs, whose members are the last of every `stride` arguments. @returns false when a sum is not a number */
+function addPairs(core: RedisCore, c: Client, o: number, pairs: number, stride: number, flags: number): boolean {
   const h = core.heap;
+  let at = firstPair - 1;
   for (let i = 0; i < pairs; i++) {
-    const at = firstPair + 2 * i + 1;
+    at += stride;
     last = zsetAdd(h, o, scores[i], c.argOff[at], c.argLen[at], flags);
     if (last === ZADD_ADDED) added++;
     else if (last === ZADD_UPDATED) updated++;
@@ -140,24 +146,28 @@ function addDone(core: RedisCore, c: Client, incr: boolean): void {
 
 function zaddGeneric(core: RedisCore, c: Client, given: number): void {
   const flags = readOptions(core, c) | given;
-  const incr = (flags & ZADD_INCR) !== 0;
   const why = refusal(c, flags);
   if (why !== null) {
     addReplyError(c, why);
     return;
   }
   const pairs = (c.argc - firstPair) >>> 1;
-  if (!readScores(core, c, pairs)) return;
+  if (readScores(core, c, pairs)) addScores(core, c, flags, pairs, 2);
+}
+
+/** Adds members with the scores in `scores` and replies. */
+function addScores(core: RedisCore, c: Client, flags: number, pairs: number, stride: number): void {
+  const incr = (flags & ZADD_INCR) !== 0;
   let o = lookupKeyWrite(core, c.db, c.argOff[1], c.argLen[1]);
   if (isWrongType(core, c, o, OBJ_ZSET)) return;
   added = 0;
   updated = 0;
   last = ZADD_NOTHING;
   if (o !== 0 || (flags & ZADD_XX) === 0) {
-    if (o === 0) o = createAt(core, c);
+    if (o === 0) o = createAt(core, c, stride);
     let summed = false;
     try {
-      summed = addPairs(core, c, o, pairs, flags);
+      summed = addPairs(core, c, o, pairs, stride, flags);
       core.dirty += summed ? added + updated : 0;
     } catch (error) {
       // What memory had room for stays, but a key without members must not.
@@ -175,6 +185,33 @@ function zaddGeneric(core: RedisCore, c: Client, given: number): void {
   else if (last === ZADD_NOTHING) addReplyNull(c);
   else addReplyScore(c, foundScore);
   addDone(core, c, incr);
+}
+
+/**
+ * Adds members whose scores follow from the arguments before them, as ZADD does.
+ * @param first the first of the arguments of the members, the last of each `stride` being the member itself
+ * @param flags ZADD_NX or ZADD_XX
+ * @param changes whether members with another score count in the reply
+ * @param score gives the score of the member whose first argument is `i`; NaN: it has replied an error
+ */
+export function addComputed(
+  core: RedisCore,
+  c: Client,
+  first: number,
+  stride: number,
+  flags: number,
+  changes: boolean,
+  score: (core: RedisCore, c: Client, i: number) => number,
+): void {
+  const pairs = (c.argc - first) / stride;
+  reserveScores(pairs);
+  for (let i = 0; i < pairs; i++) {
+    scores[i] = score(core, c, first + i * stride);
+    if (Number.isNaN(scores[i])) return;
+  }
+  firstPair = first;
+  countChanges = changes;
+  addScores(core, c, flags, pairs, stride);
 }
 
 function zremCommand(core: RedisCore, c: Client): void {
