@@ -7,6 +7,7 @@ import type { Command } from './command.ts';
 import { defaultConfig, type RedisConfig } from './config.ts';
 import type { SettingAppliers } from './config-set.ts';
 import { KeyspaceEvents } from './keyspace-events.ts';
+import { REDACTED } from './monitor.ts';
 import { PubSub } from './pubsub.ts';
 import type { RedisCore } from './redis-core.ts';
 
@@ -239,6 +240,7 @@ export class Admin {
 }
 
 function slowArgument(c: Client, index: number): string {
+  if (c.isRedacted(index)) return REDACTED;
   const length = c.argLen[index]!;
   if (length <= SLOW_MAX_ARGUMENT_BYTES) return c.argText(index);
   const head = c.core.heap.latin1(c.argOff[index]!, SLOW_MAX_ARGUMENT_BYTES);

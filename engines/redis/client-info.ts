@@ -4,6 +4,7 @@ import {
   CLIENT_CLOSE_AFTER_REPLY,
   CLIENT_CLOSE_ASAP,
   CLIENT_DIRTY_CAS,
+  CLIENT_MONITOR,
   CLIENT_MULTI,
   CLIENT_NO_EVICT,
   CLIENT_PUBSUB,
@@ -18,6 +19,7 @@ export const OUTPUT_CHUNK_BYTES = 16_384;
 
 function flagLetters(c: Client): string {
   let letters = '';
+  if ((c.flags & CLIENT_MONITOR) !== 0) letters += 'O';
   if ((c.flags & CLIENT_MULTI) !== 0) letters += 'x';
   if ((c.flags & CLIENT_PUBSUB) !== 0) letters += 'P';
   if ((c.flags & CLIENT_BLOCKED) !== 0) letters += 'b';

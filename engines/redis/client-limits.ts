@@ -1,5 +1,12 @@
 /** Bounds on what may wait for a client that does not read, and on how long a silent one may stay. */
-import { CLIENT_BLOCKED, CLIENT_CLOSE_AFTER_REPLY, CLIENT_CLOSE_ASAP, CLIENT_PUBSUB, type Client } from './client.ts';
+import {
+  CLIENT_BLOCKED,
+  CLIENT_CLOSE_AFTER_REPLY,
+  CLIENT_CLOSE_ASAP,
+  CLIENT_MONITOR,
+  CLIENT_PUBSUB,
+  type Client,
+} from './client.ts';
 import { clientInfo, OUTPUT_CHUNK_BYTES } from './client-info.ts';
 import { clientMemoryCron } from './client-memory.ts';
 import type { OutputBufferLimit } from './config.ts';
@@ -70,7 +77,7 @@ export function clientsCron(core: RedisCore): void {
     if (c.id % core.hz === core.cronLoops % core.hz) clientMemoryCron(core, c);
     core.clientEviction.touch(c);
     closeOverLimit(core, c);
-    if (timeout === 0 || (c.flags & (CLIENT_PUBSUB | CLIENT_BLOCKED)) !== 0) continue;
+    if (timeout === 0 || (c.flags & (CLIENT_PUBSUB | CLIENT_BLOCKED | CLIENT_MONITOR)) !== 0) continue;
     if (core.unixtime - c.lastInteraction > timeout) {
       core.log(LOG_VERBOSE, 'Closing idle client');
       core.closeClient(c, false);

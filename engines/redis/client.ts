@@ -41,6 +41,8 @@ export const CLIENT_READONLY = 1 << 16;
 export const CLIENT_CLOSE_AFTER_COMMAND = 1 << 17;
 /** No command may block: inside EXEC and scripts. */
 export const CLIENT_DENY_BLOCKING = 1 << 18;
+/** No connection but the one that scripts call commands through. */
+export const CLIENT_SCRIPT = 1 << 19;
 
 /** No reply may be stored with one of these. */
 export const CLIENT_NO_REPLY_MASK = CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_ASAP | CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP;
@@ -87,6 +89,8 @@ export class Client {
   queued: QueuedCommands | null = null;
   /** Keys that it watches; null: never any. */
   watched: WatchedKey[] | null = null;
+  /** Arguments of the present command that logs must not show; null almost always. */
+  private redacted: number[] | null = null;
   /** When the soft output limit was first exceeded, in seconds since the epoch; 0: not exceeded. */
   softLimitSince = 0;
   /** Most bytes that waited in the reply buffer lately (see client-memory.ts). */
@@ -214,11 +218,27 @@ export class Client {
 
   /** Takes over the sds of argument `i` if it is one of its own. @returns its offset, or 0 */
   takeSds(i: number): number {
-    if (i !== this.bigArg) return 0;
+    // Monitors will read the argument when the command is done; what is taken over may have moved by then.
+    if (i !== this.bigArg || this.core.monitors.length !== 0) return 0;
     const s = this.bigArgSds;
     this.bigArgSds = 0;
     this.bigArg = -1;
     return s;
+  }
+
+  /** Keeps an argument (a password) out of the slow log and from monitors. */
+  redact(i: number): void {
+    if (this.redacted === null) this.redacted = [];
+    this.redacted.push(i);
+  }
+
+  isRedacted(i: number): boolean {
+    return this.redacted?.includes(i) === true;
+  }
+
+  /** Ends what redact said: the command is over. */
+  forgetRedacted(): void {
+    if (this.redacted !== null) this.redacted = null;
   }
 
   /** An argument as a string, one char a byte. Not for hot paths. */

@@ -5,6 +5,7 @@ import {
   CLIENT_CLOSE_AFTER_COMMAND,
   CLIENT_DIRTY_CAS,
   CLIENT_DIRTY_EXEC,
+  CLIENT_MONITOR,
   CLIENT_MULTI,
   CLIENT_PAUSED,
   CLIENT_PUBSUB,
@@ -14,11 +15,14 @@ import {
   type Client,
 } from './client.ts';
 import {
+  CMD_ADMIN,
   CMD_DENYOOM,
   CMD_MAY_REPLICATE,
   CMD_NO_AUTH,
   CMD_NO_MULTI,
   CMD_PROTECTED,
+  CMD_READONLY,
+  CMD_SKIP_MONITOR,
   CMD_SKIP_SLOWLOG,
   CMD_WRITE,
   type Command,
@@ -26,6 +30,7 @@ import {
 import { EVICT_FAIL, performEvictions } from './evict.ts';
 import { LatencyHistogram } from './latency-histogram.ts';
 import { LOG_WARNING } from './log-levels.ts';
+import { feedMonitors } from './monitor.ts';
 import { addReplyError, addReplyProto } from './protocol/reply.ts';
 import type { RedisCore } from './redis-core.ts';
 import { ArenaExhausted } from './structures/heap.ts';
@@ -67,6 +72,7 @@ function reject(core: RedisCore, c: Client, command: Command | null, text: strin
     discardTransaction(core, c);
     const reason = text.startsWith('-') ? text.slice(1) : text;
     addReplyError(c, `-EXECABORT Transaction discarded because of: ${reason}`);
+    if (core.monitors.length !== 0) feedMonitors(core, c);
   } else {
     addReplyError(c, text);
   }
@@ -179,6 +185,10 @@ export function processCommand(core: RedisCore, c: Client): void {
     reject(core, c, command, MISCONF_ERROR);
     return;
   }
+  if ((c.flags & CLIENT_MONITOR) !== 0 && (command.flags & (CMD_READONLY | CMD_WRITE | CMD_MAY_REPLICATE)) !== 0) {
+    reject(core, c, command, "Replica can't interact with the keyspace");
+    return;
+  }
   if ((c.flags & CLIENT_PUBSUB) !== 0 && c.resp === 2 && !SUBSCRIBER_COMMANDS.has(command.fullName)) {
     reject(
       core,
@@ -288,6 +298,8 @@ function account(core: RedisCore, c: Client, command: Command, durationUs: numbe
   // One that waits has not ended: blocked.ts adds the rest when it has.
   if ((c.flags & CLIENT_BLOCKED) !== 0) c.blockedCommandUs = durationUs;
   else recordDuration(core, c, command, durationUs);
+  if (core.monitors.length !== 0 && (command.flags & (CMD_SKIP_MONITOR | CMD_ADMIN)) === 0) feedMonitors(core, c);
+  c.forgetRedacted();
 }
 
 /** Enters how long a command took into its histogram and, if it was slow, into the slow log. */

@@ -19,6 +19,7 @@ import { EvictionPool, performEvictions } from './evict.ts';
 import { activeExpireCycle, ExpireState } from './expire.ts';
 import { LazyFree } from './lazyfree.ts';
 import { Lookahead } from './lookahead.ts';
+import { stopMonitoring } from './monitor.ts';
 import { Persistence } from './persistence/persistence.ts';
 import { onDirectRead, processInput, runPendingCommand } from './protocol/request.ts';
 import { Scratch } from './protocol/scratch.ts';
@@ -172,6 +173,8 @@ export class RedisCore implements ConnectionHandler {
   currentClient: Client | null = null;
   /** EXEC is running what was queued. */
   inExec = false;
+  /** Clients that are shown every command. */
+  readonly monitors: Client[] = [];
   /** Commands that run inside another one (EXEC, a script): 0 in an ordinary command. */
   nesting = 0;
   /** Argument slots that queued commands use while EXEC runs them. */
@@ -291,6 +294,7 @@ export class RedisCore implements ConnectionHandler {
     forgetBlocked(this, c);
     for (const hook of this.hooks.clientClosed) hook(c);
     discardTransaction(this, c);
+    stopMonitoring(this, c);
     c.releaseArguments();
     closeClientMemory(this, c);
     this.clientEviction.forget(c);

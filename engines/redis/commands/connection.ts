@@ -3,7 +3,6 @@ import { logIn, useDefaultUser } from '../acl/sessions.ts';
 import { adminOf } from '../admin.ts';
 import {
   CLIENT_CLOSE_AFTER_REPLY,
-  CLIENT_MONITOR,
   CLIENT_PUBSUB,
   CLIENT_REPLY_OFF,
   CLIENT_REPLY_SKIP,
@@ -11,6 +10,7 @@ import {
   type Client,
 } from '../client.ts';
 import type { CommandProc } from '../command.ts';
+import { stopMonitoring } from '../monitor.ts';
 import {
   addReplyArrayLen,
   addReplyBulk,
@@ -71,7 +71,10 @@ function select(core: RedisCore, c: Client): void {
 function auth(core: RedisCore, c: Client): void {
   if (c.argc > 3) {
     addReplyError(c, SYNTAX_ERROR);
-  } else if (c.argc === 2 && core.acl.defaultUser.noPassword) {
+    return;
+  }
+  for (let i = 1; i < c.argc; i++) c.redact(i);
+  if (c.argc === 2 && core.acl.defaultUser.noPassword) {
     addReplyError(c, NO_PASSWORD_SET);
   } else if (logIn(core, c, c.argc === 3 ? c.argText(1) : 'default', c.argText(c.argc - 1))) {
     addReplyOk(c);
@@ -113,6 +116,8 @@ function readHello(c: Client): HelloOptions | null {
   while (next < c.argc) {
     const more = c.argc - 1 - next;
     if (c.argIs(next, 'auth') && more >= 2) {
+      c.redact(next + 1);
+      c.redact(next + 2);
       options.credentials = [c.argText(next + 1), c.argText(next + 2)];
       next += 3;
     } else if (c.argIs(next, 'setname') && more >= 1) {
@@ -172,7 +177,8 @@ function quit(core: RedisCore, c: Client): void {
 function reset(core: RedisCore, c: Client): void {
   discardTransaction(core, c);
   adminOf(core).pubsub.forget(c);
-  c.flags &= ~(CLIENT_MONITOR | CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT | CLIENT_PUBSUB);
+  stopMonitoring(core, c);
+  c.flags &= ~(CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT | CLIENT_PUBSUB);
   c.resp = 2;
   c.name = '';
   c.db = core.dbs[0]!;
