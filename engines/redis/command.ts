@@ -54,7 +54,10 @@ export class Command {
     this.fullName = facts.name;
     this.name = facts.name.slice(facts.name.indexOf('|') + 1);
     this.arity = facts.arity;
-    this.flags = flagBits(facts.flags) | (PROTECTED_COMMANDS.includes(facts.name) ? CMD_PROTECTED : 0);
+    this.flags =
+      flagBits(facts.flags) |
+      (PROTECTED_COMMANDS.includes(facts.name) ? CMD_PROTECTED : 0) |
+      (MAY_REPLICATE_COMMANDS.includes(facts.name) ? CMD_MAY_REPLICATE : 0);
     this.proc = proc;
     this.parent = parent;
   }
@@ -85,6 +88,8 @@ const FLAG_BITS: Readonly<Record<string, number>> = {
 
 /** Commands that enable-debug-command and enable-module-command guard; COMMAND INFO does not show this flag. */
 const PROTECTED_COMMANDS = ['debug'];
+/** Commands that are no writes but may have effects elsewhere: a pause of writers holds them back. COMMAND INFO does not show it. */
+const MAY_REPLICATE_COMMANDS = ['publish', 'spublish', 'pfcount', 'eval', 'evalsha', 'fcall'];
 
 function flagBits(words: string): number {
   let bits = 0;

@@ -119,6 +119,89 @@ const scripts: Readonly<Record<string, readonly string[]>> = {
     'A? PING',
     'B: SPUBLISH s hello',
   ],
+  'MONITOR shows what is executed': [
+    'M: MONITOR',
+    'A: SET k "a\\x00\\x01\\xff"',
+    'A: SELECT 3',
+    'A: NOSUCH',
+    'A: GET',
+    'A: AUTH secret',
+    'A: AUTH default secret',
+    'A: AUTH a b c',
+    'A: HELLO 2 AUTH default secret SETNAME x',
+    'A: HELLO 2 SETNAME y',
+    'A: CONFIG GET hz',
+    'A: SELECT 0',
+    'A: SUBSCRIBE c',
+    'A: UNSUBSCRIBE c',
+    'A: INCRBYFLOAT f 1.5',
+    'A: EXPIRE f 100',
+    'A: DEL ""',
+    'A: CLIENT LIST ID $M',
+  ],
+  'MONITOR shows transactions': [
+    'M: MONITOR',
+    'A: WATCH k',
+    'A: MULTI',
+    'A: SET k 1',
+    'A: CONFIG GET hz',
+    'A: PING',
+    'A: EXEC',
+    'A: MULTI',
+    'A: SET k 2',
+    'A: NOSUCH',
+    'A: EXEC',
+    'A: MULTI',
+    'A: EXEC x',
+    'A: MULTI',
+    'A: DISCARD',
+    'A: MULTI',
+    'A: MONITOR',
+    'A: EXEC',
+  ],
+  'a monitor is no reader': [
+    'M: MONITOR',
+    'M: GET k',
+    'M: SET k 1',
+    'M: PUBLISH c x',
+    'M: PING',
+    'M! MONITOR',
+    'M: ECHO hi',
+    'M: RESET',
+    'M: GET k',
+    'A: SET k 1',
+  ],
+  'SLOWLOG shows commands but no secrets': [
+    'A: CONFIG SET slowlog-log-slower-than 0',
+    'A: SLOWLOG RESET',
+    'A: SET k 1',
+    `A: SET k ${'x'.repeat(130)}`,
+    `A: DEL ${Array.from({ length: 40 }, (_, i) => `k${i}`).join(' ')}`,
+    'A: AUTH secret',
+    'A: HELLO 2 AUTH default secret',
+    'A: MULTI',
+    'A: SET k 2',
+    'A: EXEC',
+    'A: CONFIG SET requirepass secret masterauth other hz 10',
+    'A: CONFIG SET requirepass "" masterauth ""',
+    'A: ACL SETUSER u on >secret',
+    'A: ACL GETUSER u',
+    'A: ACL DELUSER u v',
+    'A: ACL WHOAMI',
+    'A: CONFIG SET slowlog-log-slower-than -1',
+    'A: SLOWLOG GET -1',
+    'A: CONFIG SET slowlog-log-slower-than 10000',
+    'A: SLOWLOG LEN',
+    'A: SLOWLOG GET 2',
+    'A: SLOWLOG GET 0',
+    'A: SLOWLOG GET x',
+    'A: SLOWLOG GET -2',
+    'A: CONFIG SET slowlog-max-len 3',
+    'A: SLOWLOG LEN',
+    'A: SLOWLOG RESET',
+    'A: SLOWLOG LEN',
+    'A: CONFIG SET slowlog-max-len 128',
+  ],
 };
 
 /** Ids, addresses and times differ. */
@@ -126,8 +209,12 @@ function normal(text: string): string {
   return text
     .replaceAll(/\b(fd|age|idle|qbuf|qbuf-free|argv-mem|rbs|rbp|obl|oll|omem|tot-mem|events)=\S+/g, '$1=…')
     .replaceAll(/\bid=\d+/g, 'id=…')
-    .replaceAll(/"id": \d+/g, '"id": …')
-    .replaceAll(/(l?addr)=\S+/g, '$1=…');
+    .replaceAll(/"id"(: |, )\d+/g, '"id" …')
+    .replaceAll(/(l?addr)=\S+/g, '$1=…')
+    .replaceAll(/\b\d{10}\.\d{6} /g, '<time> ')
+    .replaceAll(/"[^" ]*\.sock:0"/g, '"<address>"')
+    .replaceAll(/unix:\S+\.sock/g, 'unix:<path>')
+    .replaceAll(/\[\d+, \d{10}, \d+, \[/g, '[…, [');
 }
 
 describeReal(['redis-server'], 'observing', () => {

@@ -36,6 +36,7 @@ const GENPASS_RANGE =
 const LOG_DEFAULT_ENTRIES = 10;
 
 function setUser(core: RedisCore, c: Client): void {
+  for (let i = 2; i < c.argc; i++) c.redact(i);
   const name = c.argText(2);
   if (!isUserName(name)) {
     addReplyError(c, "Usernames can't contain spaces or null characters");

@@ -11,6 +11,9 @@ import type { RedisCore } from '../redis-core.ts';
 import { Stats } from '../stats.ts';
 import { addHelp } from './help.ts';
 
+/** Directives whose values no log may show. */
+const SECRETS = new Set(['requirepass', 'masterauth', 'masteruser', 'tls-key-file-pass', 'tls-client-key-file-pass']);
+
 function get(core: RedisCore, c: Client): void {
   const patterns: string[] = [];
   for (let i = 2; i < c.argc; i++) patterns.push(c.argText(i));
@@ -28,7 +31,11 @@ function set(core: RedisCore, c: Client): void {
     return;
   }
   const pairs: [string, string][] = [];
-  for (let i = 2; i < c.argc; i += 2) pairs.push([c.argText(i), c.argText(i + 1)]);
+  for (let i = 2; i < c.argc; i += 2) {
+    const name = c.argText(i);
+    if (SECRETS.has(name.toLowerCase())) c.redact(i + 1);
+    pairs.push([name, c.argText(i + 1)]);
+  }
   const { host } = adminOf(core);
   const protectedAllowed = core.config.enableProtectedConfigs === 'yes';
   const error = setSettings(core.config, pairs, host.appliers, protectedAllowed);

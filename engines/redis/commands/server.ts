@@ -69,6 +69,14 @@ function addSlowEntry(c: Client, entry: SlowEntry): void {
   addReplyBulkString(c, entry.name);
 }
 
+/** The slow log, as long as slowlog-max-len allows now: the original shortens it with the next command. */
+function trimmedSlowLog(core: RedisCore): SlowEntry[] {
+  const { slowLog } = adminOf(core);
+  const { slowlogMaxLen } = core.config;
+  if (slowLog.length > slowlogMaxLen && core.slowlogLogSlowerThan >= 0) slowLog.length = slowlogMaxLen;
+  return slowLog;
+}
+
 function slowlogGet(core: RedisCore, c: Client): void {
   if (c.argc > 3) {
     addReplySubcommandSyntaxError(c);
@@ -83,7 +91,7 @@ function slowlogGet(core: RedisCore, c: Client): void {
     }
     count = given;
   }
-  const { slowLog } = adminOf(core);
+  const slowLog = trimmedSlowLog(core);
   const entries = count === -1 ? slowLog : slowLog.slice(0, count);
   addReplyArrayLen(c, entries.length);
   for (const entry of entries) addSlowEntry(c, entry);
@@ -150,7 +158,7 @@ export const serverProcs: Readonly<Record<string, CommandProc>> = {
   slaveof: replicaOf,
   bgrewriteaof: (_core, c) => addReplyError(c, `BGREWRITEAOF is not available: ${NOT_PERSISTENT}`),
   'slowlog|get': slowlogGet,
-  'slowlog|len': (core, c) => addReplyLong(c, adminOf(core).slowLog.length),
+  'slowlog|len': (core, c) => addReplyLong(c, trimmedSlowLog(core).length),
   'slowlog|reset': (core, c) => {
     adminOf(core).slowLog.length = 0;
     addReplyOk(c);
