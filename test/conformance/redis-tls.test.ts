@@ -7,12 +7,28 @@ import { join } from 'node:path';
 import tls from 'node:tls';
 import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
+import { createClient } from 'redis';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import type { ResultDocument } from '../../harness/result.ts';
 import { describeReal } from '../support/real.ts';
 import { embeddedCommand, type StartedServer, startServer } from '../support/redis-pair.ts';
 
 const run = promisify(execFile);
 const TIMEOUT_MS = 5_000;
+const SCENARIO = `title: TLS
+question: Can a server be measured through TLS?
+targets: [embedded-redis]
+driver: ioredis
+dataset: { keys: 500, keyPrefix: "key:", keyBytes: 24, valueSize: { kind: fixed, bytes: 100 } }
+popularity: zipf 0.99
+mix: { get: 90%, set: 10% }
+connections: 4
+arrival: poisson 500/s
+warmUp: 0ms
+duration: 500ms
+interval: 100ms
+repetitions: 1
+`;
 
 function openssl(folder: string, ...args: string[]): void {
   execFileSync('openssl', args, { cwd: folder, stdio: 'ignore' });
@@ -215,5 +231,36 @@ describeReal(['redis-cli', 'openssl'], 'a server with a TLS port', () => {
     } finally {
       redis.disconnect();
     }
+  });
+
+  it('serves node-redis', async () => {
+    await start();
+    const client = createClient({
+      url: `rediss://localhost:${port}`,
+      socket: { tls: true, ca: pem('ca.crt'), ...asClient('client') },
+    });
+    await client.connect();
+    try {
+      await client.set('a', 'b');
+      expect(await client.get('a')).toBe('b');
+      expect(await client.multi().incr('n').incr('n').exec()).toEqual([1, 2]);
+    } finally {
+      client.destroy();
+    }
+  });
+
+  it('is measured by its rediss:// address', { timeout: 30_000 }, async () => {
+    await start('--tls-auth-clients', 'no');
+    writeFileSync(at('scenario.yaml'), SCENARIO);
+    const [program, [main]] = embeddedCommand();
+    const target = ['--target', `tls=rediss://localhost:${port}`, '--only', 'tls'];
+    const args = [main!, 'run', at('scenario.yaml'), ...target, '--allow-flush', '--no-png', '-q', '--json'];
+    const env = { ...process.env, NODE_EXTRA_CA_CERTS: at('ca.crt') };
+    const { stdout } = await run(program, [...args, '--out', at('out')], { env, maxBuffer: 64 * 1024 * 1024 });
+    const result = JSON.parse(stdout) as ResultDocument;
+    const [measured] = result.cells[0]!.runs;
+    expect(measured!.failure).toBeNull();
+    expect(measured!.errors).toBe(0);
+    expect(measured!.operations).toBeGreaterThan(100);
   });
 });
