@@ -258,7 +258,7 @@ describeReal(['redis-cli', 'openssl'], 'a server with a TLS port', () => {
     const env = { ...process.env, NODE_EXTRA_CA_CERTS: at('ca.crt') };
     const { stdout } = await run(program, [...args, '--out', at('out')], { env, maxBuffer: 64 * 1024 * 1024 });
     const result = JSON.parse(stdout) as ResultDocument;
-    const [measured] = result.cells[0]!.runs;
+    const [measured] = result.scenarios[0]!.cells[0]!.runs;
     expect(measured!.failure).toBeNull();
     expect(measured!.errors).toBe(0);
     expect(measured!.operations).toBeGreaterThan(100);
