@@ -87,7 +87,7 @@ const FLAG_BITS: Readonly<Record<string, number>> = {
 };
 
 /** Commands that enable-debug-command and enable-module-command guard; COMMAND INFO does not show this flag. */
-const PROTECTED_COMMANDS = ['debug'];
+const PROTECTED_COMMANDS = ['debug', 'module|load', 'module|loadex', 'module|unload'];
 /** Commands that are no writes but may have effects elsewhere: a pause of writers holds them back. COMMAND INFO does not show it. */
 const MAY_REPLICATE_COMMANDS = ['publish', 'spublish', 'pfcount', 'eval', 'evalsha', 'fcall'];
 

@@ -148,13 +148,14 @@ export function processCommand(core: RedisCore, c: Client): void {
     reject(core, c, command, `wrong number of arguments for '${command.fullName}' command`);
     return;
   }
-  if ((command.flags & CMD_PROTECTED) !== 0 && !protectedCommandAllowed(core, c)) {
+  if ((command.flags & CMD_PROTECTED) !== 0 && !protectedCommandAllowed(core, c, command)) {
+    const name = command.fullName === 'debug' ? 'debug' : 'module';
     reject(
       core,
       c,
       command,
-      'DEBUG command not allowed. If the enable-debug-command option is set to "local", you can run it from a local ' +
-        'connection, otherwise you need to set this option in the configuration file, and then restart the server.',
+      `${name.toUpperCase()} command not allowed. If the enable-${name}-command option is set to "local", you can run it from a ` +
+        'local connection, otherwise you need to set this option in the configuration file, and then restart the server.',
     );
     return;
   }
@@ -244,8 +245,8 @@ function heldBack(core: RedisCore, c: Client, command: Command): boolean {
   return (flags & (CMD_WRITE | CMD_MAY_REPLICATE)) !== 0;
 }
 
-function protectedCommandAllowed(core: RedisCore, c: Client): boolean {
-  const allowed = core.protectedCommands;
+function protectedCommandAllowed(core: RedisCore, c: Client, command: Command): boolean {
+  const allowed = command.fullName === 'debug' ? core.protectedCommands : core.config.enableModuleCommand;
   if (allowed === 'yes') return true;
   if (allowed !== 'local') return false;
   return (c.flags & CLIENT_UNIX_SOCKET) !== 0 || c.addr.startsWith('127.') || c.addr.startsWith('[::1]') || c.conn < 0;

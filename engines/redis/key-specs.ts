@@ -75,18 +75,16 @@ function beginOf(c: Client, spec: KeySpecFacts, first: number, argc: number): nu
   const [word, startFrom] = spec.keyword;
   const lower = word.toLowerCase();
   const start = startFrom > 0 ? startFrom : argc + startFrom;
-  const end = startFrom > 0 ? argc - 1 : 0;
-  for (let i = start; i !== end; i += start <= end ? 1 : -1) {
-    if (i >= argc || i < 1) break;
-    if (c.argIs(first + i, lower)) return i + 1;
-  }
+  const end = startFrom > 0 ? argc - 1 : 1;
+  const step = start <= end ? 1 : -1;
+  for (let i = start; i !== end && i < argc && i >= 1; i += step) if (c.argIs(first + i, lower)) return i + 1;
   return 0;
 }
 
-/** Adds the keys of one specification. @returns false when the arguments do not fit it */
+/** Adds the keys of one specification. @returns false when it does not tell them all, or the arguments do not fit it */
 function addSpec(c: Client, spec: KeySpecFacts, first: number, argc: number): boolean {
   const flags = keyFlags(spec);
-  if (spec.index === 0 && spec.keyword === undefined) return (flags & KEY_NOT_KEY) !== 0;
+  if (spec.index === 0 && spec.keyword === undefined) return false;
   const begin = beginOf(c, spec, first, argc);
   // Whatever stands behind a word that is not there is not there.
   if (begin === 0) return true;
@@ -95,24 +93,22 @@ function addSpec(c: Client, spec: KeySpecFacts, first: number, argc: number): bo
   let step: number;
   if (spec.keynum !== undefined) {
     const at = begin + spec.keynum[0];
-    if (at >= argc) return false;
-    if (!parseInt64(c.core.heap.u8, c.argOff[first + at], c.argLen[first + at]) || parsedNumber < 0) return false;
+    if (at >= argc || !parseInt64(c.core.heap.u8, c.argOff[first + at], c.argLen[first + at])) return false;
     from = begin + spec.keynum[1];
     step = spec.keynum[2];
-    last = from + (parsedNumber - 1) * step;
-    if (parsedNumber === 0) return false;
+    last = from + parsedNumber - 1;
   } else if (spec.range !== undefined) {
     const [lastKey, keyStep, limit] = spec.range;
     step = keyStep;
     if (lastKey >= 0) last = begin + lastKey;
-    else if (limit <= 1) last = argc + lastKey;
+    else if (limit === 0) last = argc + lastKey;
     else last = begin + Math.floor((argc - begin) / limit) + lastKey;
   } else {
     return false;
   }
   if (last >= argc || last < from || from >= argc) return false;
   for (let i = from; i <= last; i += step) push(i, flags);
-  return true;
+  return (flags & KEY_INCOMPLETE) === 0;
 }
 
 /** The key that SORT stores to: that of the last STORE which is no value of another option. */
@@ -152,32 +148,112 @@ function addBitfieldKey(c: Client, first: number, argc: number): void {
   push(1, readOnly ? KEY_RO | KEY_ACCESS : KEY_RW | KEY_ACCESS | KEY_UPDATE);
 }
 
+/** MIGRATE: one key, or those behind KEYS where that one is empty. */
+function addMigrateKeys(c: Client, first: number, argc: number): void {
+  const flags = KEY_RW | KEY_ACCESS | KEY_DELETE;
+  let from = 3;
+  let count = 1;
+  for (let i = 6; i < argc; i++) {
+    if (c.argIs(first + i, 'keys')) {
+      // One key and many contradict each other.
+      if (c.argLen[first + 3] > 0) return;
+      from = i + 1;
+      count = argc - from;
+      break;
+    }
+    if (c.argIs(first + i, 'auth')) i++;
+    else if (c.argIs(first + i, 'auth2')) i += 2;
+  }
+  for (let i = from; i < from + count; i++) push(i, flags);
+}
+
+/** Where the number of keys stands in commands that are asked themselves when their specification did not fit. */
+const KEY_NUMBER_AT: Readonly<Record<string, number>> = {
+  eval: 2,
+  eval_ro: 2,
+  evalsha: 2,
+  evalsha_ro: 2,
+  fcall: 2,
+  fcall_ro: 2,
+  blmpop: 2,
+  bzmpop: 2,
+  lmpop: 1,
+  zmpop: 1,
+  sintercard: 1,
+  zdiff: 1,
+  zinter: 1,
+  zintercard: 1,
+  zunion: 1,
+  zdiffstore: 2,
+  zinterstore: 2,
+  zunionstore: 2,
+};
+
+/** Reads a number as C's atoi does, which stops at the first other character. */
+function leadingNumber(c: Client, index: number): number {
+  const match = /^\s*[+-]?\d{1,18}/.exec(c.argText(index).slice(0, 32));
+  return match === null ? 0 : Number(match[0]);
+}
+
+/** The keys of a command that begins with a number of them. Nothing is known here of what it does with them. */
+function addNumberedKeys(c: Client, command: Command, first: number, argc: number): void {
+  const at = KEY_NUMBER_AT[command.fullName];
+  if (at === undefined || at >= argc) return;
+  const count = leadingNumber(c, first + at);
+  if (count < 1 || count > argc - at - 1) return;
+  for (let i = at + 1; i <= at + count; i++) push(i, 0);
+  if (command.fullName.endsWith('store')) push(1, 0);
+}
+
+/** What the command itself says of its keys, where its specifications did not do. */
+function addBySelf(c: Client, command: Command, first: number, argc: number): void {
+  switch (command.fullName) {
+    case 'sort':
+      addSortKeys(c, first, argc);
+      break;
+    case 'sort_ro':
+      push(1, KEY_RO | KEY_ACCESS);
+      break;
+    case 'set':
+      addSetKey(c, first, argc);
+      break;
+    case 'bitfield':
+      addBitfieldKey(c, first, argc);
+      break;
+    case 'migrate':
+      addMigrateKeys(c, first, argc);
+      break;
+    default:
+      addNumberedKeys(c, command, first, argc);
+  }
+}
+
+/** Whether a command may have keys at all; channels are none. */
+export function hasKeys(command: Command): boolean {
+  const specs = command.facts.keySpecs;
+  if (specs === undefined) return false;
+  for (const spec of specs) if ((keyFlags(spec) & KEY_NOT_KEY) === 0) return true;
+  return false;
+}
+
 /**
- * Finds the keys of a request: afterwards in keyCount, keyIndexes and keyFlagBits. Channels (KEY_NOT_KEY) are among them.
+ * Finds the keys of a request: afterwards in keyCount, keyIndexes and keyFlagBits. Channels are none.
  * @param first argument of the client that is the command's name; the key numbers are relative to it
- * @returns false when the arguments do not fit the command (nothing is found then)
+ * @returns whether there are any; none also when the arguments do not fit the command
  */
 export function findKeys(c: Client, command: Command, first: number, argc: number): boolean {
   keyCount = 0;
   const specs = command.facts.keySpecs;
-  if (specs === undefined) return true;
-  switch (command.fullName) {
-    case 'sort':
-      addSortKeys(c, first, argc);
-      return true;
-    case 'set':
-      addSetKey(c, first, argc);
-      return true;
-    case 'bitfield':
-      addBitfieldKey(c, first, argc);
-      return true;
-    default:
-      break;
+  if (specs === undefined) return false;
+  let told = true;
+  for (let i = 0; i < specs.length && told; i++) {
+    const flags = keyFlags(specs[i]);
+    if ((flags & KEY_NOT_KEY) !== 0) continue;
+    told = (flags & KEY_VARIABLE) === 0 && addSpec(c, specs[i], first, argc);
   }
-  for (const spec of specs) {
-    if (addSpec(c, spec, first, argc)) continue;
+  if (!told) {
     keyCount = 0;
-    return false;
+    addBySelf(c, command, first, argc);
   }
-  return true;
+  return keyCount > 0;
 }

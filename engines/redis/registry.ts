@@ -17,6 +17,7 @@ import { latencyProcs } from './commands/latency.ts';
 import { listProcs } from './commands/list.ts';
 import { memoryProcs } from './commands/memory.ts';
 import { monitorProcs } from './commands/monitor.ts';
+import { notHereProcs } from './commands/not-here.ts';
 import { objectProcs } from './commands/object.ts';
 import { persistenceProcs } from './commands/persistence.ts';
 import { pubsubProcs } from './commands/pubsub.ts';
@@ -47,6 +48,7 @@ export function createCommandTable(renames?: ReadonlyMap<string, string>): Comma
     ...objectProcs,
     ...infoProcs,
     ...commandProcs,
+    ...notHereProcs,
     ...debugProcs,
     ...listProcs,
     ...setProcs,

@@ -11,7 +11,6 @@ import {
   KEY_ACCESS,
   KEY_DELETE,
   KEY_INSERT,
-  KEY_NOT_KEY,
   KEY_UPDATE,
   keyCount,
   keyFlagBits,
@@ -98,7 +97,6 @@ function checkSelector(selector: Selector, c: Client, command: Command, first: n
   if (!selector.allKeys && command.facts.keySpecs !== undefined) {
     findKeys(c, command, first, argc);
     for (let i = 0; i < keyCount; i++) {
-      if ((keyFlagBits[i]! & KEY_NOT_KEY) !== 0) continue;
       const at = first + keyIndexes[i]!;
       if (keyAllowed(selector, u8, c.argOff[at]!, c.argLen[at]!, neededAccess(keyFlagBits[i]!))) continue;
       deniedArgument = keyIndexes[i]!;

@@ -1,12 +1,12 @@
 /** COMMAND: the command table as data for clients. */
 import type { Client } from '../client.ts';
-import type { Command, CommandProc, CommandTable } from '../command.ts';
+import { CMD_NO_MANDATORY_KEYS, type Command, type CommandProc, type CommandTable } from '../command.ts';
 import type { ArgumentFacts, CommandFacts, KeySpecFacts } from '../command-table/facts.ts';
 import { globMatchesText } from '../glob.ts';
 import {
   findKeys,
+  hasKeys,
   KEY_INCOMPLETE,
-  KEY_NOT_KEY,
   KEY_VARIABLE,
   keyCount,
   keyFlagBits,
@@ -243,8 +243,6 @@ function list(core: RedisCore, c: Client): void {
   for (const command of chosen) addReplyBulkString(c, command.fullName);
 }
 
-const isChannelSpec = (spec: KeySpecFacts): boolean => spec.flags.includes('not_key');
-
 function getKeys(core: RedisCore, c: Client, withFlags: boolean): void {
   const table = core.commands;
   const u8 = core.heap.u8;
@@ -256,7 +254,7 @@ function getKeys(core: RedisCore, c: Client, withFlags: boolean): void {
     addReplyError(c, 'Invalid command specified');
     return;
   }
-  if (command.facts.keySpecs === undefined || command.facts.keySpecs.every(isChannelSpec)) {
+  if (!hasKeys(command)) {
     addReplyError(c, 'The command has no key arguments');
     return;
   }
@@ -266,18 +264,16 @@ function getKeys(core: RedisCore, c: Client, withFlags: boolean): void {
     addReplyError(c, 'Invalid number of arguments specified for command');
     return;
   }
-  const fitting = findKeys(c, command, 2, argc);
-  const keys: number[] = [];
-  for (let i = 0; i < keyCount; i++) if ((keyFlagBits[i] & KEY_NOT_KEY) === 0) keys.push(i);
-  if (!fitting || keys.length === 0) {
-    addReplyError(c, 'Invalid arguments specified for command');
+  if (!findKeys(c, command, 2, argc)) {
+    if ((command.flags & CMD_NO_MANDATORY_KEYS) !== 0) addReplyArrayLen(c, 0);
+    else addReplyError(c, 'Invalid arguments specified for command');
     return;
   }
-  addReplyArrayLen(c, keys.length);
-  for (const i of keys) {
+  addReplyArrayLen(c, keyCount);
+  for (let i = 0; i < keyCount; i++) {
     const index = keyIndexes[i] + 2;
     if (withFlags) addReplyArrayLen(c, 2);
-    addReplyBulk(c, c.argOff[index]!, c.argLen[index]!);
+    addReplyBulk(c, c.argOff[index], c.argLen[index]);
     if (withFlags) addStatusSet(c, keyFlagWords(keyFlagBits[i] & ~(KEY_VARIABLE | KEY_INCOMPLETE)));
   }
 }

@@ -135,4 +135,8 @@ function restoreCommand(core: RedisCore, c: Client): void {
 }
 
 /** By full name. */
-export const dumpProcs: Readonly<Record<string, CommandProc>> = { dump: dumpCommand, restore: restoreCommand };
+export const dumpProcs: Readonly<Record<string, CommandProc>> = {
+  dump: dumpCommand,
+  restore: restoreCommand,
+  'restore-asking': restoreCommand,
+};
