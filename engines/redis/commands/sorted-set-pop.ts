@@ -1,5 +1,6 @@
 /** The sorted set commands that take out the first or last members, waiting for them or not, and the one that draws at random. */
-import type { Client } from '../client.ts';
+import { type BlockedOp, blockForKeys, readTimeout, timeoutUntilMs } from '../blocked.ts';
+import { CLIENT_DENY_BLOCKING, type Client } from '../client.ts';
 import type { CommandProc } from '../command.ts';
 import { dbDelete, lookupKeyRead, lookupKeyWrite, NOTIFY_GENERIC, NOTIFY_ZSET } from '../db.ts';
 import {
@@ -195,6 +196,51 @@ function zmpopCommand(core: RedisCore, c: Client): void {
   if (!popFirst(core, c, 2, mpopKeys, mpopMax, mpopCount, true)) addReplyNullArray(c);
 }
 
+const timedOut = (_core: RedisCore, c: Client): void => addReplyNullArray(c);
+
+/** BZPOPMIN and BZPOPMAX wait for a sorted set to pop one member of. */
+function waitForPop(max: boolean): BlockedOp {
+  return {
+    type: OBJ_ZSET,
+    serve(core, c, key, keyLength, o) {
+      pop(core, c, key, keyLength, o, max, 1, false, true);
+      return true;
+    },
+    timedOut,
+  };
+}
+
+const waitForMin = waitForPop(false);
+const waitForMax = waitForPop(true);
+
+/** What BZMPOP waits for is read from its arguments again. */
+const waitForMpop: BlockedOp = {
+  type: OBJ_ZSET,
+  serve(core, c, key, keyLength, o) {
+    readMpop(core, c, 2);
+    pop(core, c, key, keyLength, o, mpopMax, mpopCount, true, true);
+    return true;
+  },
+  timedOut,
+};
+
+/** Lets the client wait for the keys from argument `first` on, where that is allowed. */
+function waitForKeys(core: RedisCore, c: Client, first: number, keys: number, op: BlockedOp): void {
+  if ((c.flags & CLIENT_DENY_BLOCKING) !== 0) addReplyNullArray(c);
+  else blockForKeys(core, c, first, keys, timeoutUntilMs, op);
+}
+
+function bzpopGeneric(core: RedisCore, c: Client, max: boolean): void {
+  if (!readTimeout(core, c, c.argc - 1)) return;
+  const keys = c.argc - 2;
+  if (!popFirst(core, c, 1, keys, max, 1, false)) waitForKeys(core, c, 1, keys, max ? waitForMax : waitForMin);
+}
+
+function bzmpopCommand(core: RedisCore, c: Client): void {
+  if (!readMpop(core, c, 2) || !readTimeout(core, c, 1)) return;
+  if (!popFirst(core, c, 3, mpopKeys, mpopMax, mpopCount, true)) waitForKeys(core, c, 3, mpopKeys, waitForMpop);
+}
+
 /** ZRANDMEMBER with a count that may draw a member more than once. */
 function drawWithReturn(core: RedisCore, c: Client, o: number, count: number, scores: boolean): void {
   const h = core.heap;
@@ -323,6 +369,9 @@ function zrandmemberCommand(core: RedisCore, c: Client): void {
 
 /** The procedures, by full name. */
 export const sortedSetPopProcs: Readonly<Record<string, CommandProc>> = {
+  bzmpop: bzmpopCommand,
+  bzpopmax: (core, c) => bzpopGeneric(core, c, true),
+  bzpopmin: (core, c) => bzpopGeneric(core, c, false),
   zmpop: zmpopCommand,
   zpopmax: (core, c) => zpopGeneric(core, c, true),
   zpopmin: (core, c) => zpopGeneric(core, c, false),
