@@ -29,6 +29,7 @@ import {
 } from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
 import { dictFind, dictKey } from '../structures/dict.ts';
+import { setPackedThreshold } from '../structures/quicklist.ts';
 import {
   createEncodedString,
   OBJ_ENCODING_INT,
@@ -227,6 +228,32 @@ function debugError(_core: RedisCore, c: Client): void {
   addReplyError(c, `-${c.argText(2)}`);
 }
 
+/** A number of bytes as in a configuration file, with or without a unit. @returns null when it is none */
+function memoryArgument(c: Client, i: number): number | null {
+  const match = /^(\d+)(b|k|kb|m|mb|g|gb)?$/i.exec(c.argText(i));
+  if (match === null) return null;
+  const units: Readonly<Record<string, number>> = { k: 1e3, kb: 2 ** 10, m: 1e6, mb: 2 ** 20, g: 1e9, gb: 2 ** 30 };
+  return Number(match[1]) * (units[match[2]?.toLowerCase() ?? ''] ?? 1);
+}
+
+/** From which length on an element of a list gets a node of its own. */
+function debugPackedThreshold(_core: RedisCore, c: Client): void {
+  const bytes = memoryArgument(c, 2);
+  if (bytes === null || !setPackedThreshold(bytes)) {
+    addReplyError(c, 'argument must be a memory value bigger than 1 and smaller than 4gb');
+    return;
+  }
+  addReplyOk(c);
+}
+
+/** Prints a value's listpack to the standard output in the original; here only whether it has one is told. */
+function debugListpack(core: RedisCore, c: Client): void {
+  const robj = objectOrError(core, c);
+  if (robj === 0) return;
+  if (encodingName(core, robj) === 'listpack') addReplyStatus(c, 'Listpack structure printed on stdout');
+  else addReplyError(c, 'Not a listpack encoded object.');
+}
+
 const accept: CommandProc = (_core, c) => addReplyOk(c);
 
 /** By name: how many arguments, the two names included (negative: at least), and what to do. */
@@ -267,7 +294,8 @@ const subcommands: Readonly<Record<string, readonly [arity: number, proc: Comman
   reload: [-2, debugReload],
   // Knobs of parts that this engine does not have: accepted, so that test suites go on.
   'pause-cron': [3, accept],
-  'quicklist-packed-threshold': [3, accept],
+  'quicklist-packed-threshold': [3, debugPackedThreshold],
+  listpack: [3, debugListpack],
   replybuffer: [4, accept],
 };
 

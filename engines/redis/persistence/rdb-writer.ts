@@ -5,7 +5,16 @@
 import type { Heap } from '../structures/heap.ts';
 import { OBJ_ENCODING_INT, robjEncoding, robjIntNumber, robjIntText, robjPtr, wrapSds } from '../structures/robj.ts';
 import { sdsFree, sdsLen, sdsNewRoom, sdsSetLen } from '../structures/sds.ts';
-import { LENGTH_BYTES_MAX, putLength, putLength64, putRdbBytes, putRdbInteger, rdbBytesRoom } from './rdb-string.ts';
+import {
+  ENCODED,
+  ENCODED_LZF,
+  LENGTH_BYTES_MAX,
+  putLength,
+  putLength64,
+  putRdbBytes,
+  putRdbInteger,
+  rdbBytesRoom,
+} from './rdb-string.ts';
 
 const FIRST_BYTES = 256;
 /** So much is written at once where there is a sink. */
@@ -85,6 +94,14 @@ export class RdbWriter {
   putBytes(offset: number, length: number): void {
     const at = this.reserve(rdbBytesRoom(length));
     this.commit(putRdbBytes(this.heap, offset, length, at, this.compress));
+  }
+
+  /** A string that is compressed already: `length` compressed bytes that stand for `whole`. */
+  putCompressed(offset: number, length: number, whole: number): void {
+    this.putByte(ENCODED | ENCODED_LZF);
+    this.putLength(length);
+    this.putLength(whole);
+    this.putRaw(offset, length);
   }
 
   /** An integer's text as a string: 1 to 5 bytes where it fits 32 bits. `value` is a safe integer. */

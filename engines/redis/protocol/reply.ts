@@ -27,8 +27,8 @@ const PIECE_BYTES = 16_384;
 const CR = 13;
 const LF = 10;
 
-/** @returns where to store up to `bytes` bytes of reply, or 0 when nothing may be stored */
-function begin(c: Client, bytes: number): number {
+/** @returns where to store up to `bytes` bytes of reply, or 0 when nothing may be stored. `finish` must follow with nothing in between */
+export function begin(c: Client, bytes: number): number {
   const flags = c.flags;
   if ((flags & CLIENT_NO_REPLY_MASK) !== 0) {
     if ((flags & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_ASAP)) !== 0 || (flags & CLIENT_PUSHING) === 0) return 0;
@@ -41,7 +41,8 @@ function begin(c: Client, bytes: number): number {
   return at;
 }
 
-function finish(c: Client, end: number): void {
+/** Declares that reply bytes have been stored up to `end`. */
+export function finish(c: Client, end: number): void {
   const scratch = c.core.scratch;
   if (scratch.client === c) scratch.commit(end);
   else c.transport.commit(c.conn, end);

@@ -1,6 +1,8 @@
 /** Walking and changing a list at any place: a cursor stands on an element. */
 import type { Heap } from './heap.ts';
 import {
+  LP_AFTER,
+  LP_BEFORE,
   lpAppend,
   lpBytes,
   lpDeleteRange,
@@ -18,8 +20,6 @@ import {
   lpSeek,
   lpStringLength,
   lpStringOffset,
-  LP_AFTER,
-  LP_BEFORE,
 } from './listpack.ts';
 import {
   addNodeCount,
@@ -40,8 +40,8 @@ import {
   nodeIsPlain,
   nodeNext,
   nodePrev,
-  nodesAllowMerge,
   nodeSize,
+  nodesAllowMerge,
   quicklistCount,
   quicklistFill,
   quicklistHead,
@@ -379,4 +379,3 @@ export function quicklistDeleteRange(h: Heap, ql: number, start: number, count: 
 }
 
 const rangeCursor = new ListCursor();
-

@@ -238,8 +238,7 @@ function compressEntry(h: Heap, node: number): void {
   const room = h.allocator.alloc(size + LZF_SLACK_BYTES);
   if (room === 0) return;
   const length = lzfCompress(h.u8, nodeEntry(h, node), size, room, size);
-  const packed =
-    length === 0 || length + MIN_COMPRESS_GAIN >= size ? 0 : h.allocator.alloc(LZF_HEADER_BYTES + length);
+  const packed = length === 0 || length + MIN_COMPRESS_GAIN >= size ? 0 : h.allocator.alloc(LZF_HEADER_BYTES + length);
   if (packed !== 0) {
     h.u32[packed >>> 2] = length;
     h.u32[(packed + 4) >>> 2] = 0;
