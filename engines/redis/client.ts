@@ -22,7 +22,6 @@ export const CLIENT_DIRTY_EXEC = 1 << 3;
 export const CLIENT_CLOSE_AFTER_REPLY = 1 << 4;
 /** The connection is being closed; nothing more is executed or replied. */
 export const CLIENT_CLOSE_ASAP = 1 << 5;
-export const CLIENT_UNIX_SOCKET = 1 << 6;
 /** Subscribed to at least one channel or pattern. */
 export const CLIENT_PUBSUB = 1 << 7;
 export const CLIENT_REPLY_OFF = 1 << 8;

@@ -11,9 +11,9 @@ import {
   CLIENT_PUBSUB,
   CLIENT_REPLY_SKIP,
   CLIENT_REPLY_SKIP_NEXT,
-  CLIENT_UNIX_SOCKET,
   type Client,
 } from './client.ts';
+import { isUnixSocket } from './client-info.ts';
 import {
   CMD_ADMIN,
   CMD_DENYOOM,
@@ -249,7 +249,7 @@ function protectedCommandAllowed(core: RedisCore, c: Client, command: Command): 
   const allowed = command.fullName === 'debug' ? core.protectedCommands : core.config.enableModuleCommand;
   if (allowed === 'yes') return true;
   if (allowed !== 'local') return false;
-  return (c.flags & CLIENT_UNIX_SOCKET) !== 0 || c.addr.startsWith('127.') || c.addr.startsWith('[::1]') || c.conn < 0;
+  return isUnixSocket(c) || c.addr.startsWith('127.') || c.addr.startsWith('[::1]') || c.conn < 0;
 }
 
 /** Runs a command and counts it. */

@@ -75,9 +75,11 @@ export function checkUserLine(words: readonly string[], before: readonly (readon
   }
   const defaults = { allChannels: false };
   const user = new AclUser(name, defaults);
-  for (const rule of rules) {
-    const reason = user.apply(rule, defaults);
-    if (reason !== null && reason !== UNKNOWN_COMMAND) return `Error in user declaration '${rule}': ${reason}`;
+  for (let i = 0; i < rules.length; i++) {
+    const reason = user.apply(rules[i]!, defaults);
+    if (reason === null || reason === UNKNOWN_COMMAND) continue;
+    // The original names the word two places before the rule; the line itself is printed above.
+    return `Error in user declaration '${['user', name, ...rules][i]}': ${reason}`;
   }
   return null;
 }
