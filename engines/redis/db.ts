@@ -121,6 +121,16 @@ export function dbAdd(core: RedisCore, db: Db, offset: number, length: number, v
   core.notifyKeyspaceEvent(NOTIFY_NEW, 'new', offset, length, db.id);
 }
 
+/** As dbAdd; takes over the reference to `value` also when it throws. */
+export function dbAddOwned(core: RedisCore, db: Db, offset: number, length: number, value: number): void {
+  try {
+    dbAdd(core, db, offset, length, value);
+  } catch (error) {
+    decrRefCount(core.heap, value);
+    throw error;
+  }
+}
+
 /** Gives a key that is there another value, keeping its expiry; the old value loses a reference. */
 export function dbOverwrite(core: RedisCore, entry: number, value: number): void {
   const h = core.heap;

@@ -1,7 +1,7 @@
 /** The hash commands. HRANDFIELD is in hash-random.ts. */
 import type { Client } from '../client.ts';
 import type { CommandProc } from '../command.ts';
-import { dbDelete, lookupKeyRead, lookupKeyWrite, NOTIFY_GENERIC, NOTIFY_HASH } from '../db.ts';
+import { dbAddOwned, dbDelete, lookupKeyRead, lookupKeyWrite, NOTIFY_GENERIC, NOTIFY_HASH } from '../db.ts';
 import { putInt64 } from '../protocol/decimal.ts';
 import {
   addReplyArrayLen,
@@ -40,8 +40,7 @@ import {
 } from '../types/hash.ts';
 import { hashRandomProcs } from './hash-random.ts';
 import { isWrongType, readInteger } from './integer-arguments.ts';
-import { addReplyListpackElement, readCursor, scanCollection } from './scan.ts';
-import { dbAddOrRelease, EMPTY_SCAN } from './set.ts';
+import { addReplyListpackElement, EMPTY_SCAN, readCursor, scanCollection } from './scan.ts';
 
 const KEYS = 1;
 const VALUES = 2;
@@ -55,7 +54,7 @@ function lookupOrCreate(core: RedisCore, c: Client): number {
   if (isWrongType(core, c, hash, OBJ_HASH)) return 0;
   if (hash === 0) {
     hash = createHashObject(core.heap);
-    dbAddOrRelease(core, c, 1, hash);
+    dbAddOwned(core, c.db, c.argOff[1], c.argLen[1], hash);
   }
   return hash;
 }

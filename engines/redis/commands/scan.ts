@@ -80,6 +80,9 @@ export function readCursor(c: Client, i: number): number | null {
   return Number(BigInt.asUintN(CURSOR_BITS, match?.[1] === '-' ? -magnitude : magnitude));
 }
 
+/** The reply of a scan that finds no key. */
+export const EMPTY_SCAN = '*2\r\n$1\r\n0\r\n*0\r\n';
+
 /** The options of the present scan: keys wanted a call; arguments that hold pattern and type, 0: none. */
 let wanted = DEFAULT_COUNT;
 let patternArg = 0;

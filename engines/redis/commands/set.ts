@@ -1,25 +1,15 @@
 /** The set commands. SPOP and SRANDMEMBER are in set-random.ts, intersections, unions and differences in set-algebra.ts. */
 import type { Client } from '../client.ts';
 import type { CommandProc } from '../command.ts';
-import { dbAdd, dbDelete, lookupKeyRead, lookupKeyWrite, NOTIFY_GENERIC, NOTIFY_SET } from '../db.ts';
+import { dbAddOwned, dbDelete, lookupKeyRead, lookupKeyWrite, NOTIFY_GENERIC, NOTIFY_SET } from '../db.ts';
 import { addReplyArrayLen, addReplyLong, addReplyProto } from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
 import { decrRefCount, OBJ_ENCODING_HT, OBJ_SET, robjEncoding, robjPtr } from '../structures/robj.ts';
 import { setTypeAdd, setTypeCreate, setTypeIsMember, setTypeRemove, setTypeSize } from '../types/set.ts';
 import { isWrongType } from './integer-arguments.ts';
-import { readCursor, scanCollection } from './scan.ts';
+import { EMPTY_SCAN, readCursor, scanCollection } from './scan.ts';
 import { setAlgebraProcs } from './set-algebra.ts';
 import { setRandomProcs } from './set-random.ts';
-
-/** Adds the key of argument `i`; the database takes over the object, which is freed when there is no room for the key. */
-export function dbAddOrRelease(core: RedisCore, c: Client, i: number, o: number): void {
-  try {
-    dbAdd(core, c.db, c.argOff[i], c.argLen[i], o);
-  } catch (error) {
-    decrRefCount(core.heap, o);
-    throw error;
-  }
-}
 
 function saddCommand(core: RedisCore, c: Client): void {
   const h = core.heap;
@@ -29,7 +19,7 @@ function saddCommand(core: RedisCore, c: Client): void {
   if (isWrongType(core, c, set, OBJ_SET)) return;
   if (set === 0) {
     set = setTypeCreate(h, c.argOff[2], c.argLen[2]);
-    dbAddOrRelease(core, c, 1, set);
+    dbAddOwned(core, c.db, key, keyLength, set);
   }
   let added = 0;
   try {
@@ -107,7 +97,7 @@ function smoveCommand(core: RedisCore, c: Client): void {
     dbDelete(core, c.db, from, fromLength);
     core.notifyKeyspaceEvent(NOTIFY_GENERIC, 'del', from, fromLength, c.db.id);
   }
-  if (isNewKey) dbAddOrRelease(core, c, 2, target);
+  if (isNewKey) dbAddOwned(core, c.db, to, toLength, target);
   core.signalModifiedKey(c.db, from, fromLength);
   core.dirty++;
   if (added) {
@@ -138,9 +128,6 @@ function scardCommand(core: RedisCore, c: Client): void {
   if (isWrongType(core, c, set, OBJ_SET)) return;
   addReplyLong(c, set === 0 ? 0 : setTypeSize(core.heap, set));
 }
-
-/** The reply of a scan that finds no key. */
-export const EMPTY_SCAN = '*2\r\n$1\r\n0\r\n*0\r\n';
 
 function sscanCommand(core: RedisCore, c: Client): void {
   const cursor = readCursor(c, 2);

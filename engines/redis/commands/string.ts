@@ -279,7 +279,7 @@ function checkStringLength(core: RedisCore, c: Client, size: number, more: numbe
 }
 
 /** Makes a value one that may be changed in place: raw, and referred to by its key alone. @returns the object */
-function unshare(core: RedisCore, entry: number, value: number): number {
+export function unshare(core: RedisCore, entry: number, value: number): number {
   const h = core.heap;
   if (robjEncoding(h, value) === OBJ_ENCODING_RAW && robjRefCount(h, value) === 1) return value;
   let raw: number;
