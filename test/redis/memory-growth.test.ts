@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { Loopback } from './support/loopback.ts';
 
-const MEASURED = new URL('../../../shared/data/redis-memory/debian.json', import.meta.url);
+const FOLDER = new URL('../../../shared/data/redis-memory/', import.meta.url);
 /** What the first call of each command costs: its latency histogram. */
 const HISTOGRAM_BYTES = 24_576 + 112;
 const POINTER_BYTES = 8;
@@ -34,47 +34,50 @@ const valuesFor: Record<string, (i: number) => (string | number)[]> = {
   string_v100_ttl: () => ['x'.repeat(100), 'EX', '100000'],
 };
 
-const describeMeasured = existsSync(MEASURED) ? describe : describe.skip;
+for (const allocator of ['debian', 'upstream'] as const) {
+  const file = new URL(`${allocator}.json`, FOLDER);
+  describe.skipIf(!existsSync(file))(`used memory of strings (measured with the ${allocator} allocator)`, () => {
+    const measured = existsSync(file)
+      ? (JSON.parse(readFileSync(file, 'utf8')) as { strings: Row[]; growth: Growth[] })
+      : { strings: [], growth: [] };
 
-describeMeasured('used memory of strings (measured data beside the project)', () => {
-  const measured = existsSync(MEASURED)
-    ? (JSON.parse(readFileSync(MEASURED, 'utf8')) as { strings: Row[]; growth: Growth[] })
-    : { strings: [], growth: [] };
+    for (const row of measured.strings) {
+      it(`grows as the original's: ${row.label}`, { timeout: 60_000 }, () => {
+        const lab = new Loopback(256 * 1024 * 1024, () => {}, 1, allocator);
+        lab.open(0);
+        const value = valuesFor[row.label] ?? (() => ['x'.repeat(row.value_len)]);
+        const few = row.value_len >= LARGE_VALUE;
+        const before = lab.dataBytes;
+        lab.run(0, few ? FEW : MANY, (i) => ['SET', key(i), ...value(i)], few ? 10 : 500);
+        lab.settle();
+        const grown = lab.dataBytes - before - HISTOGRAM_BYTES;
+        if (few) {
+          const perKey = (row.used_delta - HISTOGRAM_BYTES - row.ht_tables[0]! * POINTER_BYTES) / row.keys;
+          expect(grown).toBe(perKey * FEW + FEW_SLOTS * POINTER_BYTES);
+        } else {
+          expect(grown).toBe(row.used_delta - HISTOGRAM_BYTES);
+        }
+        lab.command(0, 'FLUSHALL');
+        expect(lab.dataBytes - before, 'after FLUSHALL').toBe(2 * HISTOGRAM_BYTES);
+      });
+    }
 
-  for (const row of measured.strings) {
-    it(`grows as the original's: ${row.label}`, { timeout: 60_000 }, () => {
-      const lab = new Loopback(256 * 1024 * 1024);
+    it('grows with the table as the original does, while it rehashes and after', { timeout: 60_000 }, () => {
+      const lab = new Loopback(256 * 1024 * 1024, () => {}, 1, allocator);
       lab.open(0);
-      const value = valuesFor[row.label] ?? (() => ['x'.repeat(row.value_len)]);
-      const few = row.value_len >= LARGE_VALUE;
-      const before = lab.allocator.usedBytes;
-      lab.run(0, few ? FEW : MANY, (i) => ['SET', key(i), ...value(i)], few ? 10 : 500);
-      lab.settle();
-      const grown = lab.allocator.usedBytes - before - HISTOGRAM_BYTES;
-      if (few) {
-        const perKey = (row.used_delta - HISTOGRAM_BYTES - row.ht_tables[0]! * POINTER_BYTES) / row.keys;
-        expect(grown).toBe(perKey * FEW + FEW_SLOTS * POINTER_BYTES);
-      } else {
-        expect(grown).toBe(row.used_delta - HISTOGRAM_BYTES);
+      const before = lab.dataBytes;
+      let keys = 0;
+      for (const row of measured.growth) {
+        const from = keys;
+        // DEBUG HTSTATS was called for the first time after the first row had been read.
+        const others = from === 0 ? 0 : HISTOGRAM_BYTES;
+        lab.run(0, row.keys - from, (i) => ['SET', key(from + i), 1_000_000 + from + i], 500);
+        keys = row.keys;
+        expect(lab.dataBytes - before + others, `${keys} keys, at once`).toBe(row.used_immediate);
+        if (row.used_settled === row.used_immediate) continue;
+        lab.settle();
+        expect(lab.dataBytes - before + HISTOGRAM_BYTES, `${keys} keys, settled`).toBe(row.used_settled);
       }
     });
-  }
-
-  it('grows with the table as the original does, while it rehashes and after', { timeout: 60_000 }, () => {
-    const lab = new Loopback(256 * 1024 * 1024);
-    lab.open(0);
-    const before = lab.allocator.usedBytes;
-    let keys = 0;
-    for (const row of measured.growth) {
-      const from = keys;
-      // DEBUG HTSTATS was called for the first time after the first row had been read.
-      const others = from === 0 ? 0 : HISTOGRAM_BYTES;
-      lab.run(0, row.keys - from, (i) => ['SET', key(from + i), 1_000_000 + from + i], 500);
-      keys = row.keys;
-      expect(lab.allocator.usedBytes - before + others, `${keys} keys, at once`).toBe(row.used_immediate);
-      if (row.used_settled === row.used_immediate) continue;
-      lab.settle();
-      expect(lab.allocator.usedBytes - before + HISTOGRAM_BYTES, `${keys} keys, settled`).toBe(row.used_settled);
-    }
   });
-});
+}
