@@ -247,6 +247,7 @@ export function serveReadyKeys(core: RedisCore): void {
     }
   }
   core.executing = false;
+  if (core.effects.ops > 0) core.effects.endUnit();
 }
 
 function serveKey(core: RedisCore, db: Db, key: string, waiters: Set<Client>): void {

@@ -252,7 +252,8 @@ export function removeExpire(core: RedisCore, db: Db, offset: number, length: nu
 /** Whether a key's time has come; it is still there then. */
 export function keyIsExpired(core: RedisCore, db: Db, offset: number, length: number): boolean {
   const when = getExpire(core, db, offset, length);
-  return when >= 0 && core.nowMs > when;
+  // While files are loaded nothing expires: what they say must find what it found then.
+  return when >= 0 && core.nowMs > when && !core.persistence.loading;
 }
 
 /** Deletes the key if its time has come. @returns whether it had come */

@@ -56,11 +56,6 @@ export const OOM_ERROR = "-OOM command not allowed when used memory > 'maxmemory
 const NEVER_QUEUED = new Set(['exec', 'discard', 'multi', 'watch', 'quit', 'reset']);
 /** Those of them that a client gets through although memory has run out: they end the transaction. */
 const ENDS_TRANSACTION = new Set(['exec', 'discard', 'quit', 'reset']);
-/** Its first sentence is the original's. */
-const MISCONF_ERROR =
-  "-MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the " +
-  'data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails ' +
-  '(stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.';
 const ARENA_ERROR = '-OOM command not allowed: the arena is exhausted';
 
 /** Counts and answers a command that does not get to run. */
@@ -182,8 +177,8 @@ export function processCommand(core: RedisCore, c: Client): void {
       return;
     }
   }
-  if (core.persistence.writesRefused && ((command.flags & CMD_WRITE) !== 0 || command.name === 'ping')) {
-    reject(core, c, command, MISCONF_ERROR);
+  if (((command.flags & CMD_WRITE) !== 0 || command.name === 'ping') && core.persistence.writesRefused !== '') {
+    reject(core, c, command, core.persistence.writesRefused);
     return;
   }
   if ((c.flags & CLIENT_MONITOR) !== 0 && (command.flags & (CMD_READONLY | CMD_WRITE | CMD_MAY_REPLICATE)) !== 0) {
@@ -258,6 +253,7 @@ export function call(core: RedisCore, c: Client, command: Command): void {
   core.executing = true;
   run(core, c, command);
   core.executing = false;
+  if (core.effects.ops > 0) core.effects.endUnit();
   // The end of this command is the start of the next one of the same batch: one look at the clock for each.
   const endUs = core.clock.monoUs();
   core.advanceTime(endUs);
@@ -277,10 +273,30 @@ export function callInside(core: RedisCore, c: Client, command: Command): void {
 }
 
 /** Runs the procedure; errors replied since the last command inside count as this one's failure. */
+/** Commands whose effects are those of the commands that they run. */
+const WRAPPERS = new Set(['exec', 'eval', 'evalsha', 'eval_ro', 'evalsha_ro', 'fcall', 'fcall_ro']);
+
+/** Runs a command and writes down what it has changed. */
+function runWithEffects(core: RedisCore, c: Client, command: Command): void {
+  const { effects } = core;
+  const outer = effects.replaced;
+  const before = core.dirty;
+  effects.replaced = false;
+  // A transaction's and a script's effects are those of what they run.
+  const wraps = WRAPPERS.has(command.name);
+  try {
+    command.proc(core, c);
+    if (core.dirty !== before && !effects.replaced && !wraps) effects.addCommand(c);
+  } finally {
+    effects.replaced = outer;
+  }
+}
+
 function run(core: RedisCore, c: Client, command: Command): void {
   core.errorsInCommand = 0;
   try {
-    command.proc(core, c);
+    if (core.effects.active) runWithEffects(core, c, command);
+    else command.proc(core, c);
   } catch (error) {
     if (core.scratch.client !== null) core.scratch.release();
     if (!(error instanceof ArenaExhausted)) throw error;

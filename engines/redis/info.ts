@@ -127,7 +127,7 @@ function memory(core: RedisCore): Fields {
     ['mem_clients_slaves', 0],
     ['mem_clients_normal', m.clientsNormal],
     ['mem_cluster_links', 0],
-    ['mem_aof_buffer', 0],
+    ['mem_aof_buffer', core.persistence.aof.length],
     ['mem_allocator', admin.host.allocatorName],
     ['active_defrag_running', core.defrag.running],
     ['lazyfree_pending_objects', core.lazyFree.pendingObjects],
@@ -135,9 +135,22 @@ function memory(core: RedisCore): Fields {
   ];
 }
 
-/** There is no append-only file yet: its fields are those of a server without one. */
+/** What is there only with an append-only file. */
+function appendOnly(core: RedisCore): Fields {
+  const { aof, rewriteScheduled } = core.persistence;
+  return [
+    ['aof_current_size', aof.size],
+    ['aof_base_size', aof.rewriteBaseSize],
+    ['aof_pending_rewrite', rewriteScheduled ? 1 : 0],
+    ['aof_buffer_length', aof.length],
+    ['aof_pending_bio_fsync', aof.syncer?.busy === true ? 1 : 0],
+    ['aof_delayed_fsync', aof.delayedSyncs],
+  ];
+}
+
 function persistence(core: RedisCore): Fields {
   const saver = core.persistence;
+  const { aof } = saver;
   const done = saver.saving ? (saver.snapshots?.keysSaved ?? 0) : 0;
   const total = saver.saving ? saver.keysTotal : 0;
   return [
@@ -150,7 +163,7 @@ function persistence(core: RedisCore): Fields {
     ['current_save_keys_processed', done],
     ['current_save_keys_total', total],
     ['rdb_changes_since_last_save', core.dirty],
-    ['rdb_bgsave_in_progress', saver.saving ? 1 : 0],
+    ['rdb_bgsave_in_progress', saver.saving && !saver.rewriting ? 1 : 0],
     ['rdb_last_save_time', saver.lastSave],
     ['rdb_last_bgsave_status', saver.lastSaveOk ? 'ok' : 'err'],
     ['rdb_last_bgsave_time_sec', saver.lastSaveSeconds],
@@ -159,18 +172,19 @@ function persistence(core: RedisCore): Fields {
     ['rdb_last_cow_size', saver.lastCopiedBytes],
     ['rdb_last_load_keys_expired', saver.keysExpired],
     ['rdb_last_load_keys_loaded', saver.keysLoaded],
-    ['aof_enabled', 0],
-    ['aof_rewrite_in_progress', 0],
-    ['aof_rewrite_scheduled', 0],
-    ['aof_last_rewrite_time_sec', -1],
-    ['aof_current_rewrite_time_sec', -1],
-    ['aof_last_bgrewrite_status', 'ok'],
-    ['aof_rewrites', 0],
-    ['aof_rewrites_consecutive_failures', 0],
-    ['aof_last_write_status', 'ok'],
-    ['aof_last_cow_size', 0],
+    ['aof_enabled', aof.state === 'off' ? 0 : 1],
+    ['aof_rewrite_in_progress', saver.rewriting ? 1 : 0],
+    ['aof_rewrite_scheduled', saver.rewriteScheduled ? 1 : 0],
+    ['aof_last_rewrite_time_sec', saver.lastRewriteSeconds],
+    ['aof_current_rewrite_time_sec', saver.rewritingSeconds],
+    ['aof_last_bgrewrite_status', saver.lastRewriteOk ? 'ok' : 'err'],
+    ['aof_rewrites', saver.rewrites],
+    ['aof_rewrites_consecutive_failures', saver.rewriteFailures],
+    ['aof_last_write_status', aof.writeOk ? 'ok' : 'err'],
+    ['aof_last_cow_size', saver.lastRewriteCopiedBytes],
     ['module_fork_in_progress', 0],
     ['module_fork_last_cow_size', 0],
+    ...(aof.state === 'off' ? [] : appendOnly(core)),
   ];
 }
 

@@ -15,6 +15,7 @@ import { POLICY_FLAG_LFU, POLICY_FLAG_NO_SHARED_INTEGERS, type RedisConfig } fro
 import { databasesCron } from './databases-cron.ts';
 import { Db } from './db.ts';
 import { Defrag } from './defrag.ts';
+import { Effects } from './effects.ts';
 import { EvictionPool, performEvictions } from './evict.ts';
 import { activeExpireCycle, ExpireState } from './expire.ts';
 import { LazyFree } from './lazyfree.ts';
@@ -122,6 +123,7 @@ export class RedisCore implements ConnectionHandler {
   readonly evictionPool: EvictionPool;
   readonly lookahead = new Lookahead();
   readonly persistence: Persistence;
+  readonly effects: Effects;
   readonly watched: WatchedKeys;
   /** Number of error replies by their first word, for errorstats. */
   readonly errorStats = new Map<string, number>();
@@ -205,6 +207,7 @@ export class RedisCore implements ConnectionHandler {
     this.applyConfig();
     this.heap.reclaim = () => this.lazyFree.drain(this.heap);
     createSharedIntegers(this.heap);
+    this.effects = new Effects(this.heap);
     this.persistence = new Persistence(this);
     for (let id = 0; id < options.config.databases; id++) this.dbs.push(new Db(this.heap, id));
   }
@@ -426,7 +429,12 @@ export class RedisCore implements ConnectionHandler {
     if ((this.notifyFlags & type) !== 0) this.hooks.keyspaceEvent?.(event, offset, length, db);
   }
   /** A key was deleted by expiry or eviction: logs and replicas must hear of it. */
-  propagateDeletion(_db: Db, _offset: number, _length: number): void {}
+  propagateDeletion(db: Db, offset: number, length: number, lazily = false): void {
+    const { effects } = this;
+    if (!effects.active) return;
+    effects.addDeletion(db, offset, length, lazily, this.executing);
+    if (!this.executing) effects.endUnit();
+  }
 }
 
 /** Makes a core. Pass it to the loop's setHandler, and call `cron` from a timer with the delays that it returns. */

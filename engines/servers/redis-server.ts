@@ -16,6 +16,7 @@ import { createJemalloc, type Jemalloc } from '../memory/jemalloc.ts';
 import { loadUsersAtStart } from '../redis/acl/store.ts';
 import { type AdminHost, attachAdmin } from '../redis/admin.ts';
 import { clientsCron } from '../redis/client-limits.ts';
+import { prepareShutdown } from '../redis/commands/persistence.ts';
 import type { RedisConfig } from '../redis/config.ts';
 import { ConfigFileError, inertNotices } from '../redis/config-file.ts';
 import type { SettingAppliers } from '../redis/config-set.ts';
@@ -23,6 +24,7 @@ import { LOG_NOTICE, LOG_WARNING } from '../redis/log-levels.ts';
 import { createRedisCore, type RedisCore } from '../redis/redis-core.ts';
 import { createCommandTable } from '../redis/registry.ts';
 import { daemonReady, isDaemon, startDaemon } from './daemon.ts';
+import { ThreadSyncer } from './file-syncer.ts';
 import { createLocalDisk } from './local-disk.ts';
 import { checkLogFile, createLogFile } from './log-file.ts';
 import { removePidFile, writePidFile } from './pid-file.ts';
@@ -157,6 +159,11 @@ function createAppliers(
       },
     ],
     [
+      'appendonly',
+      (config: RedisConfig) =>
+        core().persistence.setAppendOnly(config.appendonly) ? null : 'Unable to turn on AOF. Check server logs.',
+    ],
+    [
       'port',
       (config: RedisConfig) =>
         config.port === fixedPort ? null : 'Unable to listen on this port. It cannot be changed while the server runs.',
@@ -203,7 +210,7 @@ function processTitle(config: RedisConfig, configFile: string, port: number): st
 function loadData(core: RedisCore, loop: EventLoop, log: RedisLog): void {
   const startUs = nowUs();
   try {
-    if (core.persistence.load() === null) return;
+    if (!core.persistence.loadAtStart()) return;
   } catch (error) {
     loop.destroy();
     const reason = error instanceof Error ? error.message : String(error);
@@ -303,6 +310,12 @@ export async function startRedisServer(
   };
   const snapshots = mapping === null ? null : new ThreadSnapshots(memory, mapping);
   core.persistence.snapshots = snapshots;
+  const syncer = new ThreadSyncer();
+  core.persistence.aof.syncer = syncer;
+  core.persistence.aof.fatal = (text) => {
+    log.write(LOG_WARNING, text);
+    process.exit(1);
+  };
   loadData(core, loop, log);
   let port: number;
   try {
@@ -330,18 +343,22 @@ export async function startRedisServer(
   log.write(LOG_WARNING, 'Server initialized');
   admin.startupMemory = allocator.usedBytes;
   // Whoever waits for the next line may look for the pid file or send a signal at once.
-  beforeReady(() => stop(0));
+  const stopOrderly = (): void => {
+    if (prepareShutdown(core, { save: false, noSave: false, force: false })) stop(0);
+  };
+  beforeReady(stopOrderly);
   if (port !== 0 || config.tlsPort !== 0) log.write(LOG_NOTICE, 'Ready to accept connections');
   if (config.unixsocket !== '') {
     log.write(LOG_NOTICE, `The server is now ready to accept connections at ${config.unixsocket}`);
   }
   const ended = loop.run().then(async () => {
     await snapshots?.close();
+    await syncer.close();
     loop.destroy();
     mapping?.close();
     return exitCode;
   });
-  return { core, loop, allocator, port, ended, stop: () => stop(0) };
+  return { core, loop, allocator, port, ended, stop: stopOrderly };
 }
 
 const usage = `Usage: cachelab serve redis [/path/to/redis.conf] [options] [-]

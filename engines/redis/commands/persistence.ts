@@ -32,12 +32,34 @@ function bgsave(core: RedisCore, c: Client): void {
     return;
   }
   const saver = core.persistence;
-  if (saver.saving) {
+  if (saver.saving && !saver.rewriting) {
     addReplyError(c, 'Background save already in progress');
+  } else if (saver.saving && schedule) {
+    saver.scheduled = true;
+    addReplyStatus(c, 'Background saving scheduled');
+  } else if (saver.saving) {
+    addReplyError(
+      c,
+      "Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible.",
+    );
   } else if (saver.saveInBackground() === 'started') {
     addReplyStatus(c, 'Background saving started');
   } else {
     addReplyProto(c, '-ERR\r\n');
+  }
+}
+
+function bgrewriteaof(core: RedisCore, c: Client): void {
+  const saver = core.persistence;
+  if (saver.rewriting) {
+    addReplyError(c, 'Background append only file rewriting already in progress');
+  } else if (saver.saving) {
+    saver.rewriteScheduled = true;
+    addReplyStatus(c, 'Background append only file rewriting scheduled');
+  } else if (saver.rewriteInBackground() === 'started') {
+    addReplyStatus(c, 'Background append only file rewriting started');
+  } else {
+    addReplyError(c, "Can't execute an AOF background rewriting. Please check the server logs for more information.");
   }
 }
 
@@ -84,6 +106,10 @@ export function prepareShutdown(core: RedisCore, options: ShutdownOptions): bool
   if (saver.saving) {
     core.log(LOG_WARNING, 'There is a thread saving an RDB file. Ending it!');
     saver.abortSave();
+  }
+  if (saver.aof.state !== 'off') {
+    core.log(LOG_NOTICE, 'Calling fsync() on the AOF file.');
+    saver.aof.finish();
   }
   if (options.noSave || core.disk === null || (!options.save && core.config.save.length === 0)) return true;
   core.log(LOG_NOTICE, 'Saving the final RDB snapshot before exiting.');
@@ -133,6 +159,7 @@ export function debugReload(core: RedisCore, c: Client): void {
 export const persistenceProcs: Readonly<Record<string, CommandProc>> = {
   save,
   bgsave,
+  bgrewriteaof,
   shutdown,
   lastsave: (core, c) => addReplyLong(c, core.persistence.lastSave),
 };

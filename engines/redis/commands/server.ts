@@ -18,7 +18,6 @@ import type { RedisCore } from '../redis-core.ts';
 import { addHelp } from './help.ts';
 import { integerArgument, integerOrReply } from './integer-arguments.ts';
 
-const NOT_PERSISTENT = 'this engine does not persist data yet';
 const SLOWLOG_DEFAULT_COUNT = 10;
 
 function time(core: RedisCore, c: Client): void {
@@ -156,7 +155,6 @@ export const serverProcs: Readonly<Record<string, CommandProc>> = {
   role,
   replicaof: replicaOf,
   slaveof: replicaOf,
-  bgrewriteaof: (_core, c) => addReplyError(c, `BGREWRITEAOF is not available: ${NOT_PERSISTENT}`),
   'slowlog|get': slowlogGet,
   'slowlog|len': (core, c) => addReplyLong(c, trimmedSlowLog(core).length),
   'slowlog|reset': (core, c) => {

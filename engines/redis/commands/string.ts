@@ -82,6 +82,8 @@ export function valueFromArgument(core: RedisCore, c: Client, i: number): number
   if (s === 0) return createEncodedString(core.heap, c.argOff[i], c.argLen[i]);
   const o = wrapSds(core.heap, s);
   trimStringObject(core.heap, o);
+  // The argument may have moved, and its bytes are still wanted: by whoever writes down effects.
+  c.argOff[i] = robjPtr(core.heap, o);
   return o;
 }
 

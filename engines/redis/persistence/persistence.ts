@@ -3,6 +3,8 @@ import { POLICY_FLAG_LFU, POLICY_FLAG_LRU } from '../config.ts';
 import { LOG_NOTICE, LOG_WARNING } from '../log-levels.ts';
 import type { RedisCore } from '../redis-core.ts';
 import { dictSize } from '../structures/dict.ts';
+import { AppendOnlyFile } from './aof.ts';
+import { loadAppendOnlyFiles } from './aof-load.ts';
 import { type LibraryLoader, loadRdb, type RdbLoadResult } from './rdb-load.ts';
 import { type RdbPlan, saveRdbFile } from './rdb-save.ts';
 import { RdbFileSource } from './rdb-source.ts';
@@ -24,6 +26,13 @@ const TIDY_CRON_US = 2_000;
 /** Copied memory is counted once a second, as the original's child tells it. */
 const COPIED_EVERY_SECONDS = 1;
 
+/** The first sentences are the original's. */
+const MISCONF_RDB =
+  "-MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the " +
+  'data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails ' +
+  '(stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.';
+const MISCONF_AOF = '-MISCONF Errors writing to the AOF file: ';
+
 /** How an attempt to save in the background went. */
 export type BackgroundSave = 'started' | 'busy' | 'failed';
 
@@ -31,8 +40,19 @@ export class Persistence {
   private readonly core: RedisCore;
   /** Saves in the background; null: this server cannot, and saves in the foreground instead. Set by the server around the core. */
   snapshots: Snapshots | null = null;
-  /** A save in the background is running. */
+  /** A snapshot is being written in the background, for either kind of file. */
   saving = false;
+  /** It is to be the base of an append-only file. */
+  rewriting = false;
+  readonly aof: AppendOnlyFile;
+  /** BGREWRITEAOF came while it could not be started. */
+  rewriteScheduled = false;
+  lastRewriteOk = true;
+  lastRewriteSeconds = -1;
+  lastRewriteCopiedBytes = 0;
+  rewrites = 0;
+  rewriteFailures = 0;
+  private lastRewriteTry = 0;
   /** BGSAVE SCHEDULE: one is to be started as soon as it can be. */
   scheduled = false;
   private startedUnixtime = 0;
@@ -64,6 +84,7 @@ export class Persistence {
 
   constructor(core: RedisCore) {
     this.core = core;
+    this.aof = new AppendOnlyFile(core);
     this.lastSave = core.unixtime;
   }
 
@@ -120,27 +141,28 @@ export class Persistence {
       core.log(LOG_WARNING, 'Saving in the foreground: this platform cannot freeze memory');
       return this.save() ? 'started' : 'failed';
     }
-    // What is left of the last one is finished first, whatever it takes.
-    while (snapshots.tidy(TIDY_CRON_US));
-    const pauseUs = snapshots.start({
-      plan: this.plan(false),
-      hashKey: [...core.heap.hashKey],
-      folder: DATA_FOLDER,
-      name: core.config.dbfilename,
-      temporary: `temp-${core.host.pid}.rdb`,
-    });
-    if (pauseUs < 0) {
+    if (!this.startSnapshot(this.plan(false), DATA_FOLDER, core.config.dbfilename, `temp-${core.host.pid}.rdb`)) {
       this.lastSaveOk = false;
       core.log(LOG_WARNING, "Can't save in background: the memory cannot be frozen");
       return 'failed';
     }
     core.log(LOG_NOTICE, 'Background saving started');
+    this.scheduled = false;
+    this.changesAtStart = core.dirty;
+    return 'started';
+  }
+
+  private startSnapshot(plan: RdbPlan, folder: string, name: string, temporary: string): boolean {
+    const { core } = this;
+    const snapshots = this.snapshots!;
+    // What is left of the last one is finished first, whatever it takes.
+    while (snapshots.tidy(TIDY_CRON_US));
+    const pauseUs = snapshots.start({ plan, hashKey: [...core.heap.hashKey], folder, name, temporary });
+    if (pauseUs < 0) return false;
     this.lastPauseUs = Math.round(pauseUs);
     this.snapshotsStarted++;
     this.saving = true;
-    this.scheduled = false;
     this.startedUnixtime = core.unixtime;
-    this.changesAtStart = core.dirty;
     this.copiedBytes = 0;
     this.copiedPeak = 0;
     this.copiedCountedAt = core.unixtime;
@@ -148,12 +170,70 @@ export class Persistence {
     for (const db of core.dbs) this.keysTotal += dictSize(core.heap, db.dict);
     // Rehashing would copy pages for nothing.
     core.heap.dictCanResize = false;
+    return true;
+  }
+
+  /**
+   * Starts to write the append-only file anew, as small as the data allow.
+   * @returns 'busy' when one is under way
+   */
+  rewriteInBackground(): BackgroundSave {
+    const { core, snapshots, aof } = this;
+    if (this.saving || core.disk === null) return this.saving ? 'busy' : 'failed';
+    this.lastRewriteTry = core.unixtime;
+    try {
+      const base = aof.beginRewrite();
+      const temporary = `temp-rewriteaof-bg-${core.host.pid}.aof`;
+      this.rewriteScheduled = false;
+      if (snapshots === null) {
+        saveRdbFile({ ...this.plan(true), heap: core.heap }, core.disk, aof.folder, base, temporary);
+        this.rewriteEnded({ error: '', fileBytes: 0, copiedBytes: 0 });
+        return 'started';
+      }
+      if (!this.startSnapshot(this.plan(true), aof.folder, base, temporary))
+        throw new Error('the memory cannot be frozen');
+    } catch (error) {
+      this.lastRewriteOk = false;
+      this.rewriteFailures++;
+      core.log(LOG_WARNING, `Can't rewrite append only file in background: ${diskErrorText(error)}`);
+      return 'failed';
+    }
+    this.rewriting = true;
+    core.log(LOG_NOTICE, 'Background append only file rewriting started');
     return 'started';
+  }
+
+  private rewriteEnded(end: SnapshotEnd): void {
+    const { core, aof } = this;
+    let { error } = end;
+    if (error === '') {
+      try {
+        aof.endRewrite();
+      } catch (failure) {
+        error = diskErrorText(failure);
+      }
+    }
+    this.lastRewriteOk = error === '';
+    if (error === '') {
+      this.rewrites++;
+      this.rewriteFailures = 0;
+      core.log(LOG_NOTICE, 'Background AOF rewrite finished successfully');
+      return;
+    }
+    this.rewriteFailures++;
+    core.log(LOG_WARNING, `Background AOF rewrite terminated by error: ${error}`);
+    // Switched on at run time, it is tried again until it works.
+    if (aof.state === 'waiting') this.rewriteScheduled = true;
   }
 
   /** Seconds that the running save has taken; -1: none runs. */
   get savingSeconds(): number {
-    return this.saving ? this.core.unixtime - this.startedUnixtime : -1;
+    return this.saving && !this.rewriting ? this.core.unixtime - this.startedUnixtime : -1;
+  }
+
+  /** Seconds that the running rewrite has taken; -1: none runs. */
+  get rewritingSeconds(): number {
+    return this.rewriting ? this.core.unixtime - this.startedUnixtime : -1;
   }
 
   /** Ends a running save without a result: its data are no longer wanted. */
@@ -161,10 +241,11 @@ export class Persistence {
     if (this.saving) this.snapshots?.abort();
   }
 
-  /** Whether commands that write are refused because saving has failed. */
-  get writesRefused(): boolean {
+  /** Why commands that write are refused; empty: they are not. */
+  get writesRefused(): string {
     const { config } = this.core;
-    return !this.lastSaveOk && config.stopWritesOnBgsaveError && config.save.length > 0;
+    if (!this.lastSaveOk && config.stopWritesOnBgsaveError && config.save.length > 0) return MISCONF_RDB;
+    return this.aof.writeOk || this.aof.state === 'off' ? '' : `${MISCONF_AOF}${this.aof.writeError}`;
   }
 
   /** The end of a save is noticed and the next is begun; to be called from the server's cron. */
@@ -181,12 +262,32 @@ export class Persistence {
       return;
     }
     this.snapshots?.tidy(TIDY_CRON_US);
+    if (this.rewriteScheduled && this.mayRewrite()) this.rewriteInBackground();
+    else this.checkGrowth();
+    if (this.saving) return;
     if (core.config.save.length > 0) this.checkSavePoints();
     if (this.scheduled && !this.saving && this.mayTry()) this.saveInBackground();
   }
 
-  /** To be called in every turn: what a snapshot has left behind is put in order bit by bit. */
+  private mayRewrite(): boolean {
+    return this.lastRewriteOk || this.core.unixtime - this.lastRewriteTry > RETRY_SECONDS;
+  }
+
+  /** Rewrites an append-only file that has grown by as much as is configured. */
+  private checkGrowth(): void {
+    const { core, aof } = this;
+    const percentage = core.config.autoAofRewritePercentage;
+    if (aof.state !== 'on' || percentage === 0 || aof.size <= core.config.autoAofRewriteMinSize) return;
+    const base = Math.max(1, aof.rewriteBaseSize);
+    const growth = Math.floor((aof.size * 100) / base) - 100;
+    if (growth < percentage || !this.mayRewrite()) return;
+    core.log(LOG_NOTICE, `Starting automatic rewriting of AOF on ${growth}% growth`);
+    this.rewriteInBackground();
+  }
+
+  /** To be called in every turn, before replies leave: effects are written, and what a snapshot has left is put in order bit by bit. */
   turn(): void {
+    this.aof.flush();
     if (!this.saving && this.snapshots !== null) this.snapshots.tidy(TIDY_TURN_US);
   }
 
@@ -208,6 +309,14 @@ export class Persistence {
     const { core } = this;
     this.saving = false;
     core.heap.dictCanResize = true;
+    if (this.rewriting) {
+      this.rewriting = false;
+      this.lastRewriteSeconds = core.unixtime - this.startedUnixtime;
+      this.lastRewriteCopiedBytes = end.copiedBytes;
+      this.copiedBytes = 0;
+      this.rewriteEnded(end);
+      return;
+    }
     this.lastSaveSeconds = core.unixtime - this.startedUnixtime;
     this.lastCopiedBytes = end.copiedBytes;
     this.copiedBytes = 0;
@@ -230,6 +339,38 @@ export class Persistence {
     this.lastSave = core.unixtime;
     this.lastSaveOk = true;
     this.saves++;
+  }
+
+  /**
+   * Loads what there is at the start: the append-only file if it is switched on, else the RDB file.
+   * @returns whether there was something
+   * @throws an Error that says what cannot be loaded
+   */
+  loadAtStart(): boolean {
+    const { core, aof } = this;
+    if (core.disk === null) return false;
+    if (!core.config.appendonly) return this.load() !== null;
+    const manifest = aof.readManifest();
+    if (manifest !== null) loadAppendOnlyFiles(core, manifest, (name) => aof.path(name));
+    aof.openAtStart(manifest, (name) => {
+      const plan = { ...this.plan(true), heap: core.heap };
+      saveRdbFile(plan, core.disk!, aof.folder, name, `temp-${core.host.pid}.rdb`);
+    });
+    return manifest !== null;
+  }
+
+  /** CONFIG SET appendonly. @returns whether it could be done */
+  setAppendOnly(on: boolean): boolean {
+    if (on === (this.aof.state !== 'off')) return true;
+    if (on) {
+      if (!this.saving) return this.rewriteInBackground() === 'started';
+      this.rewriteScheduled = true;
+      return true;
+    }
+    if (this.rewriting) this.abortSave();
+    this.rewriteScheduled = false;
+    this.aof.stop();
+    return true;
   }
 
   /**

@@ -1,0 +1,217 @@
+/** Loads append-only files: the base, then every increment, by doing again what they say. */
+import { CLIENT_DENY_BLOCKING, CLIENT_MULTI, Client } from '../client.ts';
+import { LOG_NOTICE, LOG_WARNING } from '../log-levels.ts';
+import type { RedisCore } from '../redis-core.ts';
+import { discardTransaction, QueuedCommands } from '../transactions.ts';
+import type { AofManifest } from './aof-manifest.ts';
+import { loadRdb } from './rdb-load.ts';
+import { RdbFileSource } from './rdb-source.ts';
+
+/** Files that cannot be loaded; the message says what is wrong and what to do. */
+export class AofLoadError extends Error {}
+
+/** A header line ("*3", "$12") is no longer than this. */
+const LINE_BYTES_MAX = 128;
+const ARGUMENTS_MAX = 1024 * 1024;
+
+/** Why reading a request stopped. */
+type Stop = 'end' | 'short' | 'format';
+
+/** Reads the requests of a file into a client's arguments. */
+class RequestReader {
+  private readonly core: RedisCore;
+  private readonly source: RdbFileSource;
+  private readonly c: Client;
+  private block = 0;
+  private room = 0;
+
+  constructor(core: RedisCore, source: RdbFileSource, c: Client) {
+    this.core = core;
+    this.source = source;
+    this.c = c;
+  }
+
+  /** A line without its CRLF, null at the end of the file. */
+  private line(): string | null {
+    const r = this.source.reader;
+    let text = '';
+    while (text.length < LINE_BYTES_MAX) {
+      const byte = r.readByte();
+      if (r.failed) return null;
+      if (byte === 10) return text.endsWith('\r') ? text.slice(0, -1) : text;
+      text += String.fromCharCode(byte);
+    }
+    return text;
+  }
+
+  private makeRoom(used: number, bytes: number): void {
+    if (used + bytes <= this.room) return;
+    const h = this.core.heap;
+    const room = Math.max(4_096, used + bytes, this.room * 2);
+    const moved = h.alloc(room);
+    if (this.block !== 0) {
+      h.copy(this.block, moved, used);
+      h.free(this.block);
+      for (let i = 0; i < this.c.argc; i++) this.c.argOff[i] += moved - this.block;
+    }
+    this.block = moved;
+    this.room = room;
+  }
+
+  /** Reads the next request; marks of time are passed over. @returns why there is none, or null */
+  next(): Stop | null {
+    const { c } = this;
+    const r = this.source.reader;
+    c.argc = 0;
+    let head: string | null;
+    do {
+      if (this.source.position === this.source.size) return 'end';
+      head = this.line();
+      if (head === null) return 'short';
+    } while (head.startsWith('#'));
+    if (head[0] !== '*') return 'format';
+    const argc = Number.parseInt(head.slice(1), 10);
+    if (!(argc >= 1) || argc > ARGUMENTS_MAX) return 'format';
+    if (c.argOff.length < argc) c.growArguments(argc);
+    let used = 0;
+    for (let i = 0; i < argc; i++) {
+      const line = this.line();
+      if (line === null) return 'short';
+      const length = line[0] === '$' ? Number.parseInt(line.slice(1), 10) : Number.NaN;
+      if (!(length >= 0)) return 'format';
+      const at = r.readRaw(length + 2);
+      if (at === 0) return 'short';
+      this.makeRoom(used, length + 2);
+      this.core.heap.copy(at, this.block + used, length);
+      c.argOff[i] = this.block + used;
+      c.argLen[i] = length;
+      c.argc = i + 1;
+      used += length;
+    }
+    return null;
+  }
+
+  release(): void {
+    if (this.block !== 0) this.core.heap.free(this.block);
+    this.block = 0;
+  }
+}
+
+function formatError(name: string, position: number): AofLoadError {
+  return new AofLoadError(
+    `Bad file format reading the append only file ${name} near byte ${position}: make a backup of your AOF file, then use ` +
+      'redis-check-aof --fix <filename.manifest>',
+  );
+}
+
+function runRequest(core: RedisCore, c: Client, name: string): void {
+  const u8 = core.heap.u8;
+  let command = core.commands.find(u8, c.argOff[0], c.argLen[0]);
+  const subcommands = command?.subcommands ?? null;
+  if (subcommands !== null && c.argc > 1) command = subcommands.find(u8, c.argOff[1], c.argLen[1]);
+  if (command === null) {
+    throw new AofLoadError(`Unknown command '${c.argText(0)}' reading the append only file ${name}`);
+  }
+  c.command = command;
+  if ((c.flags & CLIENT_MULTI) !== 0 && command.name !== 'exec') {
+    c.queued ??= new QueuedCommands(core.heap);
+    c.queued.push(c, command);
+  } else {
+    command.proc(core, c);
+  }
+}
+
+/**
+ * @param last what breaks off at its end is cut off there if `aof-load-truncated` is on; other parts must be whole
+ * @throws AofLoadError, RdbLoadError
+ */
+function loadFile(core: RedisCore, path: string, name: string, last: boolean): void {
+  const disk = core.disk!;
+  if (!disk.exists(path)) {
+    throw new AofLoadError(
+      `Fatal error: can't open the append log file ${name} for reading: No such file or directory`,
+    );
+  }
+  const file = disk.open(path, 'read');
+  const source = new RdbFileSource(core.heap, disk, file);
+  const c = new Client(core, -1, -1, 0, core.dbs[0]!);
+  c.authenticated = true;
+  c.flags |= CLIENT_DENY_BLOCKING;
+  const requests = new RequestReader(core, source, c);
+  /** Where the last whole request, or transaction, ends. */
+  let whole = 0;
+  try {
+    if (source.size === 0) return;
+    if (isRdb(source)) {
+      core.log(LOG_NOTICE, 'Reading RDB base file on AOF loading...');
+      loadRdb(core, source, core.persistence.loadLibrary);
+      whole = source.position;
+    }
+    for (;;) {
+      core.refreshTime();
+      const stop = requests.next();
+      if (stop === 'format') throw formatError(name, source.position);
+      const open = (c.flags & CLIENT_MULTI) !== 0;
+      if (stop === 'end' && !open) return;
+      if (stop !== null) {
+        if (open) core.log(LOG_WARNING, 'Revert incomplete MULTI/EXEC transaction from AOF file');
+        cutOff(core, path, name, whole, source.size, last);
+        return;
+      }
+      runRequest(core, c, name);
+      if ((c.flags & CLIENT_MULTI) === 0) whole = source.position;
+    }
+  } finally {
+    discardTransaction(core, c);
+    requests.release();
+    source.release();
+    disk.close(file);
+  }
+}
+
+/** Whether the file begins with the signature of an RDB file. */
+function isRdb(source: RdbFileSource): boolean {
+  const r = source.reader;
+  if (source.size < 5) return false;
+  const at = r.readRaw(5);
+  const is = r.heap.latin1(at, 5) === 'REDIS';
+  r.at -= 5;
+  return is;
+}
+
+function cutOff(core: RedisCore, path: string, name: string, whole: number, size: number, last: boolean): void {
+  if (!last) throw new AofLoadError(`Fatal error: the truncated file ${name} is not the last file`);
+  if (!core.config.aofLoadTruncated) {
+    throw new AofLoadError(
+      `Unexpected end of file reading the append only file ${name}. You can: 1) Make a backup of your AOF file, then use ` +
+        "redis-check-aof --fix <filename.manifest>. 2) Alternatively you can set the 'aof-load-truncated' configuration option to yes " +
+        'and restart the server.',
+    );
+  }
+  core.log(LOG_WARNING, `!!! Warning: short read while loading the AOF file ${name}!!!`);
+  core.log(LOG_WARNING, `AOF ${name} loaded anyway because aof-load-truncated is enabled`);
+  core.log(LOG_WARNING, `Truncating the AOF ${name} at offset ${whole} of ${size}`);
+  const file = core.disk!.open(path, 'append');
+  try {
+    core.disk!.truncate(file, whole);
+  } finally {
+    core.disk!.close(file);
+  }
+}
+
+/**
+ * Loads every part.
+ * @throws AofLoadError, RdbLoadError, what the disk throws, or ARENA_EXHAUSTED
+ */
+export function loadAppendOnlyFiles(core: RedisCore, manifest: AofManifest, pathOf: (name: string) => string): void {
+  const parts = [...(manifest.base === null ? [] : [manifest.base]), ...manifest.increments];
+  core.persistence.loading = true;
+  try {
+    parts.forEach(({ name }, i) => {
+      loadFile(core, pathOf(name), name, i === parts.length - 1);
+    });
+  } finally {
+    core.persistence.loading = false;
+  }
+  core.dirty = 0;
+}
