@@ -40,7 +40,7 @@ describe('words of a configuration line', () => {
 describe('a configuration text', () => {
   it('sets what it names and leaves the rest at the defaults', () => {
     const { config, loaded } = load(
-      '# comment\n  PORT 7000\nmaxmemory 100mb\nmaxmemory-policy allkeys-lfu\nsave 900 1\nsave 60 5\n',
+      '# comment\n  PORT 7000\nmaxmemory 100mb\nmaxmemory-policy allkeys-lfu\nsave 900 1\nsave 60 5\nrepl-timeout 90\n',
     );
     expect(config.port).toBe(7000);
     expect(config.maxmemory).toBe(104_857_600);
@@ -48,7 +48,7 @@ describe('a configuration text', () => {
     expect(shown(config, 'save')).toBe('900 1 60 5');
     expect(shown(config, 'timeout')).toBe('0');
     expect(inertNotices(config, loaded)).toEqual([
-      'WARNING accepted without effect, as nothing is persisted yet: save',
+      'WARNING accepted without effect, as there is no replication yet: repl-timeout',
     ]);
   });
 
