@@ -8,6 +8,9 @@ import {
   CLIENT_MULTI,
   CLIENT_NO_EVICT,
   CLIENT_PUBSUB,
+  CLIENT_TRACKING,
+  CLIENT_TRACKING_BCAST,
+  CLIENT_TRACKING_BROKEN,
   type Client,
 } from './client.ts';
 import { clientArgumentBytes, clientMemory, clientOutputMemory, noteClientNamed } from './client-memory.ts';
@@ -20,9 +23,12 @@ export const OUTPUT_CHUNK_BYTES = 16_384;
 function flagLetters(c: Client): string {
   let letters = '';
   if ((c.flags & CLIENT_MONITOR) !== 0) letters += 'O';
-  if ((c.flags & CLIENT_MULTI) !== 0) letters += 'x';
   if ((c.flags & CLIENT_PUBSUB) !== 0) letters += 'P';
+  if ((c.flags & CLIENT_MULTI) !== 0) letters += 'x';
   if ((c.flags & CLIENT_BLOCKED) !== 0) letters += 'b';
+  if ((c.flags & CLIENT_TRACKING) !== 0) letters += 't';
+  if ((c.flags & CLIENT_TRACKING_BROKEN) !== 0) letters += 'R';
+  if ((c.flags & CLIENT_TRACKING_BCAST) !== 0) letters += 'B';
   if ((c.flags & CLIENT_DIRTY_CAS) !== 0) letters += 'd';
   if ((c.flags & CLIENT_CLOSE_AFTER_REPLY) !== 0) letters += 'c';
   if ((c.flags & CLIENT_CLOSE_ASAP) !== 0) letters += 'A';
@@ -71,7 +77,7 @@ export function clientInfo(core: RedisCore, c: Client): string {
     'events=r',
     `cmd=${command}`,
     `user=${c.user?.name ?? '(superuser)'}`,
-    'redir=-1',
+    `redir=${(c.flags & CLIENT_TRACKING) === 0 ? -1 : c.trackingRedirect}`,
     `resp=${c.resp}`,
   ].join(' ');
 }

@@ -42,6 +42,15 @@ export const CLIENT_CLOSE_AFTER_COMMAND = 1 << 17;
 export const CLIENT_DENY_BLOCKING = 1 << 18;
 /** No connection but the one that scripts call commands through. */
 export const CLIENT_SCRIPT = 1 << 19;
+/** How a client tracks: see tracking.ts. */
+export const CLIENT_TRACKING_BCAST = 1 << 20;
+export const CLIENT_TRACKING_OPTIN = 1 << 21;
+export const CLIENT_TRACKING_OPTOUT = 1 << 22;
+export const CLIENT_TRACKING_NOLOOP = 1 << 23;
+/** CLIENT CACHING was given for the next command. */
+export const CLIENT_TRACKING_CACHING = 1 << 24;
+/** The client that messages were redirected to is gone. */
+export const CLIENT_TRACKING_BROKEN = 1 << 25;
 
 /** No reply may be stored with one of these. */
 export const CLIENT_NO_REPLY_MASK = CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_ASAP | CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP;
@@ -88,6 +97,9 @@ export class Client {
   queued: QueuedCommands | null = null;
   /** Keys that it watches; null: never any. */
   watched: WatchedKey[] | null = null;
+  /** While it tracks: the client that is told instead (its id, 0: none), and the prefixes it hears of. */
+  trackingRedirect = 0;
+  trackingPrefixes: string[] | null = null;
   /** Arguments of the present command that logs must not show; null almost always. */
   private redacted: number[] | null = null;
   /** When the soft output limit was first exceeded, in seconds since the epoch; 0: not exceeded. */

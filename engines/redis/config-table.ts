@@ -248,7 +248,7 @@ export const directives = {
     { multi: true },
   ),
   'proto-max-bulk-len': memory(512 * MIB, MIB, LLONG_MAX),
-  'tracking-table-max-keys': integer(1_000_000, 0, LLONG_MAX, { inert: 'keys are not tracked yet' }),
+  'tracking-table-max-keys': integer(1_000_000, 0, LLONG_MAX),
 
   // Watching
   'slowlog-log-slower-than': integer(10_000, -1, LLONG_MAX),

@@ -270,7 +270,7 @@ export function deleteExpiredKey(core: RedisCore, db: Db, offset: number, length
   if (entry !== 0) dictDelete(h, db.expires, offset, length);
   // Listeners find the key gone, but its bytes are still there for them.
   core.notifyKeyspaceEvent(NOTIFY_EXPIRED, 'expired', offset, length, db.id);
-  core.signalModifiedKey(db, offset, length);
+  core.signalRemovedKey(db, offset, length);
   core.propagateDeletion(db, offset, length);
   core.signalKeyAsReady(db, offset, length);
   if (entry !== 0) freeDbEntry(core, db, entry, core.config.lazyfreeLazyExpire);

@@ -11,6 +11,8 @@ import {
   CLIENT_PUBSUB,
   CLIENT_REPLY_SKIP,
   CLIENT_REPLY_SKIP_NEXT,
+  CLIENT_SCRIPT,
+  CLIENT_TRACKING_CACHING,
   type Client,
 } from './client.ts';
 import { isUnixSocket } from './client-info.ts';
@@ -34,6 +36,7 @@ import { feedMonitors } from './monitor.ts';
 import { addReplyError, addReplyProto } from './protocol/reply.ts';
 import type { RedisCore } from './redis-core.ts';
 import { ArenaExhausted } from './structures/heap.ts';
+import { endCaching } from './tracking.ts';
 import { discardTransaction, flagTransaction, QueuedCommands, queuedFlags } from './transactions.ts';
 
 /** Longest part of a name or of the arguments that an error shows. */
@@ -52,6 +55,7 @@ const SUBSCRIBER_COMMANDS = new Set([
   'reset',
 ]);
 export const OOM_ERROR = "-OOM command not allowed when used memory > 'maxmemory'.";
+const READONLY_SCRIPTS = new Set(['eval_ro', 'evalsha_ro', 'fcall_ro']);
 /** Commands that are executed at once although the client is in a transaction. */
 const NEVER_QUEUED = new Set(['exec', 'discard', 'multi', 'watch', 'quit', 'reset']);
 /** Those of them that a client gets through although memory has run out: they end the transaction. */
@@ -172,11 +176,13 @@ export function processCommand(core: RedisCore, c: Client): void {
   }
   if (core.maxmemory !== 0) {
     const outOfMemory = performEvictions(core, c) === EVICT_FAIL;
+    if (core.tracking.hasPending) core.tracking.sendPending();
     if (outOfMemory && (inMulti ? deniedInMulti(c, command) : (command.flags & CMD_DENYOOM) !== 0)) {
       reject(core, c, command, OOM_ERROR);
       return;
     }
   }
+  if (core.tracking.clientCount !== 0) core.tracking.limit();
   if (((command.flags & CMD_WRITE) !== 0 || command.name === 'ping') && core.persistence.writesRefused !== '') {
     reject(core, c, command, core.persistence.writesRefused);
     return;
@@ -201,7 +207,10 @@ export function processCommand(core: RedisCore, c: Client): void {
   }
   if (inMulti && !NEVER_QUEUED.has(command.fullName)) queue(core, c, command);
   else call(core, c, command);
-  if (core.blocked.ready !== 0) core.serveReadyKeys();
+  if (core.blocked.ready !== 0) {
+    core.serveReadyKeys();
+    if (core.tracking.hasPending) core.tracking.sendPending();
+  }
   endOfCommand(core, c);
 }
 
@@ -258,6 +267,7 @@ export function call(core: RedisCore, c: Client, command: Command): void {
   const endUs = core.clock.monoUs();
   core.advanceTime(endUs);
   account(core, c, command, endUs - startUs);
+  if (core.tracking.hasPending) core.tracking.sendPending();
 }
 
 /**
@@ -317,6 +327,15 @@ function account(core: RedisCore, c: Client, command: Command, durationUs: numbe
   else recordDuration(core, c, command, durationUs);
   if (core.monitors.length !== 0 && (command.flags & (CMD_SKIP_MONITOR | CMD_ADMIN)) === 0) feedMonitors(core, c);
   c.forgetRedacted();
+  if (core.tracking.clientCount !== 0 && (command.flags & CMD_READONLY) !== 0) rememberKeys(core, c, command);
+}
+
+/** Lets the keys that a command has read be tracked for the client that caused it. */
+function rememberKeys(core: RedisCore, c: Client, command: Command): void {
+  // Of a script only the commands that it calls count.
+  if (READONLY_SCRIPTS.has(command.fullName)) return;
+  const tracker = (c.flags & CLIENT_SCRIPT) === 0 ? c : core.currentClient;
+  if (tracker !== null) core.tracking.remember(tracker, c, command);
 }
 
 /** Enters how long a command took into its histogram and, if it was slow, into the slow log. */
@@ -340,11 +359,16 @@ function makeHistogram(core: RedisCore, command: Command): void {
   }
 }
 
+/** Without one of these nothing follows a command. */
+const END_OF_COMMAND_MASK =
+  CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT | CLIENT_CLOSE_AFTER_COMMAND | CLIENT_TRACKING_CACHING;
+
 /** What follows a command, executed or rejected: REPLY SKIP moves on by one. */
 export function endOfCommand(core: RedisCore, c: Client): void {
-  if ((c.flags & (CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT | CLIENT_CLOSE_AFTER_COMMAND)) === 0) return;
+  if ((c.flags & END_OF_COMMAND_MASK) === 0) return;
   // One that waits has not been answered: what concerns its reply comes when the wait is over.
   if ((c.flags & CLIENT_BLOCKED) !== 0) return;
+  if ((c.flags & CLIENT_TRACKING_CACHING) !== 0) endCaching(c);
   c.flags &= ~CLIENT_REPLY_SKIP;
   if ((c.flags & CLIENT_REPLY_SKIP_NEXT) !== 0) {
     c.flags |= CLIENT_REPLY_SKIP;

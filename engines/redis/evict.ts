@@ -268,7 +268,7 @@ function evict(core: RedisCore, db: Db, entry: number): number {
   const key = dictKey(h, entry);
   const length = sdsLen(h, key);
   core.stats.evictedKeys++;
-  core.signalModifiedKey(db, key, length);
+  core.signalRemovedKey(db, key, length);
   core.notifyKeyspaceEvent(NOTIFY_EVICTED, 'evicted', key, length, db.id);
   core.propagateDeletion(db, key, length);
   const before = core.allocator.usedBytes;

@@ -69,7 +69,7 @@ function clients(core: RedisCore): Fields {
     ['client_recent_max_input_buffer', maxInput],
     ['client_recent_max_output_buffer', maxOutput],
     ['blocked_clients', core.blocked.count],
-    ['tracking_clients', 0],
+    ['tracking_clients', core.tracking.clientCount],
     ['clients_in_timeout_table', core.blocked.timed],
   ];
 }
@@ -234,9 +234,9 @@ function stats(core: RedisCore): Fields {
     ['active_defrag_key_misses', core.defrag.keyMisses],
     ['total_active_defrag_time', ms(core.defrag.totalUs + defragging)],
     ['current_active_defrag_time', ms(defragging)],
-    ['tracking_total_keys', 0],
-    ['tracking_total_items', 0],
-    ['tracking_total_prefixes', 0],
+    ['tracking_total_keys', core.tracking.totalKeys],
+    ['tracking_total_items', core.tracking.totalItems],
+    ['tracking_total_prefixes', core.tracking.totalPrefixes],
     ['unexpected_error_replies', s.unexpectedErrorReplies],
     ['total_error_replies', s.totalErrorReplies],
     ['dump_payload_sanitizations', s.dumpPayloadSanitizations],

@@ -27,6 +27,7 @@ import { Scratch } from './protocol/scratch.ts';
 import { Stats } from './stats.ts';
 import { Heap } from './structures/heap.ts';
 import { createSharedIntegers, decrRefCount } from './structures/robj.ts';
+import { Tracking } from './tracking.ts';
 import { discardTransaction } from './transactions.ts';
 import { objectTypes } from './types/index.ts';
 import { WatchedKeys } from './watched-keys.ts';
@@ -115,6 +116,7 @@ export class RedisCore implements ConnectionHandler {
   readonly dbs: Db[] = [];
   /** By connection slot; null where there is none. */
   readonly clients: (Client | null)[] = [];
+  readonly clientsById = new Map<number, Client>();
   clientCount = 0;
   /** Id of the next client. */
   nextClientId = 1;
@@ -125,6 +127,7 @@ export class RedisCore implements ConnectionHandler {
   readonly persistence: Persistence;
   readonly effects: Effects;
   readonly watched: WatchedKeys;
+  readonly tracking: Tracking;
   /** Number of error replies by their first word, for errorstats. */
   readonly errorStats = new Map<string, number>();
 
@@ -182,7 +185,7 @@ export class RedisCore implements ConnectionHandler {
   /** Argument slots that queued commands use while EXEC runs them. */
   execArgOff: Uint32Array = new Uint32Array(8);
   execArgLen: Uint32Array = new Uint32Array(8);
-  /** Number of those who want to hear of every changed key: watched keys. 0: a change costs one comparison. */
+  /** Number of those who want to hear of every changed key: watched keys, clients that track. 0: a change costs one comparison. */
   keyListeners = 0;
 
   constructor(options: RedisCoreOptions) {
@@ -200,6 +203,7 @@ export class RedisCore implements ConnectionHandler {
     this.scratch = new Scratch(this.heap);
     this.evictionPool = new EvictionPool(this.heap);
     this.watched = new WatchedKeys(this);
+    this.tracking = new Tracking(this);
     this.hz = options.config.hz;
     this.refreshTime();
     this.startedUnixtime = this.unixtime;
@@ -261,6 +265,7 @@ export class RedisCore implements ConnectionHandler {
     while (this.clients.length <= conn) this.clients.push(null);
     openClientMemory(this, c);
     this.clients[conn] = c;
+    this.clientsById.set(c.id, c);
     this.clientCount++;
     this.clientEviction.touch(c);
     this.stats.totalConnectionsReceived++;
@@ -274,7 +279,9 @@ export class RedisCore implements ConnectionHandler {
     c.lastInteraction = this.unixtime;
     this.stats.totalReadsProcessed++;
     noteClientInput(this, c);
+    this.currentClient = c;
     const next = processInput(this, c, start, end);
+    this.currentClient = null;
     noteClientOutput(this, c);
     this.clientEviction.touch(c);
     return next;
@@ -285,7 +292,9 @@ export class RedisCore implements ConnectionHandler {
     if (c === null || c === undefined) return;
     this.refreshTime();
     c.lastInteraction = this.unixtime;
+    this.currentClient = c;
     onDirectRead(this, c);
+    this.currentClient = null;
     noteClientOutput(this, c);
     this.clientEviction.touch(c);
   }
@@ -298,6 +307,8 @@ export class RedisCore implements ConnectionHandler {
     for (const hook of this.hooks.clientClosed) hook(c);
     discardTransaction(this, c);
     stopMonitoring(this, c);
+    this.tracking.disable(c);
+    this.clientsById.delete(c.id);
     c.releaseArguments();
     closeClientMemory(this, c);
     this.clientEviction.forget(c);
@@ -315,6 +326,7 @@ export class RedisCore implements ConnectionHandler {
     if (this.evictionRunning) performEvictions(this);
     if (this.lazyFree.busy) this.lazyFree.endOfTurn(this);
     if (this.blocked.timed > 0) endTimedOutWaits(this);
+    if (this.tracking.totalPrefixes !== 0) this.tracking.broadcast();
     if (this.clientEviction.active) this.clientEviction.endOfTurn(this);
     this.persistence.turn();
     const hooks = this.hooks.beforeSleep;
@@ -353,7 +365,12 @@ export class RedisCore implements ConnectionHandler {
     for (const c of this.clients) {
       if (c === null || (c.flags & CLIENT_PAUSED) === 0) continue;
       c.flags &= ~CLIENT_PAUSED;
-      if (c.pendingCommand) runPendingCommand(this, c);
+      if (c.pendingCommand) {
+        const present = this.currentClient;
+        this.currentClient = c;
+        runPendingCommand(this, c);
+        this.currentClient = present;
+      }
       this.transport.resume(c.conn);
     }
   }
@@ -395,8 +412,16 @@ export class RedisCore implements ConnectionHandler {
     if (this.keyListeners !== 0) this.tellKeyListeners(db, offset, length);
   }
 
-  private tellKeyListeners(db: Db, offset: number, length: number): void {
+  /** A key is gone by expiry or eviction, which is no client's doing. */
+  signalRemovedKey(db: Db, offset: number, length: number): void {
+    if (this.keyListeners !== 0) this.tellKeyListeners(db, offset, length, true);
+  }
+
+  private tellKeyListeners(db: Db, offset: number, length: number, byNobody = false): void {
     if (this.watched.count !== 0) this.watched.touch(db, offset, length);
+    // What a script writes counts as nobody's either: as in the original, its caller hears of it in spite of NOLOOP with BCAST.
+    const byScript = this.nesting !== 0 && !this.inExec;
+    this.tracking.invalidate(offset, length, byNobody || byScript || !this.executing ? null : this.currentClient);
   }
 
   /** A key came into being, or a stream is gone: clients that wait for it are looked after when the command ends. */
@@ -415,6 +440,7 @@ export class RedisCore implements ConnectionHandler {
       if (db !== null) this.watched.touchAll(db, null);
       else for (const one of this.dbs) this.watched.touchAll(one, null);
     }
+    if (this.tracking.clientCount !== 0 || this.tracking.totalKeys !== 0) this.tracking.flush();
   }
 
   /** Two databases are about to exchange their keys. */

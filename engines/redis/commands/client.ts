@@ -13,15 +13,11 @@ import {
 import { clientInfo } from '../client-info.ts';
 import type { CommandProc } from '../command.ts';
 import {
-  addReplyArrayLen,
   addReplyBulkString,
   addReplyError,
   addReplyLong,
-  addReplyMapLen,
   addReplyNull,
   addReplyOk,
-  addReplySetLen,
-  addReplyStatus,
   addReplyVerbatim,
   SYNTAX_ERROR,
 } from '../protocol/reply.ts';
@@ -221,24 +217,13 @@ function unblock(core: RedisCore, c: Client): void {
   }
   const id = integerOrReply(c, 2);
   if (id === null) return;
-  const target = core.clients.find((one) => one !== null && one.id === id) ?? null;
+  const target = core.clientsById.get(id) ?? null;
   if (target === null || (target.flags & CLIENT_BLOCKED) === 0) {
     addReplyLong(c, 0);
     return;
   }
   interruptBlocked(core, target, c.argc === 4 && c.argIs(3, 'error'));
   addReplyLong(c, 1);
-}
-
-function trackingInfo(_core: RedisCore, c: Client): void {
-  addReplyMapLen(c, 3);
-  addReplyBulkString(c, 'flags');
-  addReplySetLen(c, 1);
-  addReplyStatus(c, 'off');
-  addReplyBulkString(c, 'redirect');
-  addReplyLong(c, -1);
-  addReplyBulkString(c, 'prefixes');
-  addReplyArrayLen(c, 0);
 }
 
 export const clientProcs: Readonly<Record<string, CommandProc>> = {
@@ -256,8 +241,6 @@ export const clientProcs: Readonly<Record<string, CommandProc>> = {
   },
   'client|no-evict': noEvict,
   'client|unblock': unblock,
-  'client|getredir': (_core, c) => addReplyLong(c, -1),
-  'client|trackinginfo': trackingInfo,
   'client|help': addHelp([
     'GETREDIR',
     '    Tell which client gets the tracking notices of this one.',
@@ -287,6 +270,10 @@ export const clientProcs: Readonly<Record<string, CommandProc>> = {
     '    Switch the replies of this connection.',
     'SETNAME <name>',
     '    Name this connection.',
+    'TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]] [OPTIN] [OPTOUT] [NOLOOP]',
+    '    Be told when keys that were read are changed.',
+    'CACHING (YES|NO)',
+    '    Track the keys of the next command, or do not.',
     'UNBLOCK <clientid> [TIMEOUT|ERROR]',
     '    Wake a client that waits in a blocking command.',
     'TRACKINGINFO',

@@ -178,6 +178,7 @@ function reset(core: RedisCore, c: Client): void {
   discardTransaction(core, c);
   adminOf(core).pubsub.forget(c);
   stopMonitoring(core, c);
+  core.tracking.disable(c);
   c.flags &= ~(CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT | CLIENT_PUBSUB);
   c.resp = 2;
   c.name = '';

@@ -1,0 +1,311 @@
+/** CLIENT TRACKING on several connections, played on our engine and on the original alike. */
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { playScript } from '../redis/support/script.ts';
+import { startOurs, startReal, type TestServer } from '../redis/support/servers.ts';
+import { describeReal } from '../support/real.ts';
+import { RespClient } from '../support/resp-client.ts';
+
+/** What is played, by what it shows. */
+const scripts: Readonly<Record<string, readonly string[]>> = {
+  'a reader hears of a change once': [
+    'A: HELLO 3',
+    'A: CLIENT TRACKING ON',
+    'A: GET k',
+    'B: SET k 1',
+    'B: SET k 2',
+    'A: PING',
+    'A: MGET k l',
+    'B: MSET k 1 l 2 m 3',
+    'A: CLIENT TRACKINGINFO',
+    'A: CLIENT GETREDIR',
+    'A: CLIENT INFO',
+    'A: CLIENT TRACKING OFF',
+    'A: GET k',
+    'B: SET k 1',
+    'A: CLIENT TRACKINGINFO',
+    'A: CLIENT GETREDIR',
+  ],
+  'deletion, expiry and renaming are changes': [
+    'A: HELLO 3',
+    'A: CLIENT TRACKING ON',
+    'B: MSET k 1 l 2 m 3 n 4',
+    'A: MGET k l m n o p',
+    'B: DEL k',
+    'B: RENAME l o',
+    'B: EXPIRE m 100',
+    'B: PEXPIRE n 1',
+    '* 20',
+    'B: GET n',
+    'B: COPY m p',
+  ],
+  'a writer hears of its own changes after the reply': [
+    'A: HELLO 3',
+    'A: CLIENT TRACKING ON',
+    'A: GET k',
+    'A: SET k 1',
+    'A: GET k',
+    'A: MULTI',
+    'A: SET k 2',
+    'A: GET k',
+    'A: SET k 3',
+    'A: EXEC',
+    'A: PING',
+  ],
+  'NOLOOP spares the writer': [
+    'A: HELLO 3',
+    'A: CLIENT TRACKING ON NOLOOP',
+    'A: GET k',
+    'A: SET k 1',
+    'A: GET k',
+    'B: SET k 1',
+    'A: PING',
+    'A: CLIENT TRACKINGINFO',
+  ],
+  'OPTIN tracks what is asked for': [
+    'A: HELLO 3',
+    'A: CLIENT TRACKING ON OPTIN',
+    'A: GET k',
+    'B: SET k 1',
+    'A: CLIENT CACHING YES',
+    'A: CLIENT TRACKINGINFO',
+    'A: GET k',
+    'A: GET l',
+    'B: MSET k 2 l 2',
+    'A: CLIENT CACHING NO',
+    'A: CLIENT CACHING MAYBE',
+    'A: CLIENT CACHING YES',
+    'A: MULTI',
+    'A: GET k',
+    'A: GET l',
+    'A: EXEC',
+    'B: MSET k 3 l 3',
+    'A: CLIENT TRACKINGINFO',
+  ],
+  'OPTOUT leaves out what is asked for': [
+    'A: HELLO 3',
+    'A: CLIENT TRACKING ON OPTOUT',
+    'A: GET k',
+    'B: SET k 1',
+    'A: CLIENT CACHING NO',
+    'A: CLIENT TRACKINGINFO',
+    'A: GET k',
+    'A: GET l',
+    'B: MSET k 2 l 2',
+    'A: CLIENT CACHING YES',
+  ],
+  'messages are redirected to a subscriber': [
+    'R: SUBSCRIBE __redis__:invalidate',
+    'A: CLIENT TRACKING ON REDIRECT $R',
+    'A: CLIENT GETREDIR',
+    'A: CLIENT LIST ID $A',
+    'A: GET k',
+    'B: SET k 1',
+    'A: GET k',
+    'A: SET k 2',
+    'B: FLUSHALL',
+    'A: CLIENT TRACKINGINFO',
+  ],
+  'messages are redirected to a client of RESP3': [
+    'R: HELLO 3',
+    'A: CLIENT TRACKING ON REDIRECT $R',
+    'A: GET k',
+    'B: SET k 1',
+    'B: FLUSHDB',
+  ],
+  'messages are redirected to one who is gone': [
+    'R: PING',
+    'A: HELLO 3',
+    'A: CLIENT TRACKING ON REDIRECT $R',
+    'A: GET k',
+    'R: QUIT',
+    '* 30',
+    'B: SET k 1',
+    'A: PING',
+    'A: CLIENT TRACKINGINFO',
+    'A: CLIENT LIST ID $A',
+    'A: CLIENT TRACKING OFF',
+    'A: CLIENT TRACKINGINFO',
+  ],
+  'without RESP3 and redirection nothing is sent': [
+    'A: CLIENT TRACKING ON',
+    'A: GET k',
+    'B: SET k 1',
+    'A: PING',
+    'R: PING',
+    'C: CLIENT TRACKING ON REDIRECT $R',
+    'C: GET k',
+    'B: SET k 1',
+    'R: PING',
+  ],
+  'broadcasts tell of all keys': [
+    'A: HELLO 3',
+    'A: CLIENT TRACKING ON BCAST',
+    'B: SET k 1',
+    'B: MSET l 1 a 2',
+    'B: GET k',
+    'A: PING',
+    'A: SET own 1',
+    'A: CLIENT TRACKINGINFO',
+    'A: CLIENT LIST ID $A',
+    'B& SET k 1 ; SET j 1 ; SET k 2 ; DEL l',
+  ],
+  'broadcasts tell of keys with prefixes': [
+    'A: HELLO 3',
+    'A: CLIENT TRACKING ON BCAST PREFIX foo PREFIX bar',
+    'C: HELLO 3',
+    'C: CLIENT TRACKING ON BCAST PREFIX f NOLOOP',
+    'B& SET foo1 1 ; SET bar 1 ; SET ba 1 ; SET foo 1',
+    'C& SET foo1 1 ; SET fa 1',
+    'B: SET fa 1',
+    'A: CLIENT TRACKING ON BCAST PREFIX foobar',
+    'A: CLIENT TRACKING ON BCAST PREFIX x PREFIX xy',
+    'A: CLIENT TRACKING ON BCAST PREFIX baz PREFIX y',
+    'A: CLIENT TRACKINGINFO',
+    'B& SET y1 1 ; SET bazaar 1',
+    'B: INFO stats',
+    'B: INFO clients',
+    'A: CLIENT TRACKING OFF',
+    'B: SET foo1 1',
+    'A: CLIENT TRACKING ON',
+    'A: CLIENT TRACKINGINFO',
+  ],
+  'options that contradict each other': [
+    'A: CLIENT TRACKING',
+    'A: CLIENT TRACKING MAYBE',
+    'A: CLIENT TRACKING ON PREFIX x',
+    'A: CLIENT TRACKING ON BCAST OPTIN',
+    'A: CLIENT TRACKING ON BCAST OPTOUT',
+    'A: CLIENT TRACKING ON OPTIN OPTOUT',
+    'A: CLIENT TRACKING ON REDIRECT',
+    'A: CLIENT TRACKING ON REDIRECT x',
+    'A: CLIENT TRACKING ON REDIRECT 99999999',
+    'A: CLIENT TRACKING ON REDIRECT $A REDIRECT $A',
+    'A: CLIENT TRACKING ON BCAST PREFIX a PREFIX ab',
+    'A: CLIENT TRACKING ON OPTIN',
+    'A: CLIENT TRACKING ON OPTOUT',
+    'A: CLIENT TRACKING ON BCAST',
+    'A: CLIENT TRACKING ON',
+    'A: CLIENT TRACKINGINFO',
+    'A: CLIENT TRACKING OFF NOSUCH',
+    'A: CLIENT TRACKING OFF',
+    'A: CLIENT CACHING YES',
+    'A: CLIENT TRACKING ON BCAST',
+    'A: CLIENT TRACKING ON',
+    'A: CLIENT CACHING YES',
+    'A: RESET',
+    'A: CLIENT TRACKINGINFO',
+  ],
+  'flushing tells everybody': [
+    'A: HELLO 3',
+    'A: CLIENT TRACKING ON',
+    'A: GET k',
+    'C: HELLO 3',
+    'C: CLIENT TRACKING ON BCAST',
+    'B: SELECT 4',
+    'B: FLUSHDB',
+    'A: FLUSHALL',
+    'A: GET k',
+    'B: INFO stats',
+    'B: FLUSHALL',
+    'B: INFO stats',
+    'A: MULTI',
+    'A: FLUSHALL',
+    'A: PING',
+    'A: EXEC',
+  ],
+  'blocked and pushed': [
+    'A: HELLO 3',
+    'A: CLIENT TRACKING ON',
+    'A: LRANGE l 0 -1',
+    'C! BLPOP l 0',
+    '* 20',
+    'B: RPUSH l x',
+    'A: PING',
+  ],
+  'a key is not told to one who has switched to broadcasts': [
+    'A: HELLO 3',
+    'A: CLIENT TRACKING ON',
+    'A: GET k',
+    'A: CLIENT TRACKING OFF',
+    'A: CLIENT TRACKING ON BCAST PREFIX x',
+    'B: SET k 1',
+    'A: PING',
+  ],
+  'a silent client still hears of changes': [
+    'A: HELLO 3',
+    'A: CLIENT TRACKING ON',
+    'A: GET k',
+    'A! CLIENT REPLY OFF',
+    '* 10',
+    'B: SET k 1',
+    '* 10',
+    'A: CLIENT REPLY ON',
+  ],
+};
+
+/** Ids, addresses and figures that have nothing to do with tracking differ. */
+function normal(text: string): string {
+  if (text.includes('INFO ')) {
+    return `${text.slice(0, text.indexOf(' -> '))} ${(text.match(/tracking_\w+:\d+/g) ?? []).join(' ')}${
+      text.includes('flags=') ? /flags=\S+/.exec(text)![0] : ''
+    }`;
+  }
+  return text
+    .replaceAll(/\b(fd|age|idle|qbuf|qbuf-free|argv-mem|rbs|rbp|obl|oll|omem|tot-mem|events)=\S+/g, '$1=…')
+    .replaceAll(/\bid=\d+/g, 'id=…')
+    .replaceAll(/redir=[1-9]\d*/g, 'redir=…')
+    .replaceAll(/"redirect": [1-9]\d*/g, '"redirect": …')
+    .replaceAll(/"redirect", [1-9]\d*/g, '"redirect", …')
+    .replaceAll(/broken", \d+/g, 'broken", …')
+    .replaceAll(/GETREDIR -> [1-9]\d*/g, 'GETREDIR -> …')
+    .replaceAll(/"id"(: |, )\d+/g, '"id" …')
+    .replaceAll(/(l?addr)=\S+/g, '$1=…');
+}
+
+describeReal(['redis-server'], 'tracking', () => {
+  let ours: TestServer;
+  let real: TestServer;
+
+  beforeAll(async () => {
+    [ours, real] = await Promise.all([startOurs(), startReal()]);
+  });
+  afterAll(async () => {
+    await Promise.all([ours?.stop(), real?.stop()]);
+  });
+  beforeEach(async () => {
+    for (const server of [ours, real]) {
+      const client = await RespClient.connect({ path: server.path });
+      await client.command('FLUSHALL');
+      await client.close();
+    }
+  });
+
+  for (const [title, lines] of Object.entries(scripts)) {
+    it(`${title}, as in the original`, { timeout: 5_000 }, async () => {
+      const [mine, theirs] = await Promise.all([playScript(ours, lines, normal), playScript(real, lines, normal)]);
+      expect(mine).toEqual(theirs);
+      const { tracking } = ours.running!.core;
+      tracking.verify();
+      expect(tracking.clientCount).toBe(0);
+    });
+  }
+
+  it('keeps the table within its bound', async () => {
+    const figures: string[] = [];
+    for (const server of [ours, real]) {
+      const client = await RespClient.connect({ path: server.path });
+      await client.command('HELLO', 3);
+      await client.command('CONFIG', 'SET', 'tracking-table-max-keys', 10);
+      await client.command('CLIENT', 'TRACKING', 'ON');
+      for (let i = 0; i < 50; i++) await client.command('GET', `k${i}`);
+      await client.command('PING');
+      const info = String(await client.command('INFO', 'stats'));
+      figures.push(`${/tracking_total_keys:\d+/.exec(info)} ${/tracking_total_items:\d+/.exec(info)}`);
+      figures.push(`${client.unasked.length} told`);
+      await client.command('CONFIG', 'SET', 'tracking-table-max-keys', 1_000_000);
+      await client.close();
+    }
+    expect(figures.slice(0, 2)).toEqual(figures.slice(2));
+    ours.running!.core.tracking.verify();
+  });
+});
