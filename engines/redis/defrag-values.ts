@@ -7,11 +7,13 @@ import type { RedisCore } from './redis-core.ts';
 import { DICT_TYPE_HASH, dictNext, dictSetValue, dictSize, dictTableField, dictValue } from './structures/dict.ts';
 import { dictScanBuckets } from './structures/dict-sample.ts';
 import type { Heap } from './structures/heap.ts';
+import { nodeNext, quicklistHead, quicklistNodes, quicklistRelocate } from './structures/quicklist.ts';
 import {
   OBJ_ENCODING_EMBSTR,
   OBJ_ENCODING_HT,
   OBJ_ENCODING_INTSET,
   OBJ_ENCODING_LISTPACK,
+  OBJ_ENCODING_QUICKLIST,
   OBJ_ENCODING_RAW,
   OBJ_ENCODING_SKIPLIST,
   OBJ_STRING,
@@ -98,8 +100,24 @@ function moveRoots(core: RedisCore, o: number): void {
       if (header !== 0) h.u32[zsl >>> 2] = header;
       break;
     }
+    case OBJ_ENCODING_QUICKLIST:
+      movePointee(core, o + OBJECT_POINTER);
+      break;
     default:
   }
+}
+
+/** Nodes of a list that are moved in one step. */
+const NODES_PER_STEP = 128;
+
+/** Moves the nodes from the one of this index on. @returns the index of the next, 0 at the end */
+function moveNodes(core: RedisCore, ql: number, from: number): number {
+  const h = core.heap;
+  const move = (offset: number) => core.defrag.move(core, offset);
+  let node = quicklistHead(h, ql);
+  for (let skip = from; skip > 0 && node !== 0; skip--) node = nodeNext(h, node);
+  for (let i = 0; i < NODES_PER_STEP && node !== 0; i++) node = nodeNext(h, quicklistRelocate(h, ql, node, move));
+  return node === 0 ? 0 : from + NODES_PER_STEP;
 }
 
 const ZSET_DICT = 0;
@@ -123,6 +141,8 @@ function parts(h: Heap, o: number): number {
       return dictSize(h, robjPtr(h, o));
     case OBJ_ENCODING_SKIPLIST:
       return dictSize(h, h.u32[(robjPtr(h, o) + ZSET_DICT) >>> 2]);
+    case OBJ_ENCODING_QUICKLIST:
+      return quicklistNodes(h, robjPtr(h, o));
     default:
       return 0;
   }
@@ -147,6 +167,8 @@ export function stepLargeValue(core: RedisCore, o: number, cursor: number): numb
       const zsl = h.u32[(zset + ZSET_LIST) >>> 2];
       return dictScanBuckets(h, h.u32[(zset + ZSET_DICT) >>> 2], cursor, (slot) => moveScored(core, zsl, slot));
     }
+    case OBJ_ENCODING_QUICKLIST:
+      return moveNodes(core, robjPtr(h, o), cursor);
     default:
       return 0;
   }

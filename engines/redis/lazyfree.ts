@@ -14,17 +14,23 @@ import {
   dictValue,
 } from './structures/dict.ts';
 import type { Heap } from './structures/heap.ts';
+import { quicklistDropFirst } from './structures/quicklist.ts';
 import {
   decrRefCount,
   OBJ_ENCODING_HT,
+  OBJ_ENCODING_QUICKLIST,
+  OBJ_ENCODING_SKIPLIST,
   OBJ_HASH,
   OBJ_SET,
   OBJ_STRING,
+  OBJ_ZSET,
   robjEncoding,
   robjPtr,
   robjRefCount,
   robjType,
 } from './structures/robj.ts';
+import { zslDropFirst } from './structures/skiplist.ts';
+import { zsetDict, zsetSkiplist } from './types/zset-object.ts';
 
 /** Values that take more single steps than this to free are freed lazily. */
 export const LAZYFREE_THRESHOLD = 64;
@@ -91,8 +97,36 @@ const hashtableFree: SlicedFree = {
   },
 };
 
+const skiplistFree: SlicedFree = {
+  suits: (h, o) => robjType(h, o) === OBJ_ZSET && robjEncoding(h, o) === OBJ_ENCODING_SKIPLIST,
+  step(h, o, steps) {
+    // The dict's keys belong to the nodes of the skip list, so it goes first.
+    if (!emptyDictStep(h, zsetDict(h, o), steps, null)) return false;
+    const zsl = zsetSkiplist(h, o);
+    for (let i = 0; i < steps; i++) {
+      if (zslDropFirst(h, zsl)) continue;
+      h.types[OBJ_ZSET].free(h, o);
+      return true;
+    }
+    return false;
+  },
+};
+
+const quicklistFree: SlicedFree = {
+  suits: (h, o) => robjEncoding(h, o) === OBJ_ENCODING_QUICKLIST,
+  step(h, o, steps) {
+    const ql = robjPtr(h, o);
+    for (let i = 0; i < steps; i++) {
+      if (quicklistDropFirst(h, ql)) continue;
+      h.free(ql);
+      return true;
+    }
+    return false;
+  },
+};
+
 /** The kinds that can be freed in steps; a value of another kind is freed whole. */
-const slicedFrees: SlicedFree[] = [hashtableFree];
+const slicedFrees: SlicedFree[] = [hashtableFree, skiplistFree, quicklistFree];
 
 export class LazyFree {
   /** Values and databases' dicts to be freed, by turns: offset, and how many keys it counts for (0: a single value). `next` is the first that is not done. */

@@ -66,3 +66,96 @@ describe('FLUSHALL ASYNC', () => {
     verifyCore(lab.core);
   });
 });
+
+const MEMBERS = 5_000;
+const shapes: [string, (i: number) => (string | number)[]][] = [
+  ['set', (i) => ['SADD', 'k', `member:${i}`]],
+  ['hash', (i) => ['HSET', 'k', `field:${i}`, `value:${i}`]],
+  ['sorted set', (i) => ['ZADD', 'k', i, `member:${i}`]],
+  ['list', () => ['RPUSH', 'k', 'x'.repeat(1_000)]],
+];
+
+describe('UNLINK', () => {
+  for (const [name, args] of shapes) {
+    it(`gives a large ${name} back bit by bit, to the byte, and so do the other ways with their settings`, () => {
+      const lab = new Loopback(ARENA_BYTES);
+      lab.open(0);
+      const { config, lazyFree } = lab.core;
+      const fill = () => lab.run(0, MEMBERS, args);
+      for (const command of ['DEL', 'UNLINK', 'RENAME', 'SET', 'PEXPIRE', 'FLUSHALL', 'GET']) {
+        lab.command(0, command, 'k', 'k', '1');
+      }
+      lab.command(0, 'SET', 'other', 'v');
+      lab.command(0, ...args(0));
+      for (const command of ['UNLINK', 'DEL', 'GET', 'PEXPIRE']) {
+        lab.command(0, ...(command === 'PEXPIRE' ? [command, 'k', '1'] : [command, 'k']));
+      }
+      lab.command(0, 'RENAME', 'other', 'k');
+      lab.command(0, 'FLUSHALL');
+      const base = lab.dataBytes;
+      const say = (...words: (string | number)[]) => lab.command(0, ...words);
+      const ends: [string, boolean, () => void][] = [
+        ['DEL', false, () => say('DEL', 'k')],
+        ['UNLINK', true, () => say('UNLINK', 'k')],
+        ['SET', false, () => say('SET', 'k', 'v')],
+        [
+          'lazy DEL',
+          true,
+          () => {
+            config.lazyfreeLazyUserDel = true;
+            say('DEL', 'k');
+          },
+        ],
+        [
+          'lazy SET',
+          true,
+          () => {
+            config.lazyfreeLazyServerDel = true;
+            say('SET', 'k', 'v');
+          },
+        ],
+        [
+          'lazy RENAME',
+          true,
+          () => {
+            say('SET', 'other', 'v');
+            say('RENAME', 'other', 'k');
+          },
+        ],
+        [
+          'lazy expiry',
+          true,
+          () => {
+            config.lazyfreeLazyExpire = true;
+            say('PEXPIRE', 'k', 1);
+            lab.nowMs += 2;
+            expect(say('GET', 'k')).toBe(null);
+          },
+        ],
+      ];
+      for (const [what, lazily, end] of ends) {
+        fill();
+        const freed = lazyFree.freedObjects;
+        end();
+        expect(lazyFree.pendingObjects + lazyFree.freedObjects - freed, what).toBe(lazily ? 1 : 0);
+        drain(lab);
+        lab.command(0, 'FLUSHALL');
+        expect(lab.dataBytes - base, what).toBe(0);
+      }
+      lab.allocator.verify();
+    });
+
+    it(`waits for a large ${name} when a database is flushed`, () => {
+      const lab = new Loopback(ARENA_BYTES);
+      lab.open(0);
+      lab.command(0, ...args(0));
+      lab.command(0, 'FLUSHALL');
+      const base = lab.dataBytes;
+      lab.run(0, MEMBERS, args);
+      lab.command(0, 'FLUSHALL', 'ASYNC');
+      expect(lab.core.lazyFree.pendingObjects + lab.core.lazyFree.freedObjects).toBe(1);
+      drain(lab);
+      expect(lab.dataBytes).toBe(base);
+    });
+  }
+});

@@ -463,3 +463,30 @@ export function quicklistDup(h: Heap, ql: number): number {
   }
   return copy;
 }
+
+/** Lets `move` put a node and its entry elsewhere, and mends every pointer to them. @returns where the node is now */
+export function quicklistRelocate(h: Heap, ql: number, node: number, move: (offset: number) => number): number {
+  const u32 = h.u32;
+  const entry = move(nodeEntry(h, node));
+  if (entry !== 0) u32[(node + ENTRY) >>> 2] = entry;
+  const fresh = move(node);
+  if (fresh === 0) return node;
+  const prev = nodePrev(h, fresh);
+  const next = nodeNext(h, fresh);
+  u32[(prev === 0 ? ql : prev + NEXT) >>> 2] = fresh;
+  u32[(next === 0 ? ql + TAIL : next) >>> 2] = fresh;
+  return fresh;
+}
+
+/**
+ * Frees the first node of a list that is being emptied bit by bit and used for nothing else.
+ * @returns whether there was one
+ */
+export function quicklistDropFirst(h: Heap, ql: number): boolean {
+  const node = quicklistHead(h, ql);
+  if (node === 0) return false;
+  h.u32[ql >>> 2] = nodeNext(h, node);
+  h.free(nodeEntry(h, node));
+  h.free(node);
+  return true;
+}

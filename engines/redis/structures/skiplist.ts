@@ -616,3 +616,16 @@ export function zslRelocate(
   u32[(next === 0 ? zsl + TAIL : next + BACKWARD) >>> 2] = fresh;
   return fresh;
 }
+
+/**
+ * Frees the first node and its member of a list that is being emptied bit by bit and used for nothing else: only the lowest level is kept
+ * in order.
+ * @returns whether there was one
+ */
+export function zslDropFirst(h: Heap, zsl: number): boolean {
+  const first = zslFirst(h, zsl);
+  if (first === 0) return false;
+  h.u32[(zslHeader(h, zsl) + LEVELS) >>> 2] = zslNext(h, first);
+  zslFreeNode(h, first);
+  return true;
+}
