@@ -205,6 +205,7 @@ function countUnblocked(core: RedisCore, c: Client, replyUs: number, failed: boo
   command.usec += durationUs;
   if (failed) command.failedCalls++;
   recordDuration(core, c, command, durationUs);
+  core.latency.add('command-unblocking', replyUs);
 }
 
 /**

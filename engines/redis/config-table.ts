@@ -253,7 +253,7 @@ export const directives = {
   // Watching
   'slowlog-log-slower-than': integer(10_000, -1, LLONG_MAX),
   'slowlog-max-len': integer(128, 0, LLONG_MAX),
-  'latency-monitor-threshold': integer(0, 0, LLONG_MAX, { inert: 'latency events are not recorded yet' }),
+  'latency-monitor-threshold': integer(0, 0, LLONG_MAX),
   'latency-tracking': bool(true),
   'latency-tracking-info-percentiles': special<readonly number[]>([50, 99, 99.9], { multi: true }),
   'notify-keyspace-events': special<number>(0),

@@ -273,7 +273,12 @@ export function deleteExpiredKey(core: RedisCore, db: Db, offset: number, length
   core.signalRemovedKey(db, offset, length);
   core.propagateDeletion(db, offset, length);
   core.signalKeyAsReady(db, offset, length);
-  if (entry !== 0) freeDbEntry(core, db, entry, core.config.lazyfreeLazyExpire);
+  if (entry !== 0) {
+    const watched = core.latencyThresholdUs !== Number.POSITIVE_INFINITY;
+    const startUs = watched ? core.clock.monoUs() : 0;
+    freeDbEntry(core, db, entry, core.config.lazyfreeLazyExpire);
+    if (watched) core.latency.add('expire-del', core.clock.monoUs() - startUs);
+  }
   core.stats.expiredKeys++;
 }
 

@@ -19,6 +19,7 @@ import { isUnixSocket } from './client-info.ts';
 import {
   CMD_ADMIN,
   CMD_DENYOOM,
+  CMD_FAST,
   CMD_MAY_REPLICATE,
   CMD_NO_AUTH,
   CMD_NO_MULTI,
@@ -322,6 +323,9 @@ function account(core: RedisCore, c: Client, command: Command, durationUs: numbe
   command.calls++;
   command.usec += durationUs;
   core.stats.totalCommandsProcessed++;
+  if (durationUs >= core.latencyThresholdUs) {
+    core.latency.add((command.flags & CMD_FAST) !== 0 ? 'fast-command' : 'command', durationUs);
+  }
   // One that waits has not ended: blocked.ts adds the rest when it has.
   if ((c.flags & CLIENT_BLOCKED) !== 0) c.blockedCommandUs = durationUs;
   else recordDuration(core, c, command, durationUs);

@@ -234,8 +234,18 @@ export function performEvictions(core: RedisCore, c: Client | null = null): numb
   }
   const policy = core.config.maxmemoryPolicy;
   if (policy === POLICY_NO_EVICTION) return settle(core, EVICT_FAIL);
-  const limitUs = timeLimitUs(core.config.maxmemoryEvictionTenacity);
   const startUs = core.clock.monoUs();
+  const result = evictUntilFits(core, excess, startUs);
+  if (core.latencyThresholdUs !== Number.POSITIVE_INFINITY) {
+    core.latency.add('eviction-cycle', core.clock.monoUs() - startUs);
+  }
+  return result;
+}
+
+function evictUntilFits(core: RedisCore, excess: number, startUs: number): number {
+  const { maxmemory } = core;
+  const policy = core.config.maxmemoryPolicy;
+  const limitUs = timeLimitUs(core.config.maxmemoryEvictionTenacity);
   const byChance = policy === POLICY_ALLKEYS_RANDOM || policy === POLICY_VOLATILE_RANDOM;
   let freed = 0;
   let keys = 0;
@@ -272,7 +282,10 @@ function evict(core: RedisCore, db: Db, entry: number): number {
   core.notifyKeyspaceEvent(NOTIFY_EVICTED, 'evicted', key, length, db.id);
   core.propagateDeletion(db, key, length);
   const before = core.allocator.usedBytes;
+  const watched = core.latencyThresholdUs !== Number.POSITIVE_INFINITY;
+  const startUs = watched ? core.clock.monoUs() : 0;
   dbDelete(core, db, key, length, core.config.lazyfreeLazyEviction);
+  if (watched) core.latency.add('eviction-del', core.clock.monoUs() - startUs);
   return before - core.allocator.usedBytes;
 }
 

@@ -134,7 +134,9 @@ export function activeExpireCycle(core: RedisCore, fast: boolean): void {
       }
     } while (state.sampled === 0 || Math.floor((state.expired * 100) / state.sampled) > acceptable);
   }
-  stats.expireCycleUsed += core.clock.monoUs() - startUs;
+  const elapsedUs = core.clock.monoUs() - startUs;
+  stats.expireCycleUsed += elapsedUs;
+  core.latency.add('expire-cycle', elapsedUs);
   const share = totalSampled === 0 ? 0 : totalExpired / totalSampled;
   stats.expiredStalePerc = share * STALE_WEIGHT + stats.expiredStalePerc * (1 - STALE_WEIGHT);
 }

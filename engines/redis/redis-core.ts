@@ -18,6 +18,7 @@ import { Defrag } from './defrag.ts';
 import { Effects } from './effects.ts';
 import { EvictionPool, performEvictions } from './evict.ts';
 import { activeExpireCycle, ExpireState } from './expire.ts';
+import { LatencyMonitor } from './latency-monitor.ts';
 import { LazyFree } from './lazyfree.ts';
 import { Lookahead } from './lookahead.ts';
 import { stopMonitoring } from './monitor.ts';
@@ -128,6 +129,7 @@ export class RedisCore implements ConnectionHandler {
   readonly effects: Effects;
   readonly watched: WatchedKeys;
   readonly tracking: Tracking;
+  readonly latency = new LatencyMonitor(this);
   /** Number of error replies by their first word, for errorstats. */
   readonly errorStats = new Map<string, number>();
 
@@ -161,6 +163,8 @@ export class RedisCore implements ConnectionHandler {
   maxmemory = 0;
   latencyTracking = true;
   slowlogLogSlowerThan = -1;
+  /** latency-monitor-threshold in µs, Infinity while it is 0. */
+  latencyThresholdUs = Number.POSITIVE_INFINITY;
   /** enable-debug-command. */
   protectedCommands = 'no';
   /** notify-keyspace-events: NOTIFY_ bits. */
@@ -243,6 +247,8 @@ export class RedisCore implements ConnectionHandler {
     this.notifyFlags = this.config.notifyKeyspaceEvents;
     this.latencyTracking = this.config.latencyTracking;
     this.slowlogLogSlowerThan = this.config.slowlogLogSlowerThan;
+    const threshold = this.config.latencyMonitorThreshold;
+    this.latencyThresholdUs = threshold === 0 ? Number.POSITIVE_INFINITY : threshold * 1000;
     this.protectedCommands = this.config.enableDebugCommand;
     this.heap.limits.copyFrom(this.config);
     this.acl.configure(this.config.requirepass, this.config.aclPubsubDefault);

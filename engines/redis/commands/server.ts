@@ -1,15 +1,13 @@
-/** TIME, LOLWUT, ROLE, REPLICAOF, LASTSAVE, SAVE and its kin, SHUTDOWN, SLOWLOG, LATENCY. */
+/** TIME, LOLWUT, ROLE, REPLICAOF, LASTSAVE, SAVE and its kin, SHUTDOWN, SLOWLOG. */
 import { adminOf, type SlowEntry } from '../admin.ts';
 import type { Client } from '../client.ts';
-import type { Command, CommandProc, CommandTable } from '../command.ts';
-import type { LatencyHistogram } from '../latency-histogram.ts';
+import type { CommandProc } from '../command.ts';
 import { lolwut } from '../lolwut.ts';
 import {
   addReplyArrayLen,
   addReplyBulkString,
   addReplyError,
   addReplyLong,
-  addReplyMapLen,
   addReplyOk,
   addReplySubcommandSyntaxError,
   addReplyVerbatim,
@@ -96,59 +94,6 @@ function slowlogGet(core: RedisCore, c: Client): void {
   for (const entry of entries) addSlowEntry(c, entry);
 }
 
-/** First bound of LATENCY HISTOGRAM in ns; each further one is twice the one before. */
-const HISTOGRAM_FIRST_NS = 1024;
-
-function addHistogram(c: Client, command: Command, histogram: LatencyHistogram): void {
-  const rows: number[] = [];
-  let seen = 0;
-  let cell = 0;
-  let before = 0;
-  for (let bound = HISTOGRAM_FIRST_NS; seen < histogram.total && cell < histogram.cells; bound *= 2) {
-    let upper = 0;
-    while (cell < histogram.cells) {
-      const highest = histogram.highestEquivalent(cell);
-      // The cell that holds the bound itself still belongs to this row.
-      seen += histogram.count(cell);
-      cell++;
-      upper = highest;
-      if (highest >= bound) break;
-    }
-    if (seen > before) rows.push(Math.floor(upper / 1000), seen);
-    before = seen;
-  }
-  addReplyBulkString(c, command.fullName);
-  addReplyMapLen(c, 2);
-  addReplyBulkString(c, 'calls');
-  addReplyLong(c, histogram.total);
-  addReplyBulkString(c, 'histogram_usec');
-  addReplyMapLen(c, rows.length / 2);
-  for (const value of rows) addReplyLong(c, value);
-}
-
-function withHistogram(table: CommandTable): Command[] {
-  const found: Command[] = [];
-  for (const command of table.all) {
-    if (command.histogram !== null && command.histogram.total > 0) found.push(command);
-    if (command.subcommands !== null) found.push(...withHistogram(command.subcommands));
-  }
-  return found;
-}
-
-function latencyHistogram(core: RedisCore, c: Client): void {
-  const all = withHistogram(core.commands);
-  let chosen = all;
-  if (c.argc > 2) {
-    chosen = [];
-    for (let i = 2; i < c.argc; i++) {
-      const name = c.argText(i).toLowerCase();
-      chosen.push(...all.filter((one) => one.fullName === name || one.parent?.name === name));
-    }
-  }
-  addReplyMapLen(c, chosen.length);
-  for (const command of chosen) addHistogram(c, command, command.histogram!);
-}
-
 export const serverProcs: Readonly<Record<string, CommandProc>> = {
   time,
   lolwut: lolwutCommand,
@@ -169,25 +114,5 @@ export const serverProcs: Readonly<Record<string, CommandProc>> = {
     '    Count the entries.',
     'RESET',
     '    Empty the log.',
-  ]),
-  'latency|histogram': latencyHistogram,
-  'latency|latest': (_core, c) => addReplyArrayLen(c, 0),
-  'latency|history': (_core, c) => addReplyArrayLen(c, 0),
-  'latency|reset': (_core, c) => addReplyLong(c, 0),
-  'latency|graph': (_core, c) => addReplyError(c, `No samples available for event '${c.argText(2)}'`),
-  'latency|doctor': (_core, c) => addReplyVerbatim(c, 'Latency events are not recorded by this engine yet.\n', 'txt'),
-  'latency|help': addHelp([
-    'DOCTOR',
-    '    Explain the recorded delays.',
-    'GRAPH <event>',
-    '    Draw the delays of an event.',
-    'HISTORY <event>',
-    '    List the delays of an event.',
-    'LATEST',
-    '    Report the latest delay of each event.',
-    'RESET [<event> ...]',
-    '    Forget the delays of some or all events.',
-    'HISTOGRAM [COMMAND ...]',
-    '    Report how long some or all commands took, as a cumulative distribution.',
   ]),
 };
