@@ -40,6 +40,8 @@ export interface Memory {
   readonly f64: Float64Array;
   readonly i64: BigInt64Array;
   readonly view: DataView;
+  /** Moves `length` bytes within the arena as fast as the platform can; the ranges may overlap. */
+  readonly moveBytes: (from: number, to: number, length: number) => void;
   /** Size of the arena in bytes. */
   readonly byteLength: number;
   /** Address of offset 0 in this process as a number, or 0 where the platform does not tell (then nothing may use raw addresses). */

@@ -111,7 +111,7 @@ export class InputBuffers {
     if (begin >= kept) {
       // At least half of the buffer is spent: moving the rest down is paid for by the bytes already consumed.
       const base = this.base[conn];
-      this.memory.u8.copyWithin(base, base + begin, base + begin + kept);
+      this.memory.moveBytes(base + begin, base, kept);
       this.begin[conn] = 0;
       return true;
     }
@@ -140,7 +140,7 @@ export class InputBuffers {
     }
     if (kept <= HEADROOM_BYTES) {
       const from = this.base[conn] + this.begin[conn];
-      this.memory.u8.copyWithin(at - kept, from, from + kept);
+      this.memory.moveBytes(from, at - kept, kept);
       this.start = at - kept;
     } else {
       this.start = this.base[conn] + this.begin[conn];
@@ -176,7 +176,7 @@ export class InputBuffers {
       return true;
     }
     if (base !== 0 && rest <= this.capacity[conn]) {
-      this.memory.u8.copyWithin(base, from, end);
+      this.memory.moveBytes(from, base, end - from);
       this.begin[conn] = 0;
       this.length[conn] = rest;
       return true;
@@ -206,7 +206,7 @@ export class InputBuffers {
   private moveTo(conn: number, size: number, from: number, length: number): boolean {
     const target = this.allocator.alloc(size);
     if (target === 0) return false;
-    this.memory.u8.copyWithin(target, from, from + length);
+    this.memory.moveBytes(from, target, length);
     if (this.base[conn] !== 0) this.allocator.free(this.base[conn]);
     this.base[conn] = target;
     this.capacity[conn] = size;

@@ -6,6 +6,7 @@
  * the buffer, and the system can only take back whole pages of its own.
  */
 import type { Memory } from '../ports.ts';
+import { type ArenaBuffer, makeArenaBuffer } from './arena-buffer.ts';
 import { PageRuns } from './page-runs.ts';
 
 /** Bytes of a page. */
@@ -19,8 +20,8 @@ export const ARENA_BYTES_MIN = 4 * PAGE_BYTES;
 export interface ArenaOptions {
   /** Size in bytes, a multiple of 4,096. Default: 4 GiB, halved until the platform gives it. */
   byteLength?: number;
-  /** A buffer to use instead of a new one. */
-  buffer?: SharedArrayBuffer;
+  /** Bytes to use instead of new ones. */
+  bytes?: ArenaBuffer;
   /** Pages may only be taken from this offset on: what lies before is somebody else's. */
   takeFrom?: number;
   /** Tells the address in this process of the first byte of a view, or 0 if it cannot. */
@@ -43,8 +44,8 @@ export interface Arena extends Memory {
   verify(): void;
 }
 
-/** @returns a buffer for an arena of this size, or of as much as the platform gives */
-export function makeArenaBuffer(byteLength: number | undefined): SharedArrayBuffer {
+/** @returns the bytes of an arena of this size, or of as much as the platform gives */
+export function makeBuffer(byteLength?: number): ArenaBuffer {
   if (byteLength !== undefined) {
     if (
       !Number.isInteger(byteLength) ||
@@ -56,11 +57,11 @@ export function makeArenaBuffer(byteLength: number | undefined): SharedArrayBuff
         `Cannot create an arena of ${byteLength} bytes: give a multiple of ${PAGE_BYTES} from ${ARENA_BYTES_MIN} to ${ARENA_BYTES_MAX}`,
       );
     }
-    return new SharedArrayBuffer(byteLength);
+    return makeArenaBuffer(byteLength);
   }
   for (let bytes = ARENA_BYTES_MAX; ; bytes /= 2) {
     try {
-      return new SharedArrayBuffer(bytes);
+      return makeArenaBuffer(bytes);
     } catch (error) {
       if (bytes / 2 < ARENA_BYTES_MIN) throw error;
     }
@@ -78,6 +79,7 @@ class PagedArena implements Arena {
   readonly view: DataView;
   readonly byteLength: number;
   readonly address: number;
+  readonly moveBytes: (from: number, to: number, length: number) => void;
   readonly totalPages: number;
   readonly #origin: number;
   #zeroFrom = 0;
@@ -85,8 +87,9 @@ class PagedArena implements Arena {
   readonly #purge: ((address: number, bytes: number) => boolean) | null;
 
   constructor(options: ArenaOptions) {
-    const buffer = options.buffer ?? makeArenaBuffer(options.byteLength);
+    const { buffer, moveBytes } = options.bytes ?? makeBuffer(options.byteLength);
     this.buffer = buffer;
+    this.moveBytes = moveBytes;
     this.byteLength = buffer.byteLength;
     this.u8 = new Uint8Array(buffer);
     this.u16 = new Uint16Array(buffer);

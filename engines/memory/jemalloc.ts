@@ -189,7 +189,7 @@ export class Jemalloc implements Allocator {
     }
     const fresh = this.alloc(bytes);
     if (fresh === 0) return 0;
-    this.#u8.copyWithin(fresh, offset, offset + Math.min(oldBytes, newBytes));
+    this.memory.moveBytes(offset, fresh, Math.min(oldBytes, newBytes));
     this.free(offset);
     return fresh;
   }
@@ -265,7 +265,7 @@ export class Jemalloc implements Allocator {
     const bytes = this.usableSize(offset);
     const fresh = this.allocFromSlab(bytes);
     if (fresh === 0) return 0;
-    this.#u8.copyWithin(fresh, offset, offset + bytes);
+    this.memory.moveBytes(offset, fresh, bytes);
     this.freeToSlab(offset);
     return fresh;
   }

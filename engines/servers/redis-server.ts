@@ -11,7 +11,7 @@ import { createEventLoop } from '../io/create-event-loop.ts';
 import type { EventLoop } from '../io/event-loop.ts';
 import { nowUs } from '../io/now.ts';
 import { addressOf, disableHugePages, purgePages, raiseFileLimit } from '../io/system.ts';
-import { createArena, makeArenaBuffer } from '../memory/arena.ts';
+import { createArena, makeBuffer } from '../memory/arena.ts';
 import { createJemalloc, type Jemalloc } from '../memory/jemalloc.ts';
 import { loadUsersAtStart } from '../redis/acl/store.ts';
 import { type AdminHost, attachAdmin } from '../redis/admin.ts';
@@ -243,11 +243,11 @@ export async function startRedisServer(
     );
     config.maxclients = possible;
   }
-  const buffer = makeArenaBuffer(engine.arenaBytes ?? undefined);
+  const bytes = makeBuffer(engine.arenaBytes ?? undefined);
   // With a memory file under it the arena can be frozen for snapshots.
-  const mapping = ArenaMapping.create(buffer);
+  const mapping = ArenaMapping.create(bytes.buffer);
   const memory = createArena({
-    buffer,
+    bytes,
     addressOf,
     purge: (address, bytes) => (mapping === null ? purgePages(address, bytes) : mapping.purge(address, bytes)),
   });

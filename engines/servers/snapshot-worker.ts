@@ -4,7 +4,8 @@ import { createRandom } from '../base/random.ts';
 import { dropFrozen, mapFrozen } from '../io/arena-mapping.ts';
 import { nowUs } from '../io/now.ts';
 import { addressOf } from '../io/system.ts';
-import { createArena } from '../memory/arena.ts';
+import { createArena, makeBuffer } from '../memory/arena.ts';
+import type { ArenaBuffer } from '../memory/arena-buffer.ts';
 import { createJemalloc } from '../memory/jemalloc.ts';
 import { saveRdbFile } from '../redis/persistence/rdb-save.ts';
 import { Heap } from '../redis/structures/heap.ts';
@@ -30,25 +31,25 @@ const DROP_EVERY_KEYS = 262_144;
 const shared = workerData as SharedArrayBuffer;
 const status = new Int32Array(shared, 0, STATUS_CELLS);
 const errorText = new Uint8Array(shared, STATUS_CELLS * 4, ERROR_BYTES);
-let buffer: SharedArrayBuffer | null = null;
+let bytes: ArenaBuffer | null = null;
 
 class Aborted extends Error {}
 
 function write({ job, view, freeFrom }: SnapshotMessage): number {
-  buffer ??= new SharedArrayBuffer(view.byteLength);
+  bytes ??= makeBuffer(view.byteLength);
+  const { buffer } = bytes;
   if (!mapFrozen(buffer, view)) throw new Error('Cannot see the frozen memory: mmap failed');
-  const memory = createArena({ buffer, takeFrom: freeFrom, addressOf });
+  const memory = createArena({ bytes, takeFrom: freeFrom, addressOf });
   const clock = { wallMs: () => Date.now(), monoUs: nowUs };
   const heap = new Heap(createJemalloc(memory, { classes: 'debian', clock }), createRandom('snapshot'));
   heap.types = objectTypes;
   heap.hashKey.set(job.hashKey);
   let dropAt = DROP_EVERY_KEYS;
-  const frozen = buffer;
   return saveRdbFile({ ...job.plan, heap }, createLocalDisk(), job.folder, job.name, job.temporary, (keys) => {
     Atomics.store(status, STATUS_KEYS, keys);
     if (Atomics.load(status, STATUS_ABORT) !== 0) throw new Aborted('aborted');
     if (keys < dropAt) return;
-    dropFrozen(frozen, freeFrom);
+    dropFrozen(buffer, freeFrom);
     dropAt += DROP_EVERY_KEYS;
   });
 }
@@ -62,10 +63,10 @@ function end(state: number, text: string): void {
 
 parentPort?.on('message', (message: SnapshotMessage) => {
   try {
-    const bytes = write(message);
-    if (buffer !== null) dropFrozen(buffer, buffer.byteLength);
-    Atomics.store(status, STATUS_BYTES_LOW, bytes | 0);
-    Atomics.store(status, STATUS_BYTES_HIGH, Math.floor(bytes / 4294967296));
+    const length = write(message);
+    if (bytes !== null) dropFrozen(bytes.buffer, bytes.buffer.byteLength);
+    Atomics.store(status, STATUS_BYTES_LOW, length | 0);
+    Atomics.store(status, STATUS_BYTES_HIGH, Math.floor(length / 4294967296));
     end(STATE_DONE, '');
   } catch (error) {
     end(STATE_FAILED, error instanceof Error ? error.message : String(error));

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { ArenaMapping, mapFrozen, PAGE_BYTES } from '../../engines/io/arena-mapping.ts';
 import { addressOf, systemAvailable } from '../../engines/io/system.ts';
-import { createArena } from '../../engines/memory/arena.ts';
+import { createArena, makeBuffer } from '../../engines/memory/arena.ts';
 import { seededRandom } from '../support/seed.ts';
 
 const ARENA_BYTES = 8 * 1024 * 1024;
@@ -15,10 +15,11 @@ interface Mapped {
 }
 
 function createMapped(): Mapped {
-  const buffer = new SharedArrayBuffer(ARENA_BYTES);
+  const bytes = makeBuffer(ARENA_BYTES);
+  const { buffer } = bytes;
   const mapping = ArenaMapping.create(buffer);
   if (mapping === null) throw new Error('Cannot map a memory file on this platform');
-  const first = createArena({ buffer, addressOf }).takePages(1);
+  const first = createArena({ bytes, addressOf }).takePages(1);
   return { buffer, words: new Uint32Array(buffer), mapping, first };
 }
 
@@ -28,7 +29,7 @@ describe.skipIf(!systemAvailable())('a mapped arena', () => {
   it('shows a snapshot what was there when it was frozen, and keeps what is stored meanwhile', () => {
     const random = seededRandom('arena mapping');
     const { buffer, words, mapping } = createMapped();
-    const other = new SharedArrayBuffer(ARENA_BYTES);
+    const other = makeBuffer(ARENA_BYTES).buffer;
     const model = new Uint32Array(words.length);
     // The bytes before the first whole page and behind the last are not part of the arena.
     const low = PAGE_BYTES / 4;

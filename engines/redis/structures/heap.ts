@@ -18,10 +18,10 @@ export class ArenaExhausted extends Error {
 export const ARENA_EXHAUSTED = new ArenaExhausted();
 
 /**
- * Copies shorter than this go by words of 4 bytes, unaligned through the DataView; from here on the built-in is faster. Measured on
- * Node 20: 40 bytes take 50 ns byte by byte, 20 by words and 40 by the built-in; 100 bytes 150, 70 and 55.
+ * Copies shorter than this go by words of 4 bytes, unaligned through the DataView; from here on the memory's own way is faster. Measured
+ * on Node 20: 8 bytes take 6 ns by words, 16 take 14, 40 take 17 and 100 take 68; the memory's own way takes 8 to 16 for all of them.
  */
-const SHORT_COPY_BYTES = 64;
+const SHORT_COPY_BYTES = 24;
 
 export class Heap {
   readonly memory: Memory;
@@ -34,6 +34,7 @@ export class Heap {
   readonly i32: Int32Array;
   readonly f64: Float64Array;
   readonly view: DataView;
+  private readonly moveBytes: (from: number, to: number, length: number) => void;
   /** The four 32-bit words of the SipHash key: k0 low, k0 high, k1 low, k1 high. */
   readonly hashKey: Uint32Array;
   /** A page for short texts (of integers and doubles), not counted as used; anything may be stored there at any time. */
@@ -67,6 +68,7 @@ export class Heap {
     this.i32 = allocator.memory.i32;
     this.f64 = allocator.memory.f64;
     this.view = allocator.memory.view;
+    this.moveBytes = allocator.memory.moveBytes;
     this.scratch = allocator.memory.takePages(1);
     this.hashKey = new Uint32Array([random.nextU32(), random.nextU32(), random.nextU32(), random.nextU32()]);
   }
@@ -101,21 +103,20 @@ export class Heap {
 
   /** Copies `length` bytes between ranges that do not overlap. */
   copy(from: number, to: number, length: number): void {
-    const u8 = this.u8;
     if (length >= SHORT_COPY_BYTES) {
-      u8.copyWithin(to, from, from + length);
+      this.moveBytes(from, to, length);
       return;
     }
-    const view = this.view;
+    const { u8, view } = this;
     const words = length & ~3;
     let i = 0;
     for (; i < words; i += 4) view.setInt32(to + i, view.getInt32(from + i, true), true);
     for (; i < length; i++) u8[to + i] = u8[from + i];
   }
 
-  /** Copies `length` bytes between ranges that may overlap. */
+  /** Moves `length` bytes between ranges that may overlap. */
   move(from: number, to: number, length: number): void {
-    this.u8.copyWithin(to, from, from + length);
+    this.moveBytes(from, to, length);
   }
 
   /** Whether two ranges hold the same bytes. */
