@@ -179,7 +179,11 @@ onBothServers('BullMQ', (server) => {
   it('takes back the jobs of a worker that died, and cleans up', async () => {
     const jobs = queue();
     const done = await events(jobs);
-    const dead = await worker(jobs, () => new Promise(() => {}), { lockDuration: 200, skipLockRenewal: true });
+    const dead = await worker(jobs, () => new Promise(() => {}), {
+      lockDuration: 200,
+      stalledInterval: 200,
+      skipLockRenewal: true,
+    });
     const job = await jobs.add('orphan', {});
     await until('the job is active', async () => (await jobs.getActiveCount()) === 1);
     await dead.close(true);
