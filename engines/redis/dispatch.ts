@@ -268,6 +268,8 @@ export function call(core: RedisCore, c: Client, command: Command): void {
   const endUs = core.clock.monoUs();
   core.advanceTime(endUs);
   account(core, c, command, endUs - startUs);
+  const used = core.allocator.usedBytes;
+  if (used > core.stats.peakMemory) core.stats.peakMemory = used;
   if (core.tracking.hasPending) core.tracking.sendPending();
 }
 

@@ -17,6 +17,7 @@ import {
 } from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
 import { dictFind, dictKey } from '../structures/dict.ts';
+import { formatDouble17 } from '../structures/double.ts';
 import { addHelp } from './help.ts';
 import { integerOrReply } from './integer-arguments.ts';
 
@@ -51,11 +52,6 @@ function usage(core: RedisCore, c: Client): void {
   addReplyLong(c, keyMemory(core, dictKey(core.heap, entry), robj, samples));
 }
 
-/** A double as C's %.17g prints it. */
-function exact(value: number): string {
-  return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(17)));
-}
-
 function stats(core: RedisCore, c: Client): void {
   const m = memoryOverhead(core);
   const ratio = (a: number, b: number) => (b === 0 ? 0 : a / b);
@@ -67,7 +63,7 @@ function stats(core: RedisCore, c: Client): void {
   };
   const double = (name: string, value: number) => {
     addReplyBulkString(c, name);
-    addReplyDouble(c, value, exact(value));
+    addReplyDouble(c, value, formatDouble17(value));
   };
   addReplyMapLen(c, 27 + m.dbs.length);
   integers([
