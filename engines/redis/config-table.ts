@@ -259,14 +259,14 @@ export const directives = {
   'notify-keyspace-events': special<number>(0),
 
   // Types
-  'hash-max-listpack-entries': integer(512, 0, LLONG_MAX, { alias: 'hash-max-ziplist-entries', ...types }),
-  'hash-max-listpack-value': memory(64, 0, LLONG_MAX, { alias: 'hash-max-ziplist-value', ...types }),
+  'hash-max-listpack-entries': integer(512, 0, LLONG_MAX, { alias: 'hash-max-ziplist-entries' }),
+  'hash-max-listpack-value': memory(64, 0, LLONG_MAX, { alias: 'hash-max-ziplist-value' }),
   'list-max-listpack-size': integer(-2, INT_MIN, INT_MAX, { alias: 'list-max-ziplist-size', ...types }),
   'list-compress-depth': integer(0, 0, INT_MAX, types),
-  'set-max-intset-entries': integer(512, 0, LLONG_MAX, types),
+  'set-max-intset-entries': integer(512, 0, LLONG_MAX),
   'zset-max-listpack-entries': integer(128, 0, LLONG_MAX, { alias: 'zset-max-ziplist-entries', ...types }),
   'zset-max-listpack-value': memory(64, 0, LLONG_MAX, { alias: 'zset-max-ziplist-value', ...types }),
-  'hll-sparse-max-bytes': memory(3000, 0, LLONG_MAX, types),
+  'hll-sparse-max-bytes': memory(3000, 0, LLONG_MAX),
   'stream-node-max-bytes': memory(4096, 0, LLONG_MAX, types),
   'stream-node-max-entries': integer(100, 0, LLONG_MAX, types),
 

@@ -298,6 +298,14 @@ function hincrbyfloatCommand(core: RedisCore, c: Client): void {
     return;
   }
   const text = formatLongDouble(sum);
+  if (core.effects.active) {
+    // The sum is written down: another machine's arithmetic might differ.
+    core.effects.begin(c.db, 4);
+    core.effects.text('HSET');
+    core.effects.argOf(c, 1);
+    core.effects.argOf(c, 2);
+    core.effects.text(text);
+  }
   const block = text.length > NUMBER_BYTES ? h.alloc(text.length) : 0;
   const at = block === 0 ? h.scratch + NUMBER_AT : block;
   try {

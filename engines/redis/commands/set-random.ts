@@ -28,7 +28,28 @@ const POP_MOVE_FACTOR = 5;
 /** Above 1/n of the set, removing from a copy is less work than drawing until enough different ones have come. */
 const DRAW_FACTOR = 3;
 
+/** So many members at most are removed by one command in the effects. */
+const EFFECT_MEMBERS = 1_024;
+
 const drawn = new SetMember();
+
+/** Begins the effect of a pop: the removal of `count` members. What was drawn by chance must not be drawn again. */
+function writeRemoval(core: RedisCore, c: Client, count: number): void {
+  core.effects.begin(c.db, 2 + count);
+  core.effects.text('SREM');
+  core.effects.argOf(c, 1);
+}
+
+function writeMember(core: RedisCore, member: SetMember): void {
+  member.asBytes(core.heap);
+  core.effects.arg(member.offset, member.length);
+}
+
+/** Writes down one of `count` removals, of which `left` (itself included) are still to come. */
+function writeRemovals(core: RedisCore, c: Client, member: SetMember, count: number, left: number): void {
+  if ((count - left) % EFFECT_MEMBERS === 0) writeRemoval(core, c, Math.min(left, EFFECT_MEMBERS));
+  writeMember(core, member);
+}
 
 function spopCommand(core: RedisCore, c: Client): void {
   if (c.argc === 3) {
@@ -49,6 +70,10 @@ function spopCommand(core: RedisCore, c: Client): void {
   }
   if (isWrongType(core, c, set, OBJ_SET)) return;
   setTypeRandom(h, set, drawn);
+  if (core.effects.active) {
+    writeRemoval(core, c, 1);
+    writeMember(core, drawn);
+  }
   core.notifyKeyspaceEvent(NOTIFY_SET, 'spop', key, keyLength, c.db.id);
   addReplyMember(c, drawn);
   drawn.removeFrom(h, set);
@@ -80,6 +105,11 @@ function spopWithCount(core: RedisCore, c: Client): void {
     // The original reads the whole key once more, which counts as a hit.
     lookupKeyRead(core, c.db, key, keyLength);
     addReplyMembers(core, c, set);
+    if (core.effects.active) {
+      core.effects.begin(c.db, 2);
+      core.effects.text('DEL');
+      core.effects.argOf(c, 1);
+    }
     dbDelete(core, c.db, key, keyLength);
     core.notifyKeyspaceEvent(NOTIFY_GENERIC, 'del', key, keyLength, c.db.id);
   } else if ((size - count) * POP_MOVE_FACTOR > count) {
@@ -87,6 +117,7 @@ function spopWithCount(core: RedisCore, c: Client): void {
     for (let left = count; left > 0; left--) {
       setTypeRandom(h, set, drawn);
       addReplyMember(c, drawn);
+      if (core.effects.active) writeRemovals(core, c, drawn, count, left);
       drawn.removeFrom(h, set);
     }
   } else {
@@ -112,9 +143,13 @@ function popMost(core: RedisCore, c: Client, set: number, entry: number, staying
     putBack(core, set, fresh);
     throw error;
   }
-  addReplySetLen(c, setTypeSize(h, set));
+  const count = setTypeSize(h, set);
+  addReplySetLen(c, count);
   const members = new SetIterator(h, set);
-  while (members.next()) addReplyMember(c, members);
+  for (let left = count; members.next(); left--) {
+    addReplyMember(c, members);
+    if (core.effects.active) writeRemovals(core, c, members, count, left);
+  }
   dbOverwrite(core, entry, fresh);
 }
 
