@@ -1,6 +1,8 @@
 /** Commands as data joined with their procedures, and the table that finds one by the bytes of its name. */
+import { findAclCommand } from './acl/universe.ts';
 import type { Client } from './client.ts';
 import type { CommandFacts } from './command-table/facts.ts';
+import { keyFlags } from './key-specs.ts';
 import type { LatencyHistogram } from './latency-histogram.ts';
 import type { RedisCore } from './redis-core.ts';
 
@@ -39,6 +41,10 @@ export class Command {
   readonly flags: number;
   readonly proc: CommandProc;
   readonly parent: Command | null;
+  /** Its place in the bits of ACL selectors; -1: no rule can allow it. */
+  readonly aclId: number;
+  /** The flags of each of its key specifications, as bits. */
+  readonly keySpecFlags: readonly number[];
   /** Null where there are none. */
   subcommands: CommandTable | null = null;
   calls = 0;
@@ -60,6 +66,8 @@ export class Command {
       (MAY_REPLICATE_COMMANDS.includes(facts.name) ? CMD_MAY_REPLICATE : 0);
     this.proc = proc;
     this.parent = parent;
+    this.aclId = findAclCommand(facts.name)?.id ?? -1;
+    this.keySpecFlags = (facts.keySpecs ?? []).map(keyFlags);
   }
 }
 

@@ -38,16 +38,11 @@ export function keyFlagWords(flags: number): string[] {
   return WORDS.filter(([, bit]) => (flags & bit) !== 0).map(([word]) => word);
 }
 
-const bitsOf = new Map<string, number>();
-
 /** The bits of a specification's flags. */
 export function keyFlags(spec: KeySpecFacts): number {
-  let bits = bitsOf.get(spec.flags);
-  if (bits !== undefined) return bits;
-  bits = 0;
+  let bits = 0;
   const words = spec.flags.split(' ');
   for (const [word, bit] of WORDS) if (words.includes(word)) bits |= bit;
-  bitsOf.set(spec.flags, bits);
   return bits;
 }
 
@@ -82,8 +77,7 @@ function beginOf(c: Client, spec: KeySpecFacts, first: number, argc: number): nu
 }
 
 /** Adds the keys of one specification. @returns false when it does not tell them all, or the arguments do not fit it */
-function addSpec(c: Client, spec: KeySpecFacts, first: number, argc: number): boolean {
-  const flags = keyFlags(spec);
+function addSpec(c: Client, spec: KeySpecFacts, flags: number, first: number, argc: number): boolean {
   if (spec.index === 0 && spec.keyword === undefined) return false;
   const begin = beginOf(c, spec, first, argc);
   // Whatever stands behind a word that is not there is not there.
@@ -230,10 +224,7 @@ function addBySelf(c: Client, command: Command, first: number, argc: number): vo
 
 /** Whether a command may have keys at all; channels are none. */
 export function hasKeys(command: Command): boolean {
-  const specs = command.facts.keySpecs;
-  if (specs === undefined) return false;
-  for (const spec of specs) if ((keyFlags(spec) & KEY_NOT_KEY) === 0) return true;
-  return false;
+  return command.keySpecFlags.some((flags) => (flags & KEY_NOT_KEY) === 0);
 }
 
 /**
@@ -247,9 +238,9 @@ export function findKeys(c: Client, command: Command, first: number, argc: numbe
   if (specs === undefined) return false;
   let told = true;
   for (let i = 0; i < specs.length && told; i++) {
-    const flags = keyFlags(specs[i]);
+    const flags = command.keySpecFlags[i];
     if ((flags & KEY_NOT_KEY) !== 0) continue;
-    told = (flags & KEY_VARIABLE) === 0 && addSpec(c, specs[i], first, argc);
+    told = (flags & KEY_VARIABLE) === 0 && addSpec(c, specs[i], flags, first, argc);
   }
   if (!told) {
     keyCount = 0;

@@ -4,7 +4,7 @@
  */
 import { CLIENT_MULTI, type Client } from '../client.ts';
 import { clientInfo } from '../client-info.ts';
-import { CMD_NO_AUTH, type Command } from '../command.ts';
+import { CMD_NO_AUTH, CMD_PUBSUB, type Command } from '../command.ts';
 import { globMatchesBytes } from '../glob.ts';
 import {
   findKeys,
@@ -19,7 +19,6 @@ import {
 import type { RedisCore } from '../redis-core.ts';
 import type { AclLogContext, AclLogReason } from './acl-log.ts';
 import { type ChannelPattern, KEY_READ, KEY_WRITE, type Selector } from './selector.ts';
-import { findAclCommand } from './universe.ts';
 import type { AclUser } from './user.ts';
 
 export const ACL_OK = 0;
@@ -81,12 +80,11 @@ function keyAllowed(selector: Selector, u8: Uint8Array, offset: number, length: 
 
 function commandAllowed(selector: Selector, c: Client, command: Command, first: number, argc: number): boolean {
   if (selector.allCommands || (command.flags & CMD_NO_AUTH) !== 0) return true;
-  const about = findAclCommand(command.fullName);
-  if (about === null) return false;
-  if (selector.allowed[about.id] === 1) return true;
-  const words = selector.firstArguments.get(about.id);
+  if (command.aclId < 0) return false;
+  if (selector.allowed[command.aclId] === 1) return true;
+  const words = selector.firstArguments.get(command.aclId);
   if (words === undefined || argc < 2) return false;
-  const given = c.argText(first + (about.isSub ? 2 : 1)).toLowerCase();
+  const given = c.argText(first + (command.parent === null ? 1 : 2)).toLowerCase();
   return words.some((word) => word.toLowerCase() === given);
 }
 
@@ -103,7 +101,7 @@ function checkSelector(selector: Selector, c: Client, command: Command, first: n
       return ACL_DENIED_KEY;
     }
   }
-  if (!selector.allChannels) {
+  if (!selector.allChannels && (command.flags & CMD_PUBSUB) !== 0) {
     const kind = channelCommands.get(command.fullName);
     if (kind === undefined) return ACL_OK;
     const end = kind === CHANNELS_FIRST_ONLY ? 2 : argc;
