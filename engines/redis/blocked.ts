@@ -248,7 +248,6 @@ export function serveReadyKeys(core: RedisCore): void {
     }
   }
   core.executing = false;
-  if (core.effects.ops > 0) core.effects.endUnit();
 }
 
 function serveKey(core: RedisCore, db: Db, key: string, waiters: Set<Client>): void {
@@ -275,6 +274,8 @@ function serveKey(core: RedisCore, db: Db, key: string, waiters: Set<Client>): v
     const startUs = core.clock.monoUs();
     const errors = core.stats.totalErrorReplies;
     const done = fits ? op.serve(core, c, offset, length, value) : op.lost!(core, c, offset, length);
+    // What one client got is a unit of its own.
+    if (core.effects.ops > 0) core.effects.endUnit();
     if (!done) continue;
     countUnblocked(core, c, core.clock.monoUs() - startUs, core.stats.totalErrorReplies !== errors);
     unblockClient(core, c);

@@ -100,7 +100,29 @@ function moveElement(
   }
 }
 
-/** LMOVE for a source that has been looked up already (0: none). */
+/** What a log is told of elements that were taken: the command that takes as many without waiting. */
+function effectOfPop(core: RedisCore, c: Client, key: number, length: number, wait: ListWait, popped: number): void {
+  const { effects } = core;
+  if (!effects.active) return;
+  effects.begin(c.db, wait.count >= 0 ? 3 : 2);
+  effects.text(wait.fromHead ? 'LPOP' : 'RPOP');
+  effects.arg(key, length);
+  if (wait.count >= 0) effects.text(String(popped));
+}
+
+/** What a log is told of an element that a waiting command moved: the same command without the waiting. */
+function effectOfMove(core: RedisCore, c: Client): void {
+  const { effects } = core;
+  if (!effects.active) return;
+  const name = c.command?.name;
+  const last = name === 'blmove' ? 4 : name === 'brpoplpush' ? 2 : 0;
+  if (last === 0) return;
+  effects.begin(c.db, last + 1);
+  effects.text(last === 4 ? 'LMOVE' : 'RPOPLPUSH');
+  for (let i = 1; i <= last; i++) effects.argOf(c, i);
+}
+
+/** LMOVE and its relatives, for a source that may be missing. */
 function moveGeneric(core: RedisCore, c: Client, fromHead: boolean, toHead: boolean): void {
   const source = lookupKeyWrite(core, c.db, c.argOff[1], c.argLen[1]);
   if (source === 0) {
@@ -112,6 +134,7 @@ function moveGeneric(core: RedisCore, c: Client, fromHead: boolean, toHead: bool
   if (isWrongType(core, c, destination, OBJ_LIST)) return;
   moveElement(core, c, source, destination, 2, fromHead, toHead);
   listElementsRemoved(core, c.db, c.argOff[1], c.argLen[1], source, fromHead, 1);
+  effectOfMove(core, c);
 }
 
 function lmoveCommand(core: RedisCore, c: Client): void {
@@ -140,6 +163,7 @@ function popFirst(core: RedisCore, c: Client, firstArg: number, count: number, w
     if (isWrongType(core, c, list, OBJ_LIST)) return true;
     const popped = popWithKey(core, c, c.argOff[i], c.argLen[i], list, wait);
     listElementsRemoved(core, c.db, c.argOff[i], c.argLen[i], list, wait.fromHead, popped);
+    effectOfPop(core, c, c.argOff[i], c.argLen[i], wait, popped);
     return true;
   }
   return false;
@@ -153,6 +177,7 @@ const popOp: BlockedOp = {
     core.notifyKeyspaceEvent(NOTIFY_LIST, wait.fromHead ? 'lpop' : 'rpop', key, length, c.db.id);
     if (listLength(core.heap, list) === 0) deleteEmptyList(core, c.db, key, length);
     if (wait.count >= 0) core.dirty += popped;
+    effectOfPop(core, c, key, length, wait, popped);
     return true;
   },
   timedOut: (_core, c) => addReplyNullArray(c),
@@ -168,6 +193,7 @@ const moveOp: BlockedOp = {
     moveElement(core, c, list, destination, 2, wait.fromHead, wait.toHead);
     core.notifyKeyspaceEvent(NOTIFY_LIST, wait.fromHead ? 'lpop' : 'rpop', key, length, c.db.id);
     if (listLength(core.heap, list) === 0) deleteEmptyList(core, c.db, key, length);
+    effectOfMove(core, c);
     return true;
   },
   timedOut: (_core, c) => addReplyNullArray(c),
