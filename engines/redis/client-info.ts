@@ -7,6 +7,7 @@ import {
   CLIENT_MONITOR,
   CLIENT_MULTI,
   CLIENT_NO_EVICT,
+  CLIENT_PAUSED,
   CLIENT_PUBSUB,
   CLIENT_TRACKING,
   CLIENT_TRACKING_BCAST,
@@ -25,7 +26,7 @@ function flagLetters(c: Client): string {
   if ((c.flags & CLIENT_MONITOR) !== 0) letters += 'O';
   if ((c.flags & CLIENT_PUBSUB) !== 0) letters += 'P';
   if ((c.flags & CLIENT_MULTI) !== 0) letters += 'x';
-  if ((c.flags & CLIENT_BLOCKED) !== 0) letters += 'b';
+  if ((c.flags & (CLIENT_BLOCKED | CLIENT_PAUSED)) !== 0) letters += 'b';
   if ((c.flags & CLIENT_TRACKING) !== 0) letters += 't';
   if ((c.flags & CLIENT_TRACKING_BROKEN) !== 0) letters += 'R';
   if ((c.flags & CLIENT_TRACKING_BCAST) !== 0) letters += 'B';

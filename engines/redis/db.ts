@@ -259,6 +259,8 @@ export function keyIsExpired(core: RedisCore, db: Db, offset: number, length: nu
 /** Deletes the key if its time has come. @returns whether it had come */
 export function expireIfNeeded(core: RedisCore, db: Db, offset: number, length: number): boolean {
   if (!keyIsExpired(core, db, offset, length)) return false;
+  // While clients are paused the data stay as they are; the key only seems gone.
+  if (core.pauseUntilMs !== 0 && core.nowMs < core.pauseUntilMs) return true;
   deleteExpiredKey(core, db, offset, length);
   return true;
 }

@@ -59,7 +59,7 @@ export const OOM_ERROR = "-OOM command not allowed when used memory > 'maxmemory
 const READONLY_SCRIPTS = new Set(['eval_ro', 'evalsha_ro', 'fcall_ro']);
 /** Commands that are executed at once although the client is in a transaction. */
 const NEVER_QUEUED = new Set(['exec', 'discard', 'multi', 'watch', 'quit', 'reset']);
-/** Those of them that a client gets through although memory has run out: they end the transaction. */
+/** Those of them that a client gets through although memory has run out: queueing takes memory, but they end the transaction. */
 const ENDS_TRANSACTION = new Set(['exec', 'discard', 'quit', 'reset']);
 const ARENA_ERROR = '-OOM command not allowed: the arena is exhausted';
 
@@ -164,6 +164,8 @@ export function processCommand(core: RedisCore, c: Client): void {
     return;
   }
   const inMulti = (c.flags & CLIENT_MULTI) !== 0;
+  // EXEC does what the queued commands do.
+  const flags = inMulti && command.fullName === 'exec' ? command.flags | queuedFlags(c) : command.flags;
   if (inMulti && (command.flags & CMD_NO_MULTI) !== 0) {
     reject(core, c, command, 'Command not allowed inside a transaction');
     return;
@@ -178,17 +180,17 @@ export function processCommand(core: RedisCore, c: Client): void {
   if (core.maxmemory !== 0) {
     const outOfMemory = performEvictions(core, c) === EVICT_FAIL;
     if (core.tracking.hasPending) core.tracking.sendPending();
-    if (outOfMemory && (inMulti ? deniedInMulti(c, command) : (command.flags & CMD_DENYOOM) !== 0)) {
+    if (outOfMemory && ((flags & CMD_DENYOOM) !== 0 || (inMulti && !ENDS_TRANSACTION.has(command.fullName)))) {
       reject(core, c, command, OOM_ERROR);
       return;
     }
   }
   if (core.tracking.clientCount !== 0) core.tracking.limit();
-  if (((command.flags & CMD_WRITE) !== 0 || command.name === 'ping') && core.persistence.writesRefused !== '') {
+  if (((flags & CMD_WRITE) !== 0 || command.name === 'ping') && core.persistence.writesRefused !== '') {
     reject(core, c, command, core.persistence.writesRefused);
     return;
   }
-  if ((c.flags & CLIENT_MONITOR) !== 0 && (command.flags & (CMD_READONLY | CMD_WRITE | CMD_MAY_REPLICATE)) !== 0) {
+  if ((c.flags & CLIENT_MONITOR) !== 0 && (flags & (CMD_READONLY | CMD_WRITE | CMD_MAY_REPLICATE)) !== 0) {
     reject(core, c, command, "Replica can't interact with the keyspace");
     return;
   }
@@ -201,8 +203,9 @@ export function processCommand(core: RedisCore, c: Client): void {
     );
     return;
   }
-  if (core.pauseUntilMs !== 0 && heldBack(core, c, command)) {
+  if (core.pauseUntilMs !== 0 && heldBack(core, command, flags)) {
     c.flags |= CLIENT_PAUSED;
+    core.pausedClients++;
     core.transport.pause(c.conn);
     return;
   }
@@ -213,12 +216,6 @@ export function processCommand(core: RedisCore, c: Client): void {
     if (core.tracking.hasPending) core.tracking.sendPending();
   }
   endOfCommand(core, c);
-}
-
-/** Whether a client in a transaction is refused a command when memory has run out: queueing takes memory too. */
-function deniedInMulti(c: Client, command: Command): boolean {
-  if (!ENDS_TRANSACTION.has(command.fullName)) return true;
-  return command.fullName === 'exec' && (queuedFlags(c) & CMD_DENYOOM) !== 0;
 }
 
 /** Keeps a command for EXEC. */
@@ -239,14 +236,13 @@ function queue(core: RedisCore, c: Client, command: Command): void {
   addReplyProto(c, '+QUEUED\r\n');
 }
 
-function heldBack(core: RedisCore, c: Client, command: Command): boolean {
+function heldBack(core: RedisCore, command: Command, flags: number): boolean {
   if (core.nowMs >= core.pauseUntilMs) {
     core.unpauseClients();
     return false;
   }
   // CLIENT itself gets through, or nobody could end the pause.
   if (core.pauseAll) return command.parent?.name !== 'client';
-  const flags = command.fullName === 'exec' ? queuedFlags(c) : command.flags;
   return (flags & (CMD_WRITE | CMD_MAY_REPLICATE)) !== 0;
 }
 

@@ -234,6 +234,8 @@ export function performEvictions(core: RedisCore, c: Client | null = null): numb
   }
   const policy = core.config.maxmemoryPolicy;
   if (policy === POLICY_NO_EVICTION) return settle(core, EVICT_FAIL);
+  // While clients are paused the data stay as they are.
+  if (core.pauseUntilMs !== 0 && core.nowMs < core.pauseUntilMs) return EVICT_OK;
   const startUs = core.clock.monoUs();
   const result = evictUntilFits(core, excess, startUs);
   if (core.latencyThresholdUs !== Number.POSITIVE_INFINITY) {

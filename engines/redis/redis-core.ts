@@ -159,6 +159,8 @@ export class RedisCore implements ConnectionHandler {
   /** CLIENT PAUSE: until when (ms since the epoch, 0: not) and whether all commands or writes only are held back. */
   pauseUntilMs = 0;
   pauseAll = false;
+  /** Clients that are held back. */
+  pausedClients = 0;
   /** Copies of settings that every command looks at: see applyConfig. */
   maxmemory = 0;
   latencyTracking = true;
@@ -310,6 +312,7 @@ export class RedisCore implements ConnectionHandler {
     if (c === null || c === undefined) return;
     c.flags |= CLIENT_CLOSE_ASAP;
     forgetBlocked(this, c);
+    if ((c.flags & CLIENT_PAUSED) !== 0) this.pausedClients--;
     for (const hook of this.hooks.clientClosed) hook(c);
     discardTransaction(this, c);
     stopMonitoring(this, c);
@@ -371,6 +374,7 @@ export class RedisCore implements ConnectionHandler {
     for (const c of this.clients) {
       if (c === null || (c.flags & CLIENT_PAUSED) === 0) continue;
       c.flags &= ~CLIENT_PAUSED;
+      this.pausedClients--;
       if (c.pendingCommand) {
         const present = this.currentClient;
         this.currentClient = c;

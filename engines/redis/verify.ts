@@ -40,5 +40,7 @@ export function verifyCore(core: RedisCore): void {
       }
     }
   }
+  core.watched.verify();
+  core.tracking.verify();
   if (core.scratch.client !== null) throw new Error('Broken core: an aggregate reply is still open');
 }
