@@ -9,10 +9,17 @@
  * than its original, not alike.
  */
 import type { Db } from './db.ts';
-import { dictBucketAt } from './structures/dict.ts';
+import { dictBucketAt, dictFindQuietly } from './structures/dict.ts';
 import type { Heap } from './structures/heap.ts';
 import { keyHash } from './structures/key-hash.ts';
-import { OBJ_ENCODING_RAW } from './structures/robj.ts';
+import {
+  OBJ_ENCODING_HT,
+  OBJ_ENCODING_RAW,
+  OBJ_ENCODING_SKIPLIST,
+  OBJ_HASH,
+  OBJ_SET,
+  OBJ_ZSET,
+} from './structures/robj.ts';
 
 /** Requests looked at together. More would push the first ones' lines out again before they are used. */
 const REQUESTS_MAX = 16;
@@ -40,6 +47,22 @@ function readNumber(u8: Uint8Array, at: number, end: number): number {
   return value;
 }
 
+/** Which argument of a command on a container names the member that is looked up in its hash table, by type; 0: none does. */
+const MEMBER_ARGUMENT = new Uint8Array(16);
+MEMBER_ARGUMENT[OBJ_SET] = 2;
+MEMBER_ARGUMENT[OBJ_HASH] = 2;
+MEMBER_ARGUMENT[OBJ_ZSET] = 3;
+
+/** The hash table inside a value, 0: it has none. */
+function tableOf(h: Heap, object: number): number {
+  const head = h.u8[object];
+  const pointer = h.u32[(object + 8) >>> 2];
+  const encoding = head >>> 4;
+  if (encoding === OBJ_ENCODING_HT) return pointer;
+  // The struct of a sorted set begins with its table.
+  return encoding === OBJ_ENCODING_SKIPLIST ? h.u32[pointer >>> 2] : 0;
+}
+
 export class Lookahead {
   /** Keys found, in the order of their requests: where they lie, and their hashes. */
   private readonly offsets = new Uint32Array(REQUESTS_MAX);
@@ -50,6 +73,11 @@ export class Lookahead {
   private next = 0;
   /** Where the requests looked at end. */
   private seenTo = 0;
+  /** What the request read last has: where its key and the argument `wanted` lie; 0: nowhere. */
+  private keyAt = 0;
+  private keyLength = 0;
+  private memberAt = 0;
+  private memberLength = 0;
   /** Takes up what was read, so that no compiler may leave the reads out. */
   sink = 0;
 
@@ -66,45 +94,83 @@ export class Lookahead {
   }
 
   /**
-   * Looks at the complete requests of [at, end). Stops at the first that is not plain; one alone is left as it is.
+   * Looks at the complete requests of [at, end). Stops at the first that is not plain; one alone is left as it is. When the first two
+   * are about one key, that key's value is in the cache anyway: then it is its members that are looked at, if it is large.
    * @param db where the keys are probably looked up
    */
   scan(h: Heap, db: Db, at: number, end: number): void {
-    const u8 = h.u8;
+    this.next = 0;
+    this.count = 0;
     let count = 0;
     let requests = 0;
     let p = at;
-    while (requests < REQUESTS_MAX && p < end && u8[p] === STAR) {
-      const argc = readNumber(u8, p + 1, end);
-      if (argc < 1) break;
-      let q = numberEnd;
-      let keyAt = 0;
-      let keyLength = 0;
-      let i = 0;
-      for (; i < argc; i++) {
-        if (q >= end || u8[q] !== DOLLAR) break;
-        const length = readNumber(u8, q + 1, end);
-        if (length < 0 || length > ARGUMENT_BYTES_MAX || numberEnd + length + 2 > end) break;
-        if (i === 1) {
-          keyAt = numberEnd;
-          keyLength = length;
+    while (requests < REQUESTS_MAX) {
+      const next = this.readRequest(h.u8, p, end, 0);
+      if (next === 0) break;
+      if (this.keyAt !== 0) {
+        if (count === 1 && this.keyLength === this.lengths[0] && h.equal(this.keyAt, this.offsets[0], this.keyLength)) {
+          this.seenTo = this.scanMembers(h, db, at, end);
+          return;
         }
-        q = numberEnd + length + 2;
-      }
-      if (i < argc) break;
-      if (keyAt !== 0) {
-        this.offsets[count] = keyAt;
-        this.lengths[count] = keyLength;
+        this.offsets[count] = this.keyAt;
+        this.lengths[count] = this.keyLength;
         count++;
       }
       requests++;
-      p = q;
+      p = next;
     }
-    this.next = 0;
     // At least one byte is passed, so that a request that is not plain is not scanned again and again.
     this.seenTo = Math.max(p, at + 1);
     this.count = count > 1 ? count : 0;
     if (count > 1) this.touch(h, db.dict, count);
+  }
+
+  /** Reads a complete request of plain arguments. @param wanted an argument whose place is wanted too @returns its end, or 0 */
+  private readRequest(u8: Uint8Array, at: number, end: number, wanted: number): number {
+    this.keyAt = 0;
+    this.memberAt = 0;
+    if (at >= end || u8[at] !== STAR) return 0;
+    const argc = readNumber(u8, at + 1, end);
+    if (argc < 1) return 0;
+    let q = numberEnd;
+    for (let i = 0; i < argc; i++) {
+      if (q >= end || u8[q] !== DOLLAR) return 0;
+      const length = readNumber(u8, q + 1, end);
+      if (length < 0 || length > ARGUMENT_BYTES_MAX || numberEnd + length + 2 > end) return 0;
+      if (i === 1) {
+        this.keyAt = numberEnd;
+        this.keyLength = length;
+      } else if (i === wanted) {
+        this.memberAt = numberEnd;
+        this.memberLength = length;
+      }
+      q = numberEnd + length + 2;
+    }
+    return q;
+  }
+
+  /** The requests are about one key: looks at the members that they name. @returns where it stopped looking */
+  private scanMembers(h: Heap, db: Db, at: number, end: number): number {
+    const entry = dictFindQuietly(h, db.dict, this.offsets[0], this.lengths[0]);
+    if (entry === 0) return end;
+    const object = h.u32[(entry + 8) >>> 2];
+    const wanted = MEMBER_ARGUMENT[h.u8[object] & 15];
+    const table = wanted === 0 ? 0 : tableOf(h, object);
+    // What is not worth looking at in this input is not looked at again.
+    if (table === 0) return end;
+    let count = 0;
+    let p = at;
+    for (let requests = 0; requests < REQUESTS_MAX; requests++) {
+      const next = this.readRequest(h.u8, p, end, wanted);
+      if (next === 0) break;
+      p = next;
+      if (this.memberAt === 0) continue;
+      this.offsets[count] = this.memberAt;
+      this.lengths[count] = this.memberLength;
+      count++;
+    }
+    if (count > 1) this.touchMembers(h, table, count);
+    return count > 1 ? p : end;
   }
 
   /** Tells the heap the hash of the key at `offset`, if it was found ahead. */
@@ -118,6 +184,20 @@ export class Lookahead {
     } else {
       h.knownOffset = 0;
     }
+  }
+
+  /** Reads the buckets, the first entries in them and their keys' heads. */
+  private touchMembers(h: Heap, table: number, count: number): void {
+    const { offsets, lengths, chain } = this;
+    const u32 = h.u32;
+    for (let i = 0; i < count; i++) {
+      chain[i] = dictBucketAt(h, table, keyHash(h.u8, h.view, offsets[i], lengths[i], h.hashKey));
+    }
+    let sink = 0;
+    for (let i = 0; i < count; i++) chain[i] = u32[chain[i] >>> 2];
+    for (let i = 0; i < count; i++) chain[i] = u32[chain[i] >>> 2];
+    for (let i = 0; i < count; i++) if (chain[i] !== 0) sink ^= h.u8[chain[i] - 1];
+    this.sink = sink;
   }
 
   /** Reads along the chains of all keys, link by link. */

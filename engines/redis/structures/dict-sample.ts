@@ -2,6 +2,7 @@
 import {
   dictBucket,
   dictBucketSlot,
+  dictBucketsAt,
   dictIsRehashing,
   dictNext,
   dictPauseRehashing,
@@ -19,6 +20,8 @@ const FAIR_SAMPLE = 15;
 /** Sampling visits at most so many buckets for each entry wanted. */
 const STEPS_PER_SAMPLE = 10;
 const EMPTY_RUN = 5;
+/** So many buckets are read ahead while sampling. */
+const TOUCHED_BUCKETS = 16;
 
 /** An entry, each bucket being equally likely. @returns 0 when the dict is empty */
 export function dictRandomEntry(h: Heap, d: number): number {
@@ -60,18 +63,74 @@ export function dictFairRandomEntry(h: Heap, d: number): number {
  */
 export function dictSampleEntries(h: Heap, d: number, into: Float64Array, wanted: number): number {
   const count = Math.min(wanted, dictSize(h, d));
-  let steps = count * STEPS_PER_SAMPLE;
-  for (let i = 0; i < count && dictIsRehashing(h, d); i++) dictRehash(h, d, 1);
-  const tables = dictIsRehashing(h, d) ? 2 : 1;
-  const span = Math.max(dictTableSize(h, d, 0), tables === 2 ? dictTableSize(h, d, 1) : 0);
   if (count === 0) return 0;
+  for (let i = 0; i < count && dictIsRehashing(h, d); i++) dictRehash(h, d, 1);
+  return dictIsRehashing(h, d) ? sampleBoth(h, d, into, count) : sampleOne(h, d, into, count);
+}
+
+/** Takes up what was read ahead, so that no compiler may leave the reads out. */
+export let sink = 0;
+
+/**
+ * Reads the first entries of a run of buckets. Entries lie anywhere in memory, and each one that is not in the cache is a wait; read
+ * in a row that needs no result of any of them, the waits are one.
+ */
+function touchBuckets(h: Heap, table: number, at: number, mask: number): void {
+  const u32 = h.u32;
+  let sum = 0;
+  for (let i = 0; i < TOUCHED_BUCKETS; i++) {
+    // An empty bucket makes this a read near offset 0, which is harmless.
+    const entry = u32[(table + ((at + i) & mask) * 8) >>> 2];
+    sum ^= u32[(entry + 16) >>> 2];
+  }
+  sink = sum;
+}
+
+function sampleOne(h: Heap, d: number, into: Float64Array, count: number): number {
+  const u32 = h.u32;
+  const size = dictTableSize(h, d, 0);
+  const mask = size - 1;
+  const table = dictBucketsAt(h, d, 0);
+  let steps = count * STEPS_PER_SAMPLE;
+  let at = h.random.nextBelow(size);
+  let emptyRun = 0;
+  let stored = 0;
+  let touched = 0;
+  while (steps-- > 0) {
+    if (touched-- === 0) {
+      touchBuckets(h, table, at, mask);
+      touched = TOUCHED_BUCKETS - 1;
+    }
+    let entry = u32[(table + at * 8) >>> 2];
+    if (entry === 0) {
+      emptyRun++;
+      if (emptyRun >= EMPTY_RUN && emptyRun > count) {
+        at = h.random.nextBelow(size);
+        emptyRun = 0;
+        touched = 0;
+      }
+    } else {
+      emptyRun = 0;
+      for (; entry !== 0; entry = u32[(entry + 16) >>> 2]) {
+        into[stored++] = entry;
+        if (stored === count) return stored;
+      }
+    }
+    at = (at + 1) & mask;
+  }
+  return stored;
+}
+
+function sampleBoth(h: Heap, d: number, into: Float64Array, count: number): number {
+  const span = Math.max(dictTableSize(h, d, 0), dictTableSize(h, d, 1));
   const rehashed = dictRehashIndex(h, d);
+  let steps = count * STEPS_PER_SAMPLE;
   let at = h.random.nextBelow(span);
   let emptyRun = 0;
   let stored = 0;
   while (stored < count && steps-- > 0) {
-    for (let table = 0; table < tables; table++) {
-      if (tables === 2 && table === 0 && at < rehashed) {
+    for (let table = 0; table < 2; table++) {
+      if (table === 0 && at < rehashed) {
         // Nothing is left here in the first table; if the second is too small for this index, jump ahead.
         if (at >= dictTableSize(h, d, 1)) at = rehashed;
         else continue;

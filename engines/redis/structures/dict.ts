@@ -109,6 +109,11 @@ export function dictTableField(d: number, table: number): number {
   return d + TABLE + table * 8;
 }
 
+/** Offset of table 0 or 1: its buckets, 8 bytes each. */
+export function dictBucketsAt(h: Heap, d: number, table: number): number {
+  return h.u32[(d + TABLE + table * 8) >>> 2];
+}
+
 export function dictNext(h: Heap, entry: number): number {
   return h.u32[(entry + 16) >>> 2];
 }
@@ -303,6 +308,20 @@ export function dictFind(h: Heap, d: number, offset: number, length: number): nu
       entry = u32[(entry + 16) >>> 2];
     }
     if (!rehashing) return 0;
+  }
+  return 0;
+}
+
+/** Finds an entry without moving a bucket meanwhile: it changes nothing. @returns 0 when the key is not there */
+export function dictFindQuietly(h: Heap, d: number, offset: number, length: number): number {
+  const hash = keyHash(h.u8, h.view, offset, length, h.hashKey);
+  for (let table = 0; table < 2; table++) {
+    const size = dictTableSize(h, d, table);
+    if (size === 0) return 0;
+    for (let entry = dictBucket(h, d, table, hash & (size - 1)); entry !== 0; entry = dictNext(h, entry)) {
+      const key = dictKey(h, entry);
+      if (sdsLen(h, key) === length && h.equal(key, offset, length)) return entry;
+    }
   }
   return 0;
 }
