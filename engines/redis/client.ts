@@ -65,6 +65,8 @@ export class Client {
   readonly core: RedisCore;
   readonly conn: number;
   readonly transport: Transport;
+  /** Nobody reads its replies. */
+  readonly silent: boolean;
   /** Increases with every client of this server. */
   readonly id: number;
   /** The listener it came in by, -1 for a client without one. */
@@ -162,10 +164,19 @@ export class Client {
   /** A complete command waits in the arguments for the end of CLIENT PAUSE. */
   pendingCommand = false;
 
-  constructor(core: RedisCore, conn: number, listener: number, id: number, db: Db) {
+  /** @param transport where replies go; a client without a connection (`conn` below 0) is silent unless it has one of its own */
+  constructor(
+    core: RedisCore,
+    conn: number,
+    listener: number,
+    id: number,
+    db: Db,
+    transport: Transport = core.transport,
+  ) {
     this.core = core;
     this.conn = conn;
-    this.transport = core.transport;
+    this.transport = transport;
+    this.silent = conn < 0 && transport === core.transport;
     this.id = id;
     this.listener = listener;
     this.db = db;

@@ -18,6 +18,7 @@ import {
 import { isUnixSocket } from './client-info.ts';
 import {
   CMD_ADMIN,
+  CMD_ALLOW_BUSY,
   CMD_DENYOOM,
   CMD_FAST,
   CMD_MAY_REPLICATE,
@@ -180,6 +181,7 @@ export function processCommand(core: RedisCore, c: Client): void {
   if (core.maxmemory !== 0) {
     const outOfMemory = performEvictions(core, c) === EVICT_FAIL;
     if (core.tracking.hasPending) core.tracking.sendPending();
+    core.outOfMemory = outOfMemory;
     if (outOfMemory && ((flags & CMD_DENYOOM) !== 0 || (inMulti && !ENDS_TRANSACTION.has(command.fullName)))) {
       reject(core, c, command, OOM_ERROR);
       return;
@@ -201,6 +203,10 @@ export function processCommand(core: RedisCore, c: Client): void {
       command,
       `Can't execute '${command.fullName}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context`,
     );
+    return;
+  }
+  if (core.scripting?.timedOut === true && (command.flags & CMD_ALLOW_BUSY) === 0) {
+    reject(core, c, command, core.scripting.busyError()!);
     return;
   }
   if (core.pauseUntilMs !== 0 && heldBack(core, command, flags)) {

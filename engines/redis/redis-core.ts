@@ -25,6 +25,7 @@ import { stopMonitoring } from './monitor.ts';
 import { Persistence } from './persistence/persistence.ts';
 import { onDirectRead, processInput, runPendingCommand } from './protocol/request.ts';
 import { Scratch } from './protocol/scratch.ts';
+import type { Scripting } from './scripting/scripting.ts';
 import { Stats } from './stats.ts';
 import { Heap } from './structures/heap.ts';
 import { createSharedIntegers, decrRefCount } from './structures/robj.ts';
@@ -82,6 +83,8 @@ export interface CoreHooks {
   purgeMemory: (() => void) | null;
   /** An event that notify-keyspace-events asks for. */
   keyspaceEvent: ((event: string, offset: number, length: number, db: number) => void) | null;
+  /** One turn of the loop for other clients while a script runs too long; null where the loop cannot. Composition code sets it. */
+  processEventsWhileBlocked: (() => void) | null;
   /** The server was asked to stop (SHUTDOWN); composition code sets it. */
   shutdown: ((flags: number) => void) | null;
 }
@@ -106,6 +109,7 @@ export class RedisCore implements ConnectionHandler {
     backgroundWork: null,
     purgeMemory: null,
     keyspaceEvent: null,
+    processEventsWhileBlocked: null,
     shutdown: null,
   };
   readonly stats = new Stats();
@@ -191,6 +195,10 @@ export class RedisCore implements ConnectionHandler {
   /** Argument slots that queued commands use while EXEC runs them. */
   execArgOff: Uint32Array = new Uint32Array(8);
   execArgLen: Uint32Array = new Uint32Array(8);
+  /** Eviction could not make room before the present command. */
+  outOfMemory = false;
+  /** Set by attachScripting right after the core is made; null: there are no scripts. */
+  scripting: Scripting | null = null;
   /** Number of those who want to hear of every changed key: watched keys, clients that track. 0: a change costs one comparison. */
   keyListeners = 0;
 
@@ -239,6 +247,13 @@ export class RedisCore implements ConnectionHandler {
       this.nowMs = this.batchWallMs + elapsedMs;
       this.unixtime = Math.floor(this.nowMs / 1000);
     }
+  }
+
+  /** Goes back to the time of a command that others have interrupted: it must not see time pass. */
+  restoreTime(nowMs: number, unixtime: number, commandStartUs: number): void {
+    this.nowMs = nowMs;
+    this.unixtime = unixtime;
+    this.commandStartUs = commandStartUs;
   }
 
   /** Takes over settings that are copied for speed. Call it after every change of the configuration. */

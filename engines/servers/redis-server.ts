@@ -11,6 +11,7 @@ import { createEventLoop } from '../io/create-event-loop.ts';
 import type { EventLoop } from '../io/event-loop.ts';
 import { nowUs } from '../io/now.ts';
 import { addressOf, disableHugePages, purgePages, raiseFileLimit } from '../io/system.ts';
+import { createLuaInterpreter } from '../lua/interpreter.ts';
 import { createArena, makeBuffer } from '../memory/arena.ts';
 import { createJemalloc, type Jemalloc } from '../memory/jemalloc.ts';
 import { loadUsersAtStart } from '../redis/acl/store.ts';
@@ -23,6 +24,7 @@ import type { SettingAppliers } from '../redis/config-set.ts';
 import { LOG_NOTICE, LOG_WARNING } from '../redis/log-levels.ts';
 import { createRedisCore, type RedisCore } from '../redis/redis-core.ts';
 import { createCommandTable } from '../redis/registry.ts';
+import { attachScripting } from '../redis/scripting/scripting.ts';
 import { daemonReady, isDaemon, startDaemon } from './daemon.ts';
 import { ThreadSyncer } from './file-syncer.ts';
 import { createLocalDisk } from './local-disk.ts';
@@ -286,6 +288,7 @@ export async function startRedisServer(
     loop.stop();
   };
   const appliers = createAppliers(start, log, mostClients, () => core, loop);
+  attachScripting(core, createLuaInterpreter);
   const admin = attachAdmin(core, createHost(loop, allocator, appliers, stop));
   core.hooks.cron.push(() => {
     allocator.tick();

@@ -18,6 +18,8 @@ export const ROOMS: Record<string, Room> = {
   'engines/memory': { may: ['engines/ports.ts'], packages: [] },
   'engines/redis': { may: ['engines/ports.ts', 'engines/memory'], packages: [] },
   'engines/memcached': { may: ['engines/ports.ts', 'engines/memory'], packages: [] },
+  // The interpreter is handed to the Redis-like core, which knows only its interface.
+  'engines/lua': { may: ['engines/ports.ts', 'engines/redis'], packages: 'any' },
   'engines/io': { may: ['engines/ports.ts'], packages: 'any' },
   'engines/servers': { may: ['engines'], packages: 'any' },
   scenarios: { may: [], packages: 'any' },

@@ -30,16 +30,21 @@ export function createDumpPayload(h: Heap, o: number, compress: boolean): number
   try {
     w.putByte(type.rdbType(h, o));
     type.saveRdb(w, o);
-    w.putByte(RDB_VERSION & 255);
-    w.putByte(RDB_VERSION >> 8);
-    w.reserve(CRC_BYTES);
-    checksum(h.u8, w.start, w.length);
-    for (let i = 0; i < CRC_BYTES; i++) w.putByte(state[i >> 2] >> (8 * (i & 3)));
+    writeDumpFooter(w);
     return w.takeObject();
   } catch (error) {
     w.release();
     throw error;
   }
+}
+
+/** Ends a payload: version, and the checksum over all that has been written. @throws ARENA_EXHAUSTED */
+export function writeDumpFooter(w: RdbWriter): void {
+  w.putByte(RDB_VERSION & 255);
+  w.putByte(RDB_VERSION >> 8);
+  w.reserve(CRC_BYTES);
+  checksum(w.heap.u8, w.start, w.length);
+  for (let i = 0; i < CRC_BYTES; i++) w.putByte(state[i >> 2] >> (8 * (i & 3)));
 }
 
 /** @returns whether a payload's version is known and its checksum right */

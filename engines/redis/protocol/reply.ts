@@ -24,6 +24,9 @@ const HEAD_BYTES = 24;
 /** Longest piece that is copied into the output at once. */
 const PIECE_BYTES = 16_384;
 
+/** Copies shorter than this go byte by byte. */
+const SHORT_BYTES = 48;
+
 const CR = 13;
 const LF = 10;
 
@@ -33,7 +36,7 @@ export function begin(c: Client, bytes: number): number {
   if ((flags & CLIENT_NO_REPLY_MASK) !== 0) {
     if ((flags & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_ASAP)) !== 0 || (flags & CLIENT_PUSHING) === 0) return 0;
   }
-  if (c.conn < 0) return 0;
+  if (c.silent) return 0;
   const scratch = c.core.scratch;
   if (scratch.client === c) return scratch.reserve(bytes);
   const at = c.transport.reserve(c.conn, bytes);
@@ -190,6 +193,21 @@ export function addReplyBulk(c: Client, offset: number, length: number): void {
   u8[p] = CR;
   u8[p + 1] = LF;
   finish(c, p + 2);
+}
+
+/** A bulk string of bytes that lie in another memory, copied. */
+export function addReplyBulkBytes(c: Client, bytes: Uint8Array, offset: number, length: number): void {
+  addHead(c, 36, length);
+  const u8 = c.core.heap.u8;
+  for (let from = 0; from < length; from += PIECE_BYTES) {
+    const piece = Math.min(length - from, PIECE_BYTES);
+    const at = begin(c, piece);
+    if (at === 0) return;
+    if (piece < SHORT_BYTES) for (let i = 0; i < piece; i++) u8[at + i] = bytes[offset + from + i];
+    else u8.set(bytes.subarray(offset + from, offset + from + piece), at);
+    finish(c, at + piece);
+  }
+  addReplyProto(c, '\r\n');
 }
 
 /** A bulk string of a JavaScript string, one byte a char. */
