@@ -21,7 +21,7 @@ function normal(value: RespValue, compare: Comparison): unknown {
   if (compare === 'pairs') {
     if (value instanceof Map) return sorted([...value]);
     // A scan's reply: the cursor and the pairs.
-    if (Array.isArray(value) && value.length === 2 && Array.isArray(value[1]))
+    if (Array.isArray(value) && value.length === 2 && !Array.isArray(value[0]) && Array.isArray(value[1]))
       return [value[0], normal(value[1], compare)];
     if (!Array.isArray(value) || Array.isArray(value[0])) return Array.isArray(value) ? sorted(value) : value;
     const pairs: unknown[] = [];
@@ -30,7 +30,7 @@ function normal(value: RespValue, compare: Comparison): unknown {
   }
   if (compare === 'unordered' && value instanceof Set) return sorted([...value]);
   if (compare === 'unordered' && Array.isArray(value)) {
-    if (value.length === 2 && Array.isArray(value[1])) return [value[0], sorted(value[1])];
+    if (value.length === 2 && !Array.isArray(value[0]) && Array.isArray(value[1])) return [value[0], sorted(value[1])];
     return sorted(value);
   }
   return value;
