@@ -240,8 +240,9 @@ function hincrbyCommand(core: RedisCore, c: Client): void {
       return;
     }
   }
-  const sum = high * 4294967296 + low + step;
-  if (Number.isSafeInteger(sum) && Number.isSafeInteger(step)) {
+  const old = high * 4294967296 + low;
+  const sum = old + step;
+  if (Number.isSafeInteger(old) && Number.isSafeInteger(step) && Number.isSafeInteger(sum)) {
     low = sum >>> 0;
     high = Math.floor(sum / 4294967296);
   } else {

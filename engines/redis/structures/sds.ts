@@ -142,6 +142,23 @@ export function sdsNewLen(h: Heap, from: number, length: number): number {
   return s;
 }
 
+/**
+ * Stores other bytes in a string where freeing it and making a new one would give the same allocation.
+ * @returns false when that is not so; nothing has changed then
+ */
+export function sdsOverwrite(h: Heap, s: number, from: number, length: number): boolean {
+  const type = h.u8[s - 1] & SDS_TYPE_MASK;
+  if (type !== sdsReqType(length) || length === 0) return false;
+  const header = sdsHeaderSize(type);
+  const usable = h.usable(s - header);
+  if (usable !== h.allocator.sizeClass(header + length + 1)) return false;
+  sdsSetLen(h, s, length);
+  if (type !== SDS_TYPE_5) sdsSetAlloc(h, s, sdsClampCapacity(usable, header, type));
+  h.copy(from, s, length);
+  h.u8[s + length] = 0;
+  return true;
+}
+
 export function sdsFree(h: Heap, s: number): void {
   h.free(s - sdsHeaderSize(h.u8[s - 1] & SDS_TYPE_MASK));
 }

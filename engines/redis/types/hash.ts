@@ -63,7 +63,7 @@ import {
   robjPtr,
   robjSetPtr,
 } from '../structures/robj.ts';
-import { sdsFree, sdsLen, sdsNewLen, sdsVerify, sdsZmallocSize } from '../structures/sds.ts';
+import { sdsFree, sdsLen, sdsNewLen, sdsOverwrite, sdsVerify, sdsZmallocSize } from '../structures/sds.ts';
 import { listpackHoldsPairs, ziplistToListpack, zipmapLongest, zipmapToListpack } from '../structures/ziplist.ts';
 
 const RDB_TYPE_HASH = 4;
@@ -193,6 +193,7 @@ function setInDict(
 ): boolean {
   let entry = dictFind(h, d, field, fieldLength);
   const hash = lastHash;
+  if (entry !== 0 && sdsOverwrite(h, dictValue(h, entry), value, valueLength)) return true;
   const copy = sdsNewLen(h, value, valueLength);
   if (entry !== 0) {
     sdsFree(h, dictValue(h, entry));
