@@ -29,8 +29,8 @@ const LENGTH = 16;
 const LEVEL = 24;
 
 /** On the way down: the last node before the place on each level, and its rank. */
-const update = new Float64Array(SKIPLIST_MAX_LEVEL);
-const rank = new Float64Array(SKIPLIST_MAX_LEVEL);
+const update = new Uint32Array(SKIPLIST_MAX_LEVEL);
+const rank = new Uint32Array(SKIPLIST_MAX_LEVEL);
 
 /** Orders two runs of bytes as memcmp does, a shorter one before its extensions. @returns negative, 0 or positive */
 export function compareBytes(h: Heap, a: number, aLength: number, b: number, bLength: number): number {
@@ -157,20 +157,25 @@ function descend(h: Heap, zsl: number, score: number, member: number, length: nu
   const f64 = h.f64;
   let x = u32[zsl >>> 2];
   let passed = 0;
+  // The node at which the level above ended: it need not be looked at again, which spares a quarter of the looks.
+  let beyond = 0;
   for (let i = u32[(zsl + LEVEL) >>> 2] - 1; i >= 0; i--) {
     const at = LEVELS + i * LEVEL_BYTES;
-    let next = u32[(x + at) >>> 2];
-    while (next !== 0) {
+    let word = (x + at) >>> 2;
+    let next = u32[word];
+    while (next !== beyond) {
       const nextScore = f64[(next + NODE_SCORE) >>> 3];
-      if (nextScore > score) break;
-      if (nextScore === score) {
+      if (nextScore >= score) {
+        if (nextScore > score) break;
         const s = u32[next >>> 2];
         if (compareBytes(h, s, sdsLen(h, s), member, length) >= 0) break;
       }
-      passed += u32[(x + at + SPAN) >>> 2];
+      passed += u32[word + 2];
       x = next;
-      next = u32[(x + at) >>> 2];
+      word = (x + at) >>> 2;
+      next = u32[word];
     }
+    beyond = next;
     update[i] = x;
     rank[i] = passed;
   }
