@@ -67,7 +67,7 @@ export class Lookahead {
   /** Keys found, in the order of their requests: where they lie, and their hashes. */
   private readonly offsets = new Uint32Array(REQUESTS_MAX);
   private readonly lengths = new Uint32Array(REQUESTS_MAX);
-  private readonly hashes = new Uint32Array(REQUESTS_MAX);
+  private readonly hashes = new Int32Array(REQUESTS_MAX);
   private readonly chain = new Uint32Array(REQUESTS_MAX);
   private count = 0;
   private next = 0;

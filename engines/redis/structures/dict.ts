@@ -10,7 +10,8 @@
  * | 48 | nesting of rehash pauses |
  * | 50, 51 | log2 of each table's size, -1: no table |
  *
- * An entry takes 24 bytes: key (an sds) at 0, value (pointer, or 64 bits) at 8, next entry at 16.
+ * An entry takes 24 bytes: key (an sds) at 0, value (pointer, or 64 bits) at 8, next entry at 16. As an offset fills only half of the
+ * key's pointer, the other half, at 4, holds the key's hash: rehashing need not read the key, and a lookup passes most other entries by.
  *
  * Growing never stops the world: while `rehashidx` is not -1 both tables are in use, every operation moves one bucket of the first
  * to the second, and the server's cron moves more. New entries go to the second table only, so the first empties.
@@ -45,6 +46,9 @@ const MIN_FILL_PERCENT = 10;
 const MAX_EXPONENT = 28;
 /** Buckets moved between two looks at the clock. */
 const REHASH_BATCH = 100;
+
+/** Within an entry. */
+const HASH = 4;
 
 const TABLE = 8;
 const USED = 24;
@@ -242,9 +246,7 @@ export function dictRehash(h: Heap, d: number, buckets: number): boolean {
     let moved = 0;
     while (entry !== 0) {
       const next = u32[(entry + 16) >>> 2];
-      const key = u32[entry >>> 2];
-      // A shrinking table's bucket follows from the old one without hashing, as all keys of it share the lower bits.
-      const target = newSize < oldSize ? index & mask : keyHash(h.u8, h.view, key, sdsLen(h, key), h.hashKey) & mask;
+      const target = u32[(entry + HASH) >>> 2] & mask;
       const slot = (to + target * POINTER_BYTES) >>> 2;
       u32[(entry + 16) >>> 2] = u32[slot];
       u32[slot] = entry;
@@ -280,6 +282,12 @@ function rehashStep(h: Heap, d: number): void {
   if (h.i32[(d + REHASH_INDEX) >>> 2] !== -1 && h.u16[(d + PAUSE) >>> 1] === 0) dictRehash(h, d, 1);
 }
 
+/** The hash of bytes, computed now or ahead. */
+function hashOf(h: Heap, offset: number, length: number): number {
+  if (offset === h.knownOffset && length === h.knownLength) return h.knownHash;
+  return keyHash(h.u8, h.view, offset, length, h.hashKey);
+}
+
 /** The hash of the key looked up last: what dictInsertHashed takes, so that a miss need not hash again. */
 export let lastHash = 0;
 
@@ -290,8 +298,7 @@ export let lastHash = 0;
 export function dictFind(h: Heap, d: number, offset: number, length: number): number {
   const u32 = h.u32;
   const u8 = h.u8;
-  const hash =
-    offset === h.knownOffset && length === h.knownLength ? h.knownHash : keyHash(u8, h.view, offset, length, h.hashKey);
+  const hash = hashOf(h, offset, length);
   lastHash = hash;
   const rehashing = h.i32[(d + REHASH_INDEX) >>> 2] !== -1;
   if (rehashing) rehashStep(h, d);
@@ -303,9 +310,12 @@ export function dictFind(h: Heap, d: number, offset: number, length: number): nu
     const index = hash & ((1 << exponent) - 1);
     let entry = u32[(u32[(d + TABLE + table * 8) >>> 2] + index * POINTER_BYTES) >>> 2];
     while (entry !== 0) {
-      const key = u32[entry >>> 2];
-      if (sdsLen(h, key) === length && h.equal(key, offset, length)) return entry;
-      entry = u32[(entry + 16) >>> 2];
+      const at = entry >>> 2;
+      if (h.i32[at + 1] === hash) {
+        const key = u32[at];
+        if (sdsLen(h, key) === length && h.equal(key, offset, length)) return entry;
+      }
+      entry = u32[at + 4];
     }
     if (!rehashing) return 0;
   }
@@ -361,7 +371,7 @@ export function dictInsertHashed(h: Heap, d: number, key: number, hash: number):
   const slot = (u32[(d + TABLE + table * 8) >>> 2] + (hash & mask) * POINTER_BYTES) >>> 2;
   const at = entry >>> 2;
   u32[at] = key;
-  u32[at + 1] = 0;
+  u32[at + 1] = hash;
   u32[at + 2] = 0;
   u32[at + 3] = 0;
   u32[at + 4] = u32[slot];
@@ -386,7 +396,7 @@ export function dictAddBytes(h: Heap, d: number, offset: number, length: number)
   if (h.i32[(d + REHASH_INDEX) >>> 2] !== -1) rehashStep(h, d);
   expandIfNeeded(h, d);
   if (u8[d + EXPONENT] === NO_TABLE) throw ARENA_EXHAUSTED;
-  const hash = keyHash(u8, h.view, offset, length, h.hashKey);
+  const hash = hashOf(h, offset, length);
   const rehashing = h.i32[(d + REHASH_INDEX) >>> 2] !== -1;
   let slot = 0;
   let table = 0;
@@ -394,6 +404,7 @@ export function dictAddBytes(h: Heap, d: number, offset: number, length: number)
     const mask = (1 << u8[d + EXPONENT + table]) - 1;
     slot = (u32[(d + TABLE + table * 8) >>> 2] + (hash & mask) * POINTER_BYTES) >>> 2;
     for (let entry = u32[slot]; entry !== 0; entry = u32[(entry + 16) >>> 2]) {
+      if (h.i32[(entry + HASH) >>> 2] !== hash) continue;
       const key = u32[entry >>> 2];
       if (sdsLen(h, key) === length && h.equal(key, offset, length)) return 0;
     }
@@ -407,7 +418,7 @@ export function dictAddBytes(h: Heap, d: number, offset: number, length: number)
   }
   const at = entry >>> 2;
   u32[at] = key;
-  u32[at + 1] = 0;
+  u32[at + 1] = hash;
   u32[at + 2] = 0;
   u32[at + 3] = 0;
   u32[at + 4] = u32[slot];
@@ -434,7 +445,7 @@ export function dictUnlink(h: Heap, d: number, offset: number, length: number): 
     let entry = u32[slot];
     while (entry !== 0) {
       const key = u32[entry >>> 2];
-      if (sdsLen(h, key) === length && h.equal(key, offset, length)) {
+      if (h.i32[(entry + HASH) >>> 2] === hash && sdsLen(h, key) === length && h.equal(key, offset, length)) {
         u32[slot] = u32[(entry + 16) >>> 2];
         u32[(d + USED + table * 8) >>> 2]--;
         return entry;
@@ -540,7 +551,11 @@ export function dictVerify(h: Heap, d: number): void {
         if (emptied) throw new Error(`Broken dict at ${d}: bucket ${index} below the rehash index is not empty`);
         const key = dictKey(h, entry);
         const length = sdsLen(h, key);
-        if ((keyHash(h.u8, h.view, key, length, h.hashKey) & (size - 1)) !== index) {
+        const hash = keyHash(h.u8, h.view, key, length, h.hashKey);
+        if (h.i32[(entry + HASH) >>> 2] !== hash) {
+          throw new Error(`Broken dict at ${d}: the entry at ${entry} does not hold its key's hash`);
+        }
+        if ((hash & (size - 1)) !== index) {
           throw new Error(
             `Broken dict at ${d}: the entry at ${entry} is in bucket ${index} of table ${table} by mistake`,
           );

@@ -25,8 +25,8 @@ const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
 const HEXADECIMAL = /^([+-]?)0x([0-9a-f]*)(?:\.([0-9a-f]*))?(?:p([+-]?\d+))?$/i;
 const INFINITE = /^([+-]?)inf(?:inity)?$/i;
 
-/** Reads [sign] digits [. digits] with few enough digits to be exact. */
-function parseShort(u8: Uint8Array, offset: number, length: number): boolean {
+/** Reads [sign] digits [. digits] with few enough digits to be exact into parsedDouble. @returns false for anything else */
+export function parsePlainDouble(u8: Uint8Array, offset: number, length: number): boolean {
   if (length === 0 || length > EXACT_DIGITS + 2) return false;
   const end = offset + length;
   const first = u8[offset];
@@ -110,7 +110,7 @@ let spelledInfinite = false;
  * overflows or vanishes (though "inf" is fine).
  */
 export function parseDouble(h: Heap, offset: number, length: number): boolean {
-  if (parseShort(h.u8, offset, length)) return true;
+  if (parsePlainDouble(h.u8, offset, length)) return true;
   spelledInfinite = false;
   if (!parseText(h.latin1(offset, length))) return false;
   return !vanished && (spelledInfinite || (parsedDouble !== Infinity && parsedDouble !== -Infinity));
@@ -121,7 +121,7 @@ export function parseDouble(h: Heap, offset: number, length: number): boolean {
  * nothing at all is 0, a NUL ends the text, and what overflows is infinite.
  */
 export function parseDoubleLoosely(h: Heap, offset: number, length: number): boolean {
-  if (parseShort(h.u8, offset, length)) return true;
+  if (parsePlainDouble(h.u8, offset, length)) return true;
   let text = h.latin1(offset, length);
   const nul = text.indexOf('\0');
   if (nul >= 0) text = text.slice(0, nul);

@@ -74,5 +74,6 @@ export function keyHash(u8: Uint8Array, view: DataView, offset: number, length: 
       v0h ^= mh;
     }
   }
-  return (v0l ^ v1l ^ v2l ^ v3l) >>> 0;
+  // Signed, as that is what a small integer is: no number has to be allocated for the result.
+  return v0l ^ v1l ^ v2l ^ v3l;
 }

@@ -70,7 +70,10 @@ function createNode(h: Heap, levels: number, score: number, member: number): num
   h.u32[at] = member;
   h.u32[at + 1] = 0;
   h.f64[(node + NODE_SCORE) >>> 3] = score;
-  h.f64.fill(0, (node + BACKWARD) >>> 3, (node + LEVELS + levels * LEVEL_BYTES) >>> 3);
+  // A loop, as nearly all nodes have one level or two, for which calling the built-in costs more.
+  const f64 = h.f64;
+  const end = (node + LEVELS + levels * LEVEL_BYTES) >>> 3;
+  for (let i = (node + BACKWARD) >>> 3; i < end; i++) f64[i] = 0;
   return node;
 }
 
@@ -266,7 +269,8 @@ export function zslUnlink(h: Heap, zsl: number, score: number, member: number, l
 export function zslUnlinkFirst(h: Heap, zsl: number): number {
   const node = zslFirst(h, zsl);
   if (node === 0) return 0;
-  update.fill(zslHeader(h, zsl), 0, zslLevel(h, zsl));
+  const header = zslHeader(h, zsl);
+  for (let i = zslLevel(h, zsl) - 1; i >= 0; i--) update[i] = header;
   unlink(h, zsl, node);
   return node;
 }
