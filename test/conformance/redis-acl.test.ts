@@ -256,6 +256,35 @@ describeReal(['redis-server'], 'users and their permissions', () => {
     await both(clients, 'EXEC');
   });
 
+  it('may SORT by foreign keys only if they may read all keys', async () => {
+    const admins = await pair();
+    await all(
+      admins,
+      `RPUSH ab 1 2
+      ACL SETUSER sr on nopass +@all ~a*
+      ACL SETUSER all on nopass +@all %R~* %W~a*
+      ACL SETUSER two on nopass "(+@all ~a*)" "(+sort %R~*)"`,
+    );
+    for (const user of ['sr', 'all', 'two']) {
+      const clients = await pair();
+      await all(
+        clients,
+        `AUTH ${user} x
+        SORT ab
+        SORT ab BY x*
+        SORT ab BY nosort
+        SORT ab GET # BY nosort
+        SORT ab GET x*
+        SORT_RO ab BY x*
+        SORT_RO ab GET #
+        SORT ab STORE b
+        SORT ab STORE ab2
+        SORT ab BY x* STORE ab3`,
+      );
+    }
+    await both(admins, 'DEL', 'ab', 'ab2', 'ab3');
+  });
+
   it('lose their connections with their account or their channels', async () => {
     const admins = await pair();
     const make = 'ACL SETUSER ex reset on nopass +@all ~* &*'.split(' ');

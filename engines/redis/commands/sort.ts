@@ -57,7 +57,7 @@ function readOptions(core: RedisCore, c: Client, readOnly: boolean): SortOptions
   const options = new SortOptions();
   const anyKey = allKeysAllowed(c, c.command!, KEY_READ);
   const denied = (name: string): null => {
-    addReplyError(c, `${name} option of SORT denied due to insufficient ACL permissions`);
+    addReplyError(c, `${name} option of SORT denied due to insufficient ACL permissions.`);
     return null;
   };
   for (let i = 2; i < c.argc; i++) {
