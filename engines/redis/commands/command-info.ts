@@ -221,7 +221,7 @@ function everyCommand(table: CommandTable): Command[] {
 function list(core: RedisCore, c: Client): void {
   let chosen: readonly Command[];
   if (c.argc === 2) {
-    chosen = core.commands.all;
+    chosen = everyCommand(core.commands);
   } else if (c.argc === 5 && c.argIs(2, 'filterby')) {
     const wanted = c.argText(4);
     const every = everyCommand(core.commands);
