@@ -6,7 +6,7 @@ import { addReplyError, addReplyLong, SYNTAX_ERROR } from '../protocol/reply.ts'
 import type { RedisCore } from '../redis-core.ts';
 import type { Heap } from '../structures/heap.ts';
 import { wrapSds } from '../structures/robj.ts';
-import { sdsFree, sdsNewRoom } from '../structures/sds.ts';
+import { sdsNewRoom } from '../structures/sds.ts';
 import {
   bitOffset,
   bitsChanged,
@@ -256,14 +256,8 @@ function bitopCommand(core: RedisCore, c: Client): void {
     return;
   }
   const s = sdsNewRoom(h, longest);
-  let result: number;
-  try {
-    operate(h, op, s, longest, sources);
-    result = wrapSds(h, s);
-  } catch (error) {
-    sdsFree(h, s);
-    throw error;
-  }
+  operate(h, op, s, longest, sources);
+  const result = wrapSds(h, s);
   lookupKeyWrite(core, c.db, key, keyLength);
   setKey(core, c.db, key, keyLength, result, false, foundEntry);
   core.notifyKeyspaceEvent(NOTIFY_STRING, 'set', key, keyLength, c.db.id);

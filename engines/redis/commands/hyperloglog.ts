@@ -33,13 +33,15 @@ import {
   hllToDense,
 } from '../structures/hyperloglog.ts';
 import { OBJ_ENCODING_INT, robjEncoding, robjPtr, robjSetPtr, wrapSds } from '../structures/robj.ts';
-import { sdsFree, sdsNewRoom } from '../structures/sds.ts';
+import { sdsFree } from '../structures/sds.ts';
 import { isWrongType } from './integer-arguments.ts';
 import { unshare } from './string.ts';
 
 const BROKEN = '-INVALIDOBJ Corrupted HLL object detected';
 const NOT_ONE = '-WRONGTYPE Key is not a valid HyperLogLog string value.';
 const SELF_TEST_ELEMENTS = 100_000;
+/** Where in the scratch page its elements are made. */
+const SELF_TEST_AT = 1_024;
 /** Four times the standard error of 16,384 registers. */
 const SELF_TEST_ERROR = 4 * (1.04 / Math.sqrt(HLL_REGISTERS));
 
@@ -78,8 +80,13 @@ function pfaddCommand(core: RedisCore, c: Client): void {
     value = unshare(core, entry, value);
   }
   for (let i = 2; i < c.argc; i++) {
-    const result = hllAdd(h, robjPtr(h, value), c.argOff[i], c.argLen[i]);
-    robjSetPtr(h, value, hllString);
+    let result: number;
+    try {
+      result = hllAdd(h, robjPtr(h, value), c.argOff[i], c.argLen[i]);
+    } finally {
+      // The string may have moved before there was no room for what came next.
+      robjSetPtr(h, value, hllString);
+    }
     if (result < 0) {
       addReplyError(c, BROKEN);
       return;
@@ -164,9 +171,12 @@ function pfmergeCommand(core: RedisCore, c: Client): void {
   }
   for (let i = 0; i < HLL_REGISTERS; i++) {
     if (merged[i] === 0) continue;
-    hllRaise(h, s, i, merged[i]);
-    s = hllString;
-    robjSetPtr(h, value, s);
+    try {
+      hllRaise(h, s, i, merged[i]);
+    } finally {
+      s = hllString;
+      robjSetPtr(h, value, s);
+    }
   }
   hllInvalidateCount(h, s);
   changed(core, c, 1);
@@ -233,15 +243,19 @@ function pfdebugCommand(core: RedisCore, c: Client): void {
 /** Adds many elements to a new one and looks at the count every now and then. @returns what is wrong, '' when nothing is */
 function selfTest(core: RedisCore): string {
   const h = core.heap;
-  const element = sdsNewRoom(h, 16);
   let s = hllNew(h);
+  const element = h.scratch + SELF_TEST_AT;
   try {
     let checkAt = 1;
     for (let i = 1; i <= SELF_TEST_ELEMENTS; i++) {
       h.view.setUint32(element, i, true);
       h.view.setUint32(element + 4, ~i, true);
-      const result = hllAdd(h, s, element, 8);
-      s = hllString;
+      let result: number;
+      try {
+        result = hllAdd(h, s, element, 8);
+      } finally {
+        s = hllString;
+      }
       if (result < 0) return `TESTFAILED broken after ${i} elements`;
       if (i !== checkAt) continue;
       checkAt *= 10;
@@ -250,7 +264,6 @@ function selfTest(core: RedisCore): string {
     }
     return '';
   } finally {
-    sdsFree(h, element);
     sdsFree(h, s);
   }
 }

@@ -2,7 +2,7 @@
  * Value objects, 16 bytes each: type (4 bits), encoding (4), access clock (24), reference count (32), pointer (64). An integer
  * value takes the pointer's place.
  */
-import type { Heap } from './heap.ts';
+import { ARENA_EXHAUSTED, type Heap } from './heap.ts';
 import { parsedHigh, parsedLow, parsedNumber, parseInt64, wordsToBigInt } from './int64.ts';
 import {
   SDS_TYPE_8,
@@ -140,7 +140,7 @@ export function wrapSds(h: Heap, s: number): number {
   const o = h.allocator.alloc(ROBJ_BYTES);
   if (o === 0) {
     sdsFree(h, s);
-    return h.alloc(ROBJ_BYTES);
+    throw ARENA_EXHAUSTED;
   }
   const at = o >>> 2;
   h.u32[at] = OBJ_STRING | (OBJ_ENCODING_RAW << 4) | (h.newObjectLru << 8);

@@ -1,0 +1,70 @@
+/** Commands that run out of memory at any of their allocations leave the data whole, and nothing of what they had begun stays behind. */
+import { describe, expect, it } from 'vitest';
+import type { Random } from '../../engines/ports.ts';
+import { attachAdmin } from '../../engines/redis/admin.ts';
+import { verifyCore } from '../../engines/redis/verify.ts';
+import { encodeCommand } from '../support/resp-client.ts';
+import { seededRandom, testScale } from '../support/seed.ts';
+import { Draw } from './support/draw.ts';
+import { Loopback } from './support/loopback.ts';
+import { randomBitmapCommand } from './support/random-bitmap.ts';
+import type { RandomCommand } from './support/random-commands.ts';
+import { randomHashCommand } from './support/random-hash.ts';
+import { randomHyperLogLogCommand } from './support/random-hyperloglog.ts';
+import { randomSetCommand } from './support/random-set.ts';
+
+const ARENA_BYTES = 64 * 1024 * 1024;
+const COMMANDS = 3_000 * testScale;
+const VERIFY_EVERY = 50;
+
+const groups: Record<string, (d: Draw) => RandomCommand> = {
+  sets: randomSetCommand,
+  hashes: randomHashCommand,
+  bitmaps: randomBitmapCommand,
+  HyperLogLogs: randomHyperLogLogCommand,
+};
+
+/** Lets one allocation in so many fail, while `on`. */
+function failingAllocations(lab: Loopback, random: Random) {
+  const state = { on: false, oneIn: 10, failed: 0 };
+  const alloc = lab.allocator.alloc.bind(lab.allocator);
+  lab.allocator.alloc = (bytes: number): number => {
+    if (state.on && random.nextBelow(state.oneIn) === 0) {
+      state.failed++;
+      return 0;
+    }
+    return alloc(bytes);
+  };
+  return state;
+}
+
+describe('commands whose allocations fail', () => {
+  for (const [group, next] of Object.entries(groups)) {
+    it(`leave ${group} whole and leak nothing`, { timeout: 60_000 * testScale }, () => {
+      const random = seededRandom(`failing ${group}`);
+      // A command's first call would allocate its latency histogram, which stays.
+      const lab = new Loopback(ARENA_BYTES, (config) => {
+        config.latencyTracking = false;
+      });
+      attachAdmin(lab.core);
+      lab.open(0);
+      const draw = new Draw(random);
+      const failures = failingAllocations(lab, random);
+      const before = lab.allocator.usedBytes;
+      for (let i = 0; i < COMMANDS; i++) {
+        failures.oneIn = 1 + random.nextBelow(30);
+        const { args } = next(draw);
+        failures.on = i % 3 > 0;
+        // A reply that breaks off is none that could be read.
+        lab.feed(0, encodeCommand(args));
+        failures.on = false;
+        lab.take(0);
+        if (i % VERIFY_EVERY === 0) verifyCore(lab.core);
+      }
+      expect(failures.failed).toBeGreaterThan(COMMANDS / 50);
+      verifyCore(lab.core);
+      lab.command(0, 'FLUSHALL');
+      expect(lab.allocator.usedBytes).toBe(before);
+    });
+  }
+});
