@@ -19,6 +19,7 @@ import {
   lpDup,
   lpFree,
   lpGet,
+  lpShrinkToFit,
   lpStringLength,
   lpStringOffset,
   lpText,
@@ -48,6 +49,7 @@ import {
   zslScore,
   zslVerify,
 } from '../structures/skiplist.ts';
+import { ziplistToListpack } from '../structures/ziplist.ts';
 import { zzlCompare, zzlFirst, zzlLength, zzlNext, zzlScoreIsValid, zzlScoreOf } from '../structures/zset-listpack.ts';
 import {
   createZset,
@@ -65,6 +67,7 @@ import {
 
 const RDB_TYPE_ZSET = 3;
 const RDB_TYPE_ZSET_2 = 5;
+const RDB_TYPE_ZSET_ZIPLIST = 12;
 const RDB_TYPE_ZSET_LISTPACK = 17;
 const POINTER_BYTES = 8;
 /** Up to so many members a dict needs no room made for them. */
@@ -213,17 +216,31 @@ function loadMembers(r: RdbReader, rdbType: number): number {
   return r.fail();
 }
 
-function loadListpack(r: RdbReader): number {
-  const h = r.heap;
-  const lp = r.readBlock();
-  if (lp === 0) return 0;
+/** Whether the elements of a listpack are members and scores, in order. */
+function holdsPairs(h: Heap, lp: number): boolean {
   let index = 0;
-  const sound = lpValidateIntegrity(h, lp, r.stringLength, true, (p) => (index++ & 1) === 0 || zzlScoreIsValid(h, p));
-  if (!sound || index === 0 || (index & 1) !== 0 || !pairsAreSound(h, lp)) {
+  const sound = lpValidateIntegrity(h, lp, lpBytes(h, lp), true, (p) => (index++ & 1) === 0 || zzlScoreIsValid(h, p));
+  return sound && index > 0 && (index & 1) === 0 && pairsAreSound(h, lp);
+}
+
+function loadListpack(r: RdbReader, rdbType: number): number {
+  const h = r.heap;
+  const block = r.readBlock();
+  if (block === 0) return 0;
+  const size = r.stringLength;
+  let lp = 0;
+  try {
+    if (rdbType === RDB_TYPE_ZSET_ZIPLIST) lp = ziplistToListpack(h, block, size);
+    else if (lpValidateIntegrity(h, block, size, false)) lp = block;
+  } finally {
+    if (lp !== block) h.free(block);
+  }
+  if (lp === 0) return r.fail();
+  if (!holdsPairs(h, lp)) {
     lpFree(h, lp);
     return r.fail();
   }
-  return convertIfLarge(h, wrapZsetListpack(h, lp));
+  return convertIfLarge(h, wrapZsetListpack(h, lpShrinkToFit(h, lp)));
 }
 
 function convertIfLarge(h: Heap, o: number): number {
@@ -276,9 +293,10 @@ export const zsetType: ObjectType = {
       w.putDouble(zslScore(h, node));
     }
   },
-  rdbTypes: [RDB_TYPE_ZSET, RDB_TYPE_ZSET_2, RDB_TYPE_ZSET_LISTPACK],
+  rdbTypes: [RDB_TYPE_ZSET, RDB_TYPE_ZSET_2, RDB_TYPE_ZSET_ZIPLIST, RDB_TYPE_ZSET_LISTPACK],
   loadRdb(r: RdbReader, rdbType: number): number {
-    return rdbType === RDB_TYPE_ZSET_LISTPACK ? loadListpack(r) : loadMembers(r, rdbType);
+    const packed = rdbType === RDB_TYPE_ZSET_LISTPACK || rdbType === RDB_TYPE_ZSET_ZIPLIST;
+    return packed ? loadListpack(r, rdbType) : loadMembers(r, rdbType);
   },
   mixDigest(h: Heap, o: number, digest: Digest): void {
     if (isListpack(h, o)) {
