@@ -225,7 +225,9 @@ export class Admin {
       if (i === count - 1 && c.argc > count) args.push(`... (${c.argc - count + 1} more arguments)`);
       else args.push(slowArgument(c, i));
     }
-    const { addr, name } = c;
+    const { name } = c;
+    // Commands of scripts come by no connection.
+    const addr = c.conn < 0 ? '?:0' : c.addr;
     const durationWhole = Math.floor(durationUs);
     this.slowLog.unshift({
       id: this.nextSlowId++,

@@ -278,13 +278,16 @@ export function call(core: RedisCore, c: Client, command: Command): void {
 /**
  * Runs a command inside another one that is being executed (EXEC, a script), and counts it. To the inner one it is as early as it
  * was when the outer one began: what has expired by then stays, what has not does not expire.
+ * @param startUs when it begins, in monotonic time
+ * @returns when it ended: the start of the next one of a row
  */
-export function callInside(core: RedisCore, c: Client, command: Command): void {
-  const startUs = core.clock.monoUs();
+export function callInside(core: RedisCore, c: Client, command: Command, startUs = core.clock.monoUs()): number {
   core.nesting++;
   run(core, c, command);
   core.nesting--;
-  account(core, c, command, core.clock.monoUs() - startUs);
+  const endUs = core.clock.monoUs();
+  account(core, c, command, endUs - startUs);
+  return endUs;
 }
 
 /** Runs the procedure; errors replied since the last command inside count as this one's failure. */

@@ -59,12 +59,13 @@ function runQueued(core: RedisCore, c: Client): void {
   const denied = c.flags & CLIENT_DENY_BLOCKING;
   c.flags |= CLIENT_DENY_BLOCKING;
   core.inExec = true;
+  let timeUs = core.clock.monoUs();
   try {
     for (let i = 0; i < count; i++) {
       const command = queued.load(c, i);
       c.command = command;
       const refusal = execPermissionError(core, c, command);
-      if (refusal === null) callInside(core, c, command);
+      if (refusal === null) timeUs = callInside(core, c, command, timeUs);
       else addReplyError(c, refusal);
     }
   } finally {
