@@ -281,26 +281,27 @@ function xclaimCommand(core: RedisCore, c: Client): void {
     storeStreamId(h, group + GROUP_LAST_ID, claim.lastId);
     core.dirty++;
   }
-  const consumer = touchConsumer(core, c.db, group, c.argOff[3], c.argLen[3], c.argOff[1], c.argLen[1]);
+  claimConsumer = 0;
   const mark = beginDeferred(c);
   let replied = 0;
   for (let i = 5; i < end; i++) {
     parseIdArgument(c, i, id);
-    if (claimOne(core, c, s, group, consumer, id, minIdle)) replied++;
+    if (claimOne(core, c, s, group, id, minIdle)) replied++;
   }
   endDeferred(c, mark, '*', replied);
 }
 
+/** The consumer that the present command claims for; it is looked for, or made, with the first entry that it gets. */
+let claimConsumer = 0;
+function claimer(core: RedisCore, c: Client, group: number): number {
+  if (claimConsumer === 0) {
+    claimConsumer = touchConsumer(core, c.db, group, c.argOff[3], c.argLen[3], c.argOff[1], c.argLen[1]);
+  }
+  return claimConsumer;
+}
+
 /** Gives one entry to the consumer and replies it, if it may. @returns whether it did */
-function claimOne(
-  core: RedisCore,
-  c: Client,
-  s: number,
-  group: number,
-  consumer: number,
-  entry: StreamId,
-  minIdle: number,
-): boolean {
+function claimOne(core: RedisCore, c: Client, s: number, group: number, entry: StreamId, minIdle: number): boolean {
   const h = core.heap;
   encodeStreamId(entry, key, 0);
   let nack = raxFind(h, groupPending(h, group), key, 0, STREAM_ID_BYTES);
@@ -313,10 +314,11 @@ function claimOne(
   }
   if (nack === 0) {
     if (!claim.force) return false;
-    nack = forcePending(h, group, consumer, core.nowMs);
+    nack = forcePending(h, group, claimer(core, c, group), core.nowMs);
   } else if (minIdle !== 0 && core.nowMs - pendingTimeMs(h, nack) < minIdle) {
     return false;
   }
+  const consumer = claimer(core, c, group);
   pendingAssign(h, nack, consumer, key);
   setPendingTimeMs(h, nack, claim.deliveryMs);
   if (claim.retries >= 0n) setPendingCount(h, nack, claim.retries);
@@ -379,7 +381,7 @@ function xautoclaimCommand(core: RedisCore, c: Client): void {
   if (!readAutoclaimOptions(core, c) || !findGroup(core, c)) return;
   const s = foundStream;
   const group = foundGroup;
-  const consumer = touchConsumer(core, c.db, group, c.argOff[3], c.argLen[3], c.argOff[1], c.argLen[1]);
+  claimConsumer = 0;
   const it = new RaxIterator(h, groupPending(h, group));
   const gone: StreamId[] = [];
   const claimed: StreamId[] = [];
@@ -400,7 +402,7 @@ function xautoclaimCommand(core: RedisCore, c: Client): void {
       continue;
     }
     if (minIdle === 0 || core.nowMs - pendingTimeMs(h, nack) >= minIdle) {
-      pendingAssign(h, nack, consumer, key);
+      pendingAssign(h, nack, claimer(core, c, group), key);
       setPendingTimeMs(h, nack, core.nowMs);
       if (!autoJustId) setPendingCount(h, nack, (pendingCount(h, nack) + 1n) & UINT64);
       claimed.push(entry);

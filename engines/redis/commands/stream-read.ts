@@ -66,6 +66,8 @@ import {
 /** Who has waited gets at most so many entries unless COUNT says otherwise. */
 const BLOCKED_DEFAULT_COUNT = 1000;
 
+const UNBALANCED = "Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified.";
+
 /** The options of one call. */
 class ReadOptions {
   /** XREADGROUP. */
@@ -104,11 +106,7 @@ function readOptions(core: RedisCore, c: Client, isGroup: boolean): ReadOptions 
     } else if (more > 0 && c.argIs(i, 'streams')) {
       o.keysArg = i + 1;
       if ((c.argc - o.keysArg) % 2 !== 0) {
-        addReplyError(
-          c,
-          `Unbalanced '${c.command?.fullName ?? ''}' list of streams: for each stream key an ID or ` +
-            `'${isGroup ? '>' : '$'}' must be specified.`,
-        );
+        addReplyError(c, UNBALANCED);
         return null;
       }
       o.keys = (c.argc - o.keysArg) / 2;
@@ -319,6 +317,14 @@ function hasBehind(h: Heap, s: number, id: StreamId): boolean {
   return streamLength(h, s) > 0 && streamEdgeId(h, s, false, edge) && compareStreamIds(edge, id) > 0;
 }
 
+/** The consumer that reads the stream of key `i`. */
+function touchConsumerOf(core: RedisCore, c: Client, o: ReadOptions, i: number): number {
+  const keyArg = o.keysArg + i;
+  const name = c.argOff[o.consumerArg];
+  const nameLength = c.argLen[o.consumerArg];
+  return touchConsumer(core, c.db, o.groups[i], name, nameLength, c.argOff[keyArg], c.argLen[keyArg]);
+}
+
 /** Replies what there is now. @returns the number of streams with a reply */
 function serveNow(core: RedisCore, c: Client, o: ReadOptions): number {
   const h = core.heap;
@@ -330,7 +336,6 @@ function serveNow(core: RedisCore, c: Client, o: ReadOptions): number {
     if (value === 0) continue;
     const s = robjPtr(h, value);
     const from = o.ids[i];
-    let consumer = 0;
     let history = false;
     let serves = false;
     if (o.isGroup) {
@@ -344,19 +349,11 @@ function serveNow(core: RedisCore, c: Client, o: ReadOptions): number {
           copyStreamId(groupLast, from);
         }
       }
-      consumer = touchConsumer(
-        core,
-        c.db,
-        o.groups[i],
-        c.argOff[o.consumerArg],
-        c.argLen[o.consumerArg],
-        c.argOff[keyArg],
-        c.argLen[keyArg],
-      );
     } else {
       serves = hasBehind(h, s, from);
     }
     if (!serves) continue;
+    const consumer = o.isGroup ? touchConsumerOf(core, c, o, i) : 0;
     if (served === 0) mark = beginDeferred(c);
     served++;
     incrementStreamId(from);

@@ -354,11 +354,6 @@ function xsetidCommand(core: RedisCore, c: Client): void {
   }
   if (isWrongType(core, c, o, OBJ_STREAM)) return;
   const s = robjPtr(h, o);
-  loadStreamId(h, s + STREAM_MAX_DELETED_ID, lastId);
-  if (compareStreamIds(setId, lastId) < 0) {
-    addReplyError(c, 'The ID specified in XSETID is smaller than current max_deleted_entry_id');
-    return;
-  }
   if (streamLength(h, s) > 0) {
     streamEdgeId(h, s, false, lastId);
     if (compareStreamIds(setId, lastId) < 0) {
@@ -369,6 +364,11 @@ function xsetidCommand(core: RedisCore, c: Client): void {
       addReplyError(c, 'The entries_added specified in XSETID is smaller than the target stream length');
       return;
     }
+  }
+  loadStreamId(h, s + STREAM_MAX_DELETED_ID, lastId);
+  if (compareStreamIds(setId, lastId) < 0) {
+    addReplyError(c, 'The ID specified in XSETID is smaller than current max_deleted_entry_id');
+    return;
   }
   storeStreamId(h, s + STREAM_LAST_ID, setId);
   if (added !== -1n) setStreamEntriesAdded(h, s, Number(added & 0xffffffffn), Number(added >> 32n));

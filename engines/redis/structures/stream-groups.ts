@@ -213,6 +213,9 @@ const deletedId = newStreamId();
 export function streamHasTombstones(h: Heap, s: number, start: StreamId | null, end: StreamId | null): boolean {
   loadStreamId(h, s + STREAM_MAX_DELETED_ID, deletedId);
   if (streamLength(h, s) === 0 || streamIdIsZero(deletedId)) return false;
+  loadStreamId(h, s + STREAM_FIRST_ID, firstId);
+  // What is left begins behind everything that was deleted.
+  if (compareStreamIds(firstId, deletedId) > 0) return false;
   return (
     compareStreamIds(start ?? STREAM_ID_MIN, deletedId) <= 0 && compareStreamIds(deletedId, end ?? STREAM_ID_MAX) <= 0
   );

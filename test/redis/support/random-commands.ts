@@ -5,7 +5,16 @@ import type { Random } from '../../../engines/ports.ts';
  * How a reply is to be compared: whole; as a set; as a set of pairs (a flat array, a map or an array of pairs); only how many items;
  * as a time that passes; only whether it is nil.
  */
-export type Comparison = 'exact' | 'unordered' | 'pairs' | 'length' | 'seconds' | 'milliseconds' | 'presence';
+export type Comparison =
+  | 'exact'
+  | 'unordered'
+  | 'pairs'
+  | 'length'
+  | 'seconds'
+  | 'milliseconds'
+  | 'presence'
+  /** What XPENDING and XINFO say of deliveries, all but their times. */
+  | 'deliveries';
 
 export interface RandomCommand {
   readonly args: readonly string[];
