@@ -256,6 +256,39 @@ describeReal(['redis-server'], 'users and their permissions', () => {
     await both(clients, 'EXEC');
   });
 
+  it('are checked for every command of a script', async () => {
+    const admins = await pair();
+    await both(admins, 'SET', 'kfoo', 'v');
+    await both(
+      admins,
+      ...'ACL SETUSER s on nopass ~k* &ch* -@all +get +publish +eval +evalsha +fcall +script|load +multi +exec'.split(
+        ' ',
+      ),
+    );
+    const clients = await pair();
+    await all(
+      clients,
+      `AUTH s x
+      EVAL "return redis.call('get','kfoo')" 0
+      EVAL "return redis.call('get','foo')" 0
+      EVAL "return redis.pcall('get','foo')" 0
+      EVAL "return redis.call('set','kfoo','x')" 0
+      EVAL "return redis.call('publish','foo','x')" 0
+      EVAL "return redis.call('publish','ch1','x')" 0
+      EVAL "return 1" 1 foo
+      EVAL "return 1" 1 kfoo
+      EVAL "return redis.acl_check_cmd('get', 'foo')" 0
+      EVAL "return redis.acl_check_cmd('get', 'kfoo')" 0
+      SCRIPT FLUSH
+      MULTI
+      EVAL "return redis.call('get','foo')" 0
+      EXEC
+      AUTH default x
+      ACL LOG`,
+    );
+    await both(admins, 'DEL', 'kfoo');
+  });
+
   it('may SORT by foreign keys only if they may read all keys', async () => {
     const admins = await pair();
     await all(
