@@ -312,7 +312,9 @@ export class LibuvLoop extends ConnectionLoop {
     this.sockets[conn] = null;
     this.held[conn] = null;
     this.targets[conn] = '';
-    socket?.destroy();
+    // TLS has a farewell, without which the peer cannot tell an end from a cut. Nothing may be waiting before it.
+    if (socket instanceof tls.TLSSocket && socket.writableLength === 0) socket.destroySoon();
+    else socket?.destroy();
   }
 
   // Turns

@@ -233,6 +233,61 @@ describeReal(['redis-cli', 'openssl'], 'a server with a TLS port', () => {
     }
   });
 
+  it('says farewell, keeps what is waiting for slow readers, and bears clients that vanish', async () => {
+    await start('--tls-auth-clients', 'no');
+    const admin = await server!.connect();
+    await admin.command('SET', 'large', 'x'.repeat(20_000_000));
+    const connect = () =>
+      new Promise<tls.TLSSocket>((resolve, reject) => {
+        const socket = tls.connect({ host: '127.0.0.1', servername: 'localhost', port, ca: pem('ca.crt') }, () =>
+          resolve(socket),
+        );
+        socket.once('error', reject);
+      });
+    const polite = await connect();
+    const ended = new Promise<string>((resolve) => {
+      let text = '';
+      polite.on('data', (data) => (text += data.toString()));
+      polite.once('end', () => resolve(text));
+      polite.once('error', (error) => resolve(error.message));
+    });
+    polite.write('PING\r\nQUIT\r\n');
+    expect(await ended).toBe('+PONG\r\n+OK\r\n');
+    const slow = await connect();
+    let bytes = 0;
+    slow.pause();
+    slow.write('GET large\r\n');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const whole = new Promise<void>((resolve) =>
+      slow.on('data', (data: Buffer) => {
+        bytes += data.length;
+        if (bytes === 20_000_000 + '$20000000\r\n\r\n'.length) resolve();
+      }),
+    );
+    slow.resume();
+    await whole;
+    slow.destroy();
+    const many = await Promise.all(Array.from({ length: 100 }, connect));
+    for (const socket of many) {
+      socket.on('error', () => {});
+      socket.write('GET large\r\n');
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    for (const socket of many) socket.destroy();
+    expect(await ping({})).toBe('+PONG');
+    for (let tries = 0; tries < 100; tries++) {
+      const clients = String(await admin.command('CLIENT', 'LIST'));
+      if (clients.trim().split('\n').length === 1) break;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect(
+      String(await admin.command('CLIENT', 'LIST'))
+        .trim()
+        .split('\n'),
+    ).toHaveLength(1);
+    await admin.close();
+  });
+
   it('serves node-redis', async () => {
     await start();
     const client = createClient({
