@@ -8,10 +8,11 @@
  */
 import { CLIENT_BLOCKED, CLIENT_CLOSE_ASAP, type Client } from './client.ts';
 import { type Db, LOOKUP_NONOTIFY, LOOKUP_NOSTATS, lookupKey } from './db.ts';
-import { endOfCommand, recordDuration } from './dispatch.ts';
+import { ARENA_ERROR, endOfCommand, recordDuration } from './dispatch.ts';
 import { addReplyError, addReplyLong } from './protocol/reply.ts';
 import type { RedisCore } from './redis-core.ts';
 import { dictFind, dictValue } from './structures/dict.ts';
+import { ArenaExhausted } from './structures/heap.ts';
 import { robjType } from './structures/robj.ts';
 
 const UNBLOCKED = '-UNBLOCKED client unblocked via CLIENT UNBLOCK';
@@ -250,6 +251,25 @@ export function serveReadyKeys(core: RedisCore): void {
   core.executing = false;
 }
 
+/** Serves one client, who is told when there is no memory for it. @returns whether it replied */
+function serveClient(
+  core: RedisCore,
+  c: Client,
+  op: BlockedOp,
+  offset: number,
+  length: number,
+  value: number,
+): boolean {
+  try {
+    return op.serve(core, c, offset, length, value);
+  } catch (error) {
+    if (core.scratch.client !== null) core.scratch.release();
+    if (!(error instanceof ArenaExhausted)) throw error;
+    addReplyError(c, ARENA_ERROR);
+    return true;
+  }
+}
+
 function serveKey(core: RedisCore, db: Db, key: string, waiters: Set<Client>): void {
   const h = core.heap;
   let first = true;
@@ -273,7 +293,7 @@ function serveKey(core: RedisCore, db: Db, key: string, waiters: Set<Client>): v
     if (!fits && op.lost === undefined) continue;
     const startUs = core.clock.monoUs();
     const errors = core.stats.totalErrorReplies;
-    const done = fits ? op.serve(core, c, offset, length, value) : op.lost!(core, c, offset, length);
+    const done = fits ? serveClient(core, c, op, offset, length, value) : op.lost!(core, c, offset, length);
     // What one client got is a unit of its own.
     if (core.effects.ops > 0) core.effects.endUnit();
     if (!done) continue;

@@ -62,7 +62,7 @@ const READONLY_SCRIPTS = new Set(['eval_ro', 'evalsha_ro', 'fcall_ro']);
 const NEVER_QUEUED = new Set(['exec', 'discard', 'multi', 'watch', 'quit', 'reset']);
 /** Those of them that a client gets through although memory has run out: queueing takes memory, but they end the transaction. */
 const ENDS_TRANSACTION = new Set(['exec', 'discard', 'quit', 'reset']);
-const ARENA_ERROR = '-OOM command not allowed: the arena is exhausted';
+export const ARENA_ERROR = '-OOM command not allowed: the arena is exhausted';
 
 /** Counts and answers a command that does not get to run. */
 function reject(core: RedisCore, c: Client, command: Command | null, text: string): void {

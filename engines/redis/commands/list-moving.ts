@@ -145,11 +145,12 @@ function lmoveCommand(core: RedisCore, c: Client): void {
 
 /** Replies a key and up to `count` of its elements, which are removed. */
 function popWithKey(core: RedisCore, c: Client, key: number, length: number, list: number, wait: ListWait): number {
+  const ql = robjPtr(core.heap, list);
+  // Reading may need memory, so it comes before the first byte of the reply.
+  if (wait.count < 0) quicklistPeek(core.heap, ql, wait.fromHead);
   addReplyArrayLen(c, 2);
   addReplyBulk(c, key, length);
   if (wait.count >= 0) return popRange(core, c, list, wait.fromHead, wait.count);
-  const ql = robjPtr(core.heap, list);
-  quicklistPeek(core.heap, ql, wait.fromHead);
   addReplyPeeked(c);
   quicklistDropPeeked(core.heap, ql);
   return 1;

@@ -2,6 +2,7 @@
 import type { Client } from '../client.ts';
 import { type Db, dbAdd, dbDelete, NOTIFY_GENERIC, NOTIFY_LIST } from '../db.ts';
 import type { RedisCore } from '../redis-core.ts';
+import { ArenaExhausted } from '../structures/heap.ts';
 import { quicklistDeleteRange } from '../structures/quicklist-cursor.ts';
 import { decrRefCount, robjPtr } from '../structures/robj.ts';
 import { createListObject, listLength } from '../types/list.ts';
@@ -48,6 +49,12 @@ export function popRange(core: RedisCore, c: Client, list: number, atHead: boole
   const popped = Math.min(count, listLength(h, list));
   const start = atHead ? 0 : -popped;
   addReplyListRange(core, c, list, start, atHead ? popped - 1 : -1, !atHead);
-  quicklistDeleteRange(h, robjPtr(h, list), start, popped);
+  try {
+    quicklistDeleteRange(h, robjPtr(h, list), start, popped);
+  } catch (error) {
+    // The reply is complete, but a compressed node could not be opened to remove the rest.
+    if (!(error instanceof ArenaExhausted)) throw error;
+    core.closeClient(c, false);
+  }
   return popped;
 }
