@@ -8,8 +8,9 @@ const C = 0xb;
 const RANGE = 0x7fffffff;
 
 export class Drand48 {
-  private low = 0;
-  private high = 0;
+  /** What C's generator starts with when nobody seeds it. */
+  private low = 0xcd330e;
+  private high = 0x1234ab;
 
   /** @param seed 32 bits */
   seed(seed: number): void {

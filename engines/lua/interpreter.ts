@@ -190,7 +190,6 @@ class LuaInterpreter implements ScriptInterpreter {
     const { machine } = this;
     const { x } = machine;
     const { L } = asFunction ? this.functions : this.eval;
-    if (!asFunction) this.random.seed(0);
     x.lua_sethook(L, this.hook, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
     let status: number;
     try {

@@ -13,7 +13,6 @@ import {
   type LuaFunction,
   type LuaMachine,
   type LuaState,
-
 } from './machine.ts';
 
 const READ_ONLY = 'Attempt to modify a readonly table';
@@ -355,4 +354,3 @@ function shownName(chunkName: string): string {
   const nul = line.indexOf('\0');
   return `[string "${nul < 0 ? line : line.slice(0, nul)}"]`;
 }
-
