@@ -395,7 +395,7 @@ export abstract class ConnectionLoop implements EventLoop {
     }
   }
 
-  private sendDirty(): void {
+  protected sendDirty(): void {
     // Callbacks while sending (onReleased) may queue more: those wait for the next turn.
     const count = this.dirtyCount;
     for (let i = 0; i < count; i++) {

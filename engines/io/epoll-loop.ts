@@ -75,7 +75,10 @@ export class EpollLoop extends ConnectionLoop {
   private readonly epoll: number;
   private readonly uvFd: number;
   /** Arena offsets of what the kernel reads and fills: events, iovecs, small values. */
-  private readonly events: number;
+  private events: number;
+  /** The events of `serveInside`, 0: not made yet; and how often it ran. */
+  private innerEvents = 0;
+  private innerRounds = 0;
   private readonly iov: number;
   private readonly small: number;
   private fds: Int32Array;
@@ -300,7 +303,13 @@ export class EpollLoop extends ConnectionLoop {
   private turn(): void {
     const count = this.wait();
     this.turnUs = nowUs();
+    this.serveAll(count);
+    this.finishTurn();
+  }
+
+  private serveAll(count: number): void {
     const u32 = this.memory.u32;
+    const round = this.innerRounds;
     for (let i = 0; i < count; i++) {
       const at = (this.events + i * EVENT_BYTES) >>> 2;
       const flags = u32[at];
@@ -308,8 +317,26 @@ export class EpollLoop extends ConnectionLoop {
       if (tag < TAG_LISTENER) this.serve(tag, flags);
       else if (tag < TAG_WAKE) this.accept(this.listeners[tag - TAG_LISTENER]!);
       else this.serveSpecial(tag);
+      // Served from within: the rest of these events is out of date, and what still holds is reported again.
+      if (this.innerRounds !== round) return;
     }
-    this.finishTurn();
+  }
+
+  serveInside(): boolean {
+    if (this.innerEvents === 0) this.innerEvents = this.allocator.alloc(MAX_EVENTS * EVENT_BYTES);
+    if (this.innerEvents === 0 || !this.input.exchangeShared()) return this.running;
+    const { events } = this;
+    this.events = this.innerEvents;
+    try {
+      const count = this.sys.epoll_wait(this.epoll, this.address + this.events, MAX_EVENTS, 0);
+      this.serveAll(count);
+      this.sendDirty();
+    } finally {
+      this.events = events;
+      this.input.exchangeShared();
+      this.innerRounds++;
+    }
+    return this.running;
   }
 
   private serveSpecial(tag: number): void {
@@ -537,6 +564,7 @@ export class EpollLoop extends ConnectionLoop {
     this.sys.close(this.waker.fd);
     this.sys.close(this.epoll);
     this.allocator.free(this.events);
+    if (this.innerEvents !== 0) this.allocator.free(this.innerEvents);
     this.allocator.free(this.iov);
     this.sockets.destroy();
     this.allocator.free(this.small);

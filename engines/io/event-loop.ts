@@ -123,6 +123,12 @@ export interface EventLoop extends Transport {
   onWake: (() => void) | null;
   /** Runs until `stop`. The epoll loop blocks its thread but lets libuv have a turn (signals, promises) at least every 100 ms and at once after a signal. */
   run(): Promise<void>;
+  /**
+   * Only where the loop owns its thread (epoll): serves the other connections once from within a callback that lasts long, without
+   * sleeping. Neither timers nor `onTurn` run, and no connection is given back before the turn around it ends.
+   * @returns false when the loop was told to stop meanwhile
+   */
+  serveInside?(): boolean;
   /** Ends `run` after the present turn. */
   stop(): void;
   /** Closes every connection and listener and frees what the loop holds. */

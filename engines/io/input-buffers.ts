@@ -19,7 +19,9 @@ const LARGE_BUFFER_BYTES = 32768;
 export class InputBuffers {
   private readonly allocator: Allocator;
   private readonly memory: Memory;
-  private readonly shared: number;
+  private shared: number;
+  /** Takes the place of the shared buffer while the input in that one is still being worked on; 0: not made yet. */
+  private spare = 0;
   private readonly sharedBytes: number;
   private readonly limit: number;
 
@@ -61,6 +63,16 @@ export class InputBuffers {
     this.length = copyInto(new Uint32Array(slots), this.length);
     this.directAt = copyInto(new Uint32Array(slots), this.directAt);
     this.directLeft = copyInto(new Float64Array(slots), this.directLeft);
+  }
+
+  /** Exchanges the shared buffer for another one, and back at the next call. @returns false when memory is exhausted */
+  exchangeShared(): boolean {
+    if (this.spare === 0) this.spare = this.allocator.alloc(HEADROOM_BYTES + this.sharedBytes);
+    if (this.spare === 0) return false;
+    const { shared } = this;
+    this.shared = this.spare;
+    this.spare = shared;
+    return true;
   }
 
   bytesOf(conn: number): number {
@@ -201,6 +213,7 @@ export class InputBuffers {
 
   destroy(): void {
     this.allocator.free(this.shared);
+    if (this.spare !== 0) this.allocator.free(this.spare);
   }
 
   private moveTo(conn: number, size: number, from: number, length: number): boolean {

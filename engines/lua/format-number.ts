@@ -1,7 +1,12 @@
 /** Numbers as C's printf writes them. */
 
+const double = new Float64Array(1);
+const words = new Int32Array(double.buffer);
+
 function special(value: number): string {
-  if (Number.isNaN(value)) return 'nan';
+  double[0] = value;
+  // What is no number has a sign too, and C prints it.
+  if (Number.isNaN(value)) return words[1]! < 0 ? '-nan' : 'nan';
   return value > 0 ? 'inf' : '-inf';
 }
 

@@ -344,7 +344,7 @@ class LuaInterpreter implements ScriptInterpreter {
     this.scripting.logKill();
     // From here on every line is stopped, so that no pcall of the script can go on.
     x.lua_sethook(L, this.hook, LUA_MASKLINE, 0);
-    pushErrorTable(machine, L, 'Error: Script killed by user with SCRIPT KILL...');
+    pushErrorTable(machine, L, 'Script killed by user with SCRIPT KILL...');
     x.lua_error(L);
   }
 

@@ -5,6 +5,7 @@ import {
   addReplyBigNumber,
   addReplyBool,
   addReplyBulkBytes,
+  addReplyBulkString,
   addReplyDouble,
   addReplyError,
   addReplyLong,
@@ -323,7 +324,10 @@ export class ValueWriter {
     } else if (this.has(L, 'double', LUA_TNUMBER)) {
       const value = x.lua_tonumber(L, -1);
       this.pop(L);
-      addReplyDouble(c, value, formatG(value, DOUBLE_DIGITS));
+      const text = formatG(value, DOUBLE_DIGITS);
+      if (!Number.isNaN(value)) addReplyDouble(c, value, text);
+      else if (c.resp === 2) addReplyBulkString(c, text);
+      else addReplyProto(c, `,${text}\r\n`);
     } else if (this.has(L, 'map', LUA_TTABLE)) {
       this.map(c, L, scriptResp);
       this.pop(L);

@@ -83,8 +83,11 @@ export interface CoreHooks {
   purgeMemory: (() => void) | null;
   /** An event that notify-keyspace-events asks for. */
   keyspaceEvent: ((event: string, offset: number, length: number, db: number) => void) | null;
-  /** One turn of the loop for other clients while a script runs too long; null where the loop cannot. Composition code sets it. */
-  processEventsWhileBlocked: (() => void) | null;
+  /**
+   * Serves other clients once while a script runs too long; false: the server is to stop. Null where the loop cannot. Composition code
+   * sets it.
+   */
+  processEventsWhileBlocked: (() => boolean) | null;
   /** The server was asked to stop (SHUTDOWN); composition code sets it. */
   shutdown: ((flags: number) => void) | null;
 }

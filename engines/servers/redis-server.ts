@@ -289,6 +289,7 @@ export async function startRedisServer(
   };
   const appliers = createAppliers(start, log, mostClients, () => core, loop);
   attachScripting(core, createLuaInterpreter);
+  core.hooks.processEventsWhileBlocked = loop.serveInside === undefined ? null : () => loop.serveInside!();
   const admin = attachAdmin(core, createHost(loop, allocator, appliers, stop));
   core.hooks.cron.push(() => {
     allocator.tick();

@@ -1,4 +1,5 @@
 /** The scripts of EVAL, by their SHA-1. */
+import { splitWords } from '../config-words.ts';
 import { sha1 } from '../sha1.ts';
 import { SCRIPT_FLAG_EVAL_COMPAT_MODE, scriptFlag } from './flags.ts';
 import type { Scripting } from './scripting.ts';
@@ -138,14 +139,15 @@ function readShebang(u8: Uint8Array, offset: number, length: number): { flags: n
   if (end < 0 || end >= offset + length) return 'Invalid script shebang';
   let line = '';
   for (let i = offset; i < end; i++) line += String.fromCharCode(u8[i]);
-  const [engine, ...words] = line.split(' ');
+  const parts = splitWords(line);
+  if (parts === null || parts.length === 0) return 'Invalid engine in script shebang';
+  const [engine, ...words] = parts;
   if (engine !== '#!lua') return `Unexpected engine in script shebang: ${engine}`;
   let flags = 0;
   for (const word of words) {
-    if (word === '') continue;
     if (!word.startsWith('flags=')) return `Unknown lua shebang option: ${word}`;
-    for (const name of word.slice('flags='.length).split(',')) {
-      if (name === '') continue;
+    const list = word.slice('flags='.length);
+    for (const name of list === '' ? [] : list.split(',')) {
       const bit = scriptFlag(name);
       if (bit === 0) return `Unexpected flag in script shebang: ${name}`;
       flags |= bit;

@@ -271,14 +271,16 @@ export class Scripting {
     const turn = core.hooks.processEventsWhileBlocked;
     if (turn === null) return;
     const caller = this.caller!;
+    // In the middle of an aggregate's collection nobody else may reply: no command calls a script there.
+    if (core.scratch.client !== null) return;
     const { nowMs, unixtime, commandStartUs, executing, nesting, currentClient, inExec } = core;
-    const kept = core.scratch;
     if (caller.conn >= 0) caller.transport.pause(caller.conn);
     core.executing = false;
     core.nesting = 0;
     core.inExec = false;
     try {
-      if (kept.client === null) turn();
+      // Whoever stops the server stops the script with it.
+      if (!turn()) this.killed = true;
     } finally {
       if (caller.conn >= 0) caller.transport.resume(caller.conn);
       core.restoreTime(nowMs, unixtime, commandStartUs);
@@ -286,6 +288,8 @@ export class Scripting {
       core.nesting = nesting;
       core.inExec = inExec;
       core.currentClient = currentClient;
+      core.lookahead.reset();
+      core.heap.knownOffset = 0;
     }
   }
 
