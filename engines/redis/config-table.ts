@@ -138,7 +138,7 @@ const replication = { inert: 'there is no replication yet' } as const;
 const cluster = { inert: 'there is no cluster mode' } as const;
 const outgoing = { inert: 'no connections are made to other servers' } as const;
 const system = { inert: 'it concerns the C program and its platform' } as const;
-const scripts = { inert: 'there are no scripts or modules' } as const;
+const scripts = { inert: 'there are no modules' } as const;
 
 const signalWords = ['default', 'save', 'nosave', 'now', 'force'] as const;
 
@@ -271,7 +271,7 @@ export const directives = {
   'stream-node-max-entries': integer(100, 0, LLONG_MAX, types),
 
   // Scripts
-  'busy-reply-threshold': integer(5000, 0, LLONG_MAX, { alias: 'lua-time-limit', ...scripts }),
+  'busy-reply-threshold': integer(5000, 0, LLONG_MAX, { alias: 'lua-time-limit' }),
 
   // Persistence
   save: special<readonly SavePoint[]>(

@@ -82,6 +82,27 @@ function both(name: string, bytes: number): Fields {
   ];
 }
 
+function scripts(core: RedisCore): Fields {
+  const { scripting } = core;
+  const evalBytes = scripting?.evalBytes ?? 0;
+  const functionBytes = scripting?.functionBytes ?? 0;
+  const scriptBytes = scripting?.scripts.bytes ?? 0;
+  const libraryBytes = scripting?.functions.bytes ?? 0;
+  return [
+    ['used_memory_lua', evalBytes],
+    ['used_memory_vm_eval', evalBytes],
+    ['used_memory_lua_human', humanBytes(evalBytes)],
+    ['used_memory_scripts_eval', scriptBytes],
+    ['number_of_cached_scripts', scripting?.scripts.size ?? 0],
+    ['number_of_functions', scripting?.functions.functionCount ?? 0],
+    ['number_of_libraries', scripting?.functions.libraries.size ?? 0],
+    ['used_memory_vm_functions', functionBytes],
+    ...both('used_memory_vm_total', evalBytes + functionBytes),
+    ['used_memory_functions', libraryBytes],
+    ...both('used_memory_scripts', scriptBytes + libraryBytes),
+  ];
+}
+
 function memory(core: RedisCore): Fields {
   const admin = adminOf(core);
   const m = memoryOverhead(core);
@@ -100,17 +121,7 @@ function memory(core: RedisCore): Fields {
     ['allocator_active', m.active],
     ['allocator_resident', m.allocatorResident],
     ...both('total_system_memory', admin.host.totalMemoryBytes),
-    ['used_memory_lua', 0],
-    ['used_memory_vm_eval', 0],
-    ['used_memory_lua_human', '0B'],
-    ['used_memory_scripts_eval', 0],
-    ['number_of_cached_scripts', 0],
-    ['number_of_functions', 0],
-    ['number_of_libraries', 0],
-    ['used_memory_vm_functions', 0],
-    ...both('used_memory_vm_total', 0),
-    ['used_memory_functions', 0],
-    ...both('used_memory_scripts', 0),
+    ...scripts(core),
     ...both('maxmemory', core.config.maxmemory),
     ['maxmemory_policy', policyWords[POLICY_CODES.indexOf(core.config.maxmemoryPolicy)]!],
     ['allocator_frag_ratio', ratio(m.active, m.allocated)],

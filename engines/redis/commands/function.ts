@@ -14,6 +14,7 @@ import {
   addReplyOk,
   addReplySetLen,
   addReplyStatus,
+  addReplySubcommandSyntaxError,
 } from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
 import { scriptFlagWords } from '../scripting/flags.ts';
@@ -93,7 +94,11 @@ function functionDelete(core: RedisCore, c: Client): void {
 }
 
 function functionFlush(core: RedisCore, c: Client): void {
-  if (c.argc > 3 || (c.argc === 3 && !c.argIs(2, 'sync') && !c.argIs(2, 'async'))) {
+  if (c.argc > 3) {
+    addReplySubcommandSyntaxError(c);
+    return;
+  }
+  if (c.argc === 3 && !c.argIs(2, 'sync') && !c.argIs(2, 'async')) {
     addReplyError(c, 'FUNCTION FLUSH only supports SYNC|ASYNC option');
     return;
   }
@@ -195,10 +200,7 @@ function functionRestore(core: RedisCore, c: Client): void {
   const scripting = scriptingOf(core, c);
   if (scripting === null) return;
   if (c.argc > 4) {
-    addReplyError(
-      c,
-      `unknown subcommand or wrong number of arguments for '${c.argText(1)}'. Try ${c.argText(0).toUpperCase()} HELP.`,
-    );
+    addReplySubcommandSyntaxError(c);
     return;
   }
   let policy: RestorePolicy = 'append';

@@ -75,8 +75,8 @@ function stats(core: RedisCore, c: Client): void {
     ['clients.normal', m.clientsNormal],
     ['cluster.links', 0],
     ['aof.buffer', 0],
-    ['lua.caches', 0],
-    ['functions.caches', 0],
+    ['lua.caches', core.scripting?.scripts.bytes ?? 0],
+    ['functions.caches', core.scripting?.functions.bytes ?? 0],
   ]);
   for (const db of m.dbs) {
     addReplyBulkString(c, `db.${db.id}`);
