@@ -42,6 +42,8 @@ export interface LoadedConfig {
 export interface LoadOptions {
   /** Reads what an `include` line names: one text for each file. */
   readonly include: (path: string) => readonly string[];
+  /** Why a value that is right in itself cannot be had here; null: it can. */
+  readonly check?: (directive: DirectiveName, value: unknown) => string | null;
   /** Changes the working folder; null or why that cannot be done. */
   readonly changeFolder: (path: string) => string | null;
 }
@@ -119,6 +121,8 @@ function loadSetting(
   const words = setting.about.multi && values.length === 1 ? (splitWords(values[0]!) ?? values) : values;
   const parsed = parseSetting(setting, words.length === 0 ? [''] : words, config);
   if (parsed.error !== null) return parsed.error;
+  const refusal = options.check?.(setting.directive, parsed.value) ?? null;
+  if (refusal !== null) return refusal;
   let value = parsed.value;
   // The first save line replaces the default points, each later one adds to them.
   if (setting.directive === 'save' && loaded.named.has('save') && (value as unknown[]).length > 0) {

@@ -65,6 +65,11 @@ function pick<T extends string>(option: string, value: string | undefined, allow
   throw new OptionError(`Cannot use --${option} ${value ?? '(nothing)'}: give one of ${allowed.join(', ')}`);
 }
 
+/** Why Debian's build refuses active defragmentation. */
+export const NO_DEFRAG =
+  'Active defragmentation cannot be enabled: it requires a Redis server compiled with a modified Jemalloc like the one shipped by ' +
+  'default with the Redis source distribution';
+
 /** Takes this program's own options out of a command line. */
 export function splitEngineOptions(argv: readonly string[]): { engine: EngineOptions; rest: string[] } {
   const rest: string[] = [];
@@ -193,7 +198,9 @@ export function readCommandLine(argv: readonly string[], onStdin: () => void = (
   const config = defaultConfig();
   config.dir = process.cwd();
   const loaded = createLoadedConfig();
-  loadConfigText(config, text, { include: includedTexts, changeFolder }, loaded);
+  const check = (directive: string, value: unknown) =>
+    directive === 'activedefrag' && value === true && engine.allocator === 'debian' ? NO_DEFRAG : null;
+  loadConfigText(config, text, { include: includedTexts, changeFolder, check }, loaded);
   config.dir = process.cwd();
   return { config, loaded, engine, configFile, fromStdin };
 }

@@ -33,6 +33,7 @@ import { removePidFile, writePidFile } from './pid-file.ts';
 import {
   ConfigFileMissing,
   configErrorText,
+  NO_DEFRAG,
   OptionError,
   type RedisStart,
   readCommandLine,
@@ -181,14 +182,7 @@ function createAppliers(
           ? null
           : 'Unable to listen on this port. It cannot be changed while the server runs.',
     ],
-    [
-      'activedefrag',
-      (config: RedisConfig) =>
-        config.activedefrag && !core().allocator.canDefrag
-          ? 'Active defragmentation cannot be enabled: it requires a Redis server compiled with a modified Jemalloc like the ' +
-            'one shipped by default with the Redis source distribution'
-          : null,
-    ],
+    ['activedefrag', (config: RedisConfig) => (config.activedefrag && !core().allocator.canDefrag ? NO_DEFRAG : null)],
   ] as const);
 }
 

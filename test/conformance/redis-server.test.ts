@@ -76,6 +76,7 @@ describeReal(['redis-server'], 'a wrong configuration', () => {
     ...[
       'client-output-buffer-limit foo 1 2 3',
       'port 1 2',
+      'activedefrag yes',
       'notify-keyspace-events q',
       'slaveof a b',
       'unixsocketperm 999',
