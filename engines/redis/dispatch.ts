@@ -57,6 +57,7 @@ const SUBSCRIBER_COMMANDS = new Set([
   'reset',
 ]);
 export const OOM_ERROR = "-OOM command not allowed when used memory > 'maxmemory'.";
+const SCRIPT_COMMANDS = new Set(['eval', 'eval_ro', 'evalsha', 'evalsha_ro', 'fcall', 'fcall_ro']);
 const READONLY_SCRIPTS = new Set(['eval_ro', 'evalsha_ro', 'fcall_ro']);
 /** Commands that are executed at once although the client is in a transaction. */
 const NEVER_QUEUED = new Set(['exec', 'discard', 'multi', 'watch', 'quit', 'reset']);
@@ -217,7 +218,7 @@ export function processCommand(core: RedisCore, c: Client): void {
   }
   if (inMulti && !NEVER_QUEUED.has(command.fullName)) queue(core, c, command);
   else call(core, c, command);
-  if (core.blocked.ready !== 0) {
+  if (core.blocked.ready !== 0 && !core.executing) {
     core.serveReadyKeys();
     if (core.tracking.hasPending) core.tracking.sendPending();
   }
@@ -261,6 +262,11 @@ function protectedCommandAllowed(core: RedisCore, c: Client, command: Command): 
 
 /** Runs a command and counts it. */
 export function call(core: RedisCore, c: Client, command: Command): void {
+  // A script that takes long lets others be served from within; its own unit of effects and its time go on.
+  if (core.executing) {
+    callInside(core, c, command);
+    return;
+  }
   const startUs = core.commandStartUs;
   core.executing = true;
   run(core, c, command);
@@ -312,6 +318,8 @@ function runWithEffects(core: RedisCore, c: Client, command: Command): void {
 
 function run(core: RedisCore, c: Client, command: Command): void {
   core.errorsInCommand = 0;
+  // A script is shown before the commands that it calls.
+  if (core.monitors.length !== 0 && SCRIPT_COMMANDS.has(command.fullName)) feedMonitors(core, c);
   try {
     if (core.effects.active) runWithEffects(core, c, command);
     else command.proc(core, c);

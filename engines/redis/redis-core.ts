@@ -305,9 +305,11 @@ export class RedisCore implements ConnectionHandler {
     c.lastInteraction = this.unixtime;
     this.stats.totalReadsProcessed++;
     noteClientInput(this, c);
+    // A script that takes long lets others be served from within: its caller stays the present client afterwards.
+    const present = this.currentClient;
     this.currentClient = c;
     const next = processInput(this, c, start, end);
-    this.currentClient = null;
+    this.currentClient = present;
     noteClientOutput(this, c);
     this.clientEviction.touch(c);
     return next;
@@ -318,9 +320,10 @@ export class RedisCore implements ConnectionHandler {
     if (c === null || c === undefined) return;
     this.refreshTime();
     c.lastInteraction = this.unixtime;
+    const present = this.currentClient;
     this.currentClient = c;
     onDirectRead(this, c);
-    this.currentClient = null;
+    this.currentClient = present;
     noteClientOutput(this, c);
     this.clientEviction.touch(c);
   }
