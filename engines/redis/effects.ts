@@ -33,6 +33,8 @@ export class Effects {
   private length = 0;
   /** Effects of this unit so far. */
   ops = 0;
+  /** The unit goes on whatever else ends: a script is being run, and others are served from within. */
+  held = false;
   /** The present command has written its effects itself, or has none in spite of a change. */
   replaced = false;
   /** Each deletion stands for itself: nothing asked for them to be one. */
@@ -152,6 +154,7 @@ export class Effects {
 
   /** Ends the unit: its effects are handed on. */
   endUnit(): void {
+    if (this.held) return;
     if (this.ops > 0) this.sink?.(this.start, this.length, this.ops > 1 && !this.single);
     this.clear();
   }

@@ -275,6 +275,7 @@ export class Scripting {
     if (core.scratch.client !== null) return;
     const { nowMs, unixtime, commandStartUs, executing, nesting, currentClient, inExec } = core;
     if (caller.conn >= 0) caller.transport.pause(caller.conn);
+    core.effects.held = true;
     core.executing = false;
     core.nesting = 0;
     core.inExec = false;
@@ -284,6 +285,7 @@ export class Scripting {
     } finally {
       if (caller.conn >= 0) caller.transport.resume(caller.conn);
       core.restoreTime(nowMs, unixtime, commandStartUs);
+      core.effects.held = false;
       core.executing = executing;
       core.nesting = nesting;
       core.inExec = inExec;
