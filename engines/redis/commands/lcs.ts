@@ -17,6 +17,8 @@ import { sdsLen } from '../structures/sds.ts';
 import { argNumber, readInteger } from './integer-arguments.ts';
 
 /** Cells of the table that may be had at the most: 1 GiB. */
+/** The original reckons with so many bytes for each pair of characters. */
+const CELL_BYTES = 4;
 const MAX_CELLS = 2 ** 28;
 
 function textOf(core: RedisCore, value: number): Uint8Array {
@@ -143,6 +145,10 @@ export function lcsCommand(core: RedisCore, c: Client): void {
   if (options === null) return;
   const a = textOf(core, first);
   const b = textOf(core, second);
+  if ((a.length + 1) * (b.length + 1) * CELL_BYTES > core.config.protoMaxBulkLen) {
+    addReplyError(c, 'Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len');
+    return;
+  }
   if ((a.length + 1) * (b.length + 1) > MAX_CELLS) {
     addReplyError(c, 'Insufficient memory, failed allocating transient memory for LCS');
     return;
