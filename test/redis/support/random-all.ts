@@ -12,6 +12,7 @@ import { randomHyperLogLogCommand } from './random-hyperloglog.ts';
 import { randomListCommand } from './random-list.ts';
 import { randomSetCommand } from './random-set.ts';
 import { randomSortCommand } from './random-sort.ts';
+import { randomStreamCommand } from './random-stream.ts';
 import { randomZsetCommand } from './random-zset.ts';
 
 const GROUPS = [
@@ -20,6 +21,7 @@ const GROUPS = [
   randomHashCommand,
   randomZsetCommand,
   randomGeoCommand,
+  randomStreamCommand,
   randomBitmapCommand,
   randomHyperLogLogCommand,
   randomSortCommand,
