@@ -47,7 +47,14 @@ export const bitmapCommands: readonly CommandFacts[] = [
     flags: 'write denyoom',
     categories: '@write @bitmap @slow',
     keys: [1, 1, 1],
-    keySpecs: [{ flags: 'RW access update variable_flags', index: 1, range: [0, 1, 0], notes: '' }],
+    keySpecs: [
+      {
+        flags: 'RW access update variable_flags',
+        index: 1,
+        range: [0, 1, 0],
+        notes: 'Reads only when all operations are GET',
+      },
+    ],
     arguments: [
       { name: 'key', type: 'key', keySpecIndex: 0 },
       {

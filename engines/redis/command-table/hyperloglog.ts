@@ -28,7 +28,9 @@ export const hyperloglogCommands: readonly CommandFacts[] = [
     flags: 'readonly',
     categories: '@read @hyperloglog @slow',
     keys: [1, -1, 1],
-    keySpecs: [{ flags: 'RW access', index: 1, range: [-1, 1, 0], notes: '' }],
+    keySpecs: [
+      { flags: 'RW access', index: 1, range: [-1, 1, 0], notes: 'The count is kept in the value, which changes it' },
+    ],
     arguments: [{ name: 'key', type: 'key', keySpecIndex: 0, flags: 'multiple' }],
   },
   {

@@ -212,7 +212,7 @@ export function sdsGrowZero(h: Heap, s: number, length: number): number {
   return grown;
 }
 
-/** Gives back spare room. @returns the string's new offset */
+/** Gives back spare room, if there is room to move to. @returns the string's new offset */
 export function sdsRemoveFreeSpace(h: Heap, s: number): number {
   if (sdsAvail(h, s) === 0) return s;
   const oldType = h.u8[s - 1] & SDS_TYPE_MASK;
@@ -224,7 +224,9 @@ export function sdsRemoveFreeSpace(h: Heap, s: number): number {
   const header = keepsHeader ? oldHeader : sdsHeaderSize(type);
   let moved = s;
   if (!keepsHeader || h.usable(base) !== h.allocator.sizeClass(header + length + 1)) {
-    moved = h.alloc(header + length + 1) + header;
+    const smaller = h.allocator.alloc(header + length + 1);
+    if (smaller === 0) return s;
+    moved = smaller + header;
     h.copy(s, moved, length + 1);
     if (keepsHeader) h.u8[moved - 1] = oldType;
     else h.u8[moved - 1] = type === SDS_TYPE_5 ? length << 3 : type;
