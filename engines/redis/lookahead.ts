@@ -20,6 +20,8 @@ import {
   OBJ_SET,
   OBJ_ZSET,
 } from './structures/robj.ts';
+import { sdsLen } from './structures/sds.ts';
+import { zslFirst, zslLast, zslMember, zslNext, zslPrevious } from './structures/skiplist.ts';
 
 /** Requests looked at together. More would push the first ones' lines out again before they are used. */
 const REQUESTS_MAX = 16;
@@ -61,6 +63,25 @@ function tableOf(h: Heap, object: number): number {
   if (encoding === OBJ_ENCODING_HT) return pointer;
   // The struct of a sorted set begins with its table.
   return encoding === OBJ_ENCODING_SKIPLIST ? h.u32[pointer >>> 2] : 0;
+}
+
+/** Stands for the length of a member that has one in its header. */
+const POPPED = 0xffffffff;
+const FROM_START = 1;
+const FROM_END = 2;
+
+/** Whether the request at `at` is a ZPOPMIN or ZPOPMAX of one member. @returns FROM_START, FROM_END or 0 */
+function popsFrom(u8: Uint8Array, at: number): number {
+  // "*2\r\n$7\r\nZPOPMIN": no other name of seven letters has these two.
+  if (u8[at + 1] !== 50 || u8[at + 5] !== 55) return 0;
+  if ((u8[at + 9] | 0x20) !== 112 || (u8[at + 10] | 0x20) !== 111) return 0;
+  return (u8[at + 14] | 0x20) === 120 ? FROM_END : FROM_START;
+}
+
+/** The node that a pop takes after `before` (0: the first pop); 0: none is left. */
+function nextToPop(h: Heap, zsl: number, before: number, from: number): number {
+  if (from === FROM_START) return before === 0 ? zslFirst(h, zsl) : zslNext(h, before);
+  return before === 0 ? zslLast(h, zsl) : zslPrevious(h, before);
 }
 
 export class Lookahead {
@@ -160,13 +181,23 @@ export class Lookahead {
     if (table === 0) return end;
     let count = 0;
     let p = at;
+    let popped = 0;
     for (let requests = 0; requests < REQUESTS_MAX; requests++) {
       const next = this.readRequest(h.u8, p, end, wanted);
       if (next === 0) break;
+      const pops = wanted === MEMBER_ARGUMENT[OBJ_ZSET] ? popsFrom(h.u8, p) : 0;
       p = next;
+      if (pops !== 0) {
+        // Each of several pops takes the next node.
+        popped = nextToPop(h, h.u32[(h.u32[(object + 8) >>> 2] + 8) >>> 2], popped, pops);
+        if (popped === 0) break;
+        this.memberAt = zslMember(h, popped);
+        this.memberLength = -1;
+      }
       if (this.memberAt === 0) continue;
       this.offsets[count] = this.memberAt;
-      this.lengths[count] = this.memberLength;
+      // The length of a member that is to be popped is not read here, as that would wait for it.
+      this.lengths[count] = this.memberLength < 0 ? POPPED : this.memberLength;
       count++;
     }
     if (count > 1) this.touchMembers(h, table, count);
@@ -190,10 +221,12 @@ export class Lookahead {
   private touchMembers(h: Heap, table: number, count: number): void {
     const { offsets, lengths, chain } = this;
     const u32 = h.u32;
-    for (let i = 0; i < count; i++) {
-      chain[i] = dictBucketAt(h, table, keyHash(h.u8, h.view, offsets[i], lengths[i], h.hashKey));
-    }
     let sink = 0;
+    for (let i = 0; i < count; i++) sink ^= h.u8[offsets[i] - 1];
+    for (let i = 0; i < count; i++) {
+      const length = lengths[i] === POPPED ? sdsLen(h, offsets[i]) : lengths[i];
+      chain[i] = dictBucketAt(h, table, keyHash(h.u8, h.view, offsets[i], length, h.hashKey));
+    }
     for (let i = 0; i < count; i++) chain[i] = u32[chain[i] >>> 2];
     for (let i = 0; i < count; i++) chain[i] = u32[chain[i] >>> 2];
     for (let i = 0; i < count; i++) if (chain[i] !== 0) sink ^= h.u8[chain[i] - 1];
