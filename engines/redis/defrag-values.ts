@@ -8,6 +8,7 @@ import { DICT_TYPE_HASH, dictNext, dictSetValue, dictSize, dictTableField, dictV
 import { dictScanBuckets } from './structures/dict-sample.ts';
 import type { Heap } from './structures/heap.ts';
 import { nodeNext, quicklistHead, quicklistNodes, quicklistRelocate } from './structures/quicklist.ts';
+import { raxRelocate } from './structures/rax.ts';
 import {
   OBJ_ENCODING_EMBSTR,
   OBJ_ENCODING_HT,
@@ -16,6 +17,7 @@ import {
   OBJ_ENCODING_QUICKLIST,
   OBJ_ENCODING_RAW,
   OBJ_ENCODING_SKIPLIST,
+  OBJ_ENCODING_STREAM,
   OBJ_STRING,
   robjEncoding,
   robjPtr,
@@ -25,6 +27,8 @@ import {
 } from './structures/robj.ts';
 import { sdsBase, sdsLen } from './structures/sds.ts';
 import { NODE_SCORE, zslHeader, zslRelocate, zslScore } from './structures/skiplist.ts';
+import { streamGroups, streamRax } from './structures/stream.ts';
+import { groupConsumers, groupPending } from './structures/stream-groups.ts';
 
 /** Moves the string that the pointer field at `field` points to. */
 function moveSds(core: RedisCore, field: number): void {
@@ -103,8 +107,29 @@ function moveRoots(core: RedisCore, o: number): void {
     case OBJ_ENCODING_QUICKLIST:
       movePointee(core, o + OBJECT_POINTER);
       break;
+    case OBJ_ENCODING_STREAM:
+      movePointee(core, o + OBJECT_POINTER);
+      moveStream(core, robjPtr(h, o));
+      break;
     default:
   }
+}
+
+/**
+ * The trees of a stream and its listpacks, all at once, also of a long stream; of its groups the nodes of the trees alone, as consumers and
+ * pending entries point to each other.
+ */
+function moveStream(core: RedisCore, s: number): void {
+  const h = core.heap;
+  const move = (offset: number) => core.defrag.move(core, offset);
+  movePointee(core, s);
+  raxRelocate(h, streamRax(h, s), move, (slot) => movePointee(core, slot));
+  if (streamGroups(h, s) === 0) return;
+  raxRelocate(h, streamGroups(h, s), move, (slot) => {
+    const group = h.u32[slot >>> 2];
+    raxRelocate(h, groupPending(h, group), move, () => {});
+    raxRelocate(h, groupConsumers(h, group), move, () => {});
+  });
 }
 
 /** Nodes of a list that are moved in one step. */

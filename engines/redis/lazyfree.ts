@@ -14,7 +14,9 @@ import {
   dictValue,
 } from './structures/dict.ts';
 import type { Heap } from './structures/heap.ts';
+import { lpFree } from './structures/listpack.ts';
 import { quicklistDropFirst } from './structures/quicklist.ts';
+import { raxFree, raxFreeStep, raxHead } from './structures/rax.ts';
 import {
   decrRefCount,
   OBJ_ENCODING_HT,
@@ -22,6 +24,7 @@ import {
   OBJ_ENCODING_SKIPLIST,
   OBJ_HASH,
   OBJ_SET,
+  OBJ_STREAM,
   OBJ_STRING,
   OBJ_ZSET,
   robjEncoding,
@@ -30,6 +33,8 @@ import {
   robjType,
 } from './structures/robj.ts';
 import { zslDropFirst } from './structures/skiplist.ts';
+import { streamGroups, streamRax } from './structures/stream.ts';
+import { freeGroup } from './structures/stream-groups.ts';
 import { zsetDict, zsetSkiplist } from './types/zset-object.ts';
 
 /** Values that take more single steps than this to free are freed lazily. */
@@ -49,16 +54,17 @@ const BUCKETS_PER_ENTRY = 8;
 /** In place of a number of keys: a dict whose entries are no objects of their own. */
 const UNCOUNTED = -1;
 
-/** How a container of one kind is freed in steps. `cursor` is whatever it needs to go on. */
+/** How a container of one kind is freed in steps. */
 export interface SlicedFree {
   /** Whether it frees this object. */
   suits(h: Heap, o: number): boolean;
   /**
    * Frees about `steps` parts of what the object points to; at the end all of it (the object itself is freed by the caller).
    * The object is of use to nobody else, and need not be whole in between.
+   * @param state empty at first, and kept for the next step
    * @returns whether nothing is left
    */
-  step(h: Heap, o: number, steps: number): boolean;
+  step(h: Heap, o: number, steps: number, state: number[]): boolean;
 }
 
 /** Frees up to `steps` entries of a dict that nobody uses any more. @returns whether it is empty */
@@ -125,8 +131,24 @@ const quicklistFree: SlicedFree = {
   },
 };
 
+/** The nodes of a stream are freed in steps, its groups at the end. */
+const streamFree: SlicedFree = {
+  suits: (h, o) => robjType(h, o) === OBJ_STREAM,
+  step(h, o, steps, state) {
+    const s = robjPtr(h, o);
+    const rax = streamRax(h, s);
+    if (state.length === 0) state.push(raxHead(h, rax));
+    for (let i = 0; i < steps && state.length > 0; i++) raxFreeStep(h, state, lpFree);
+    if (state.length > 0) return false;
+    h.free(rax);
+    if (streamGroups(h, s) !== 0) raxFree(h, streamGroups(h, s), freeGroup);
+    h.free(s);
+    return true;
+  },
+};
+
 /** The kinds that can be freed in steps; a value of another kind is freed whole. */
-const slicedFrees: SlicedFree[] = [hashtableFree, skiplistFree, quicklistFree];
+const slicedFrees: SlicedFree[] = [hashtableFree, skiplistFree, quicklistFree, streamFree];
 
 export class LazyFree {
   /** Values and databases' dicts to be freed, by turns: offset, and how many keys it counts for (0: a single value). `next` is the first that is not done. */
@@ -134,6 +156,8 @@ export class LazyFree {
   private next = 0;
   /** Values met in a database's dict that are too large to be freed at once. */
   private readonly inner: number[] = [];
+  /** Where the freeing of the present value goes on; one is freed at a time. */
+  private readonly state: number[] = [];
   /** Objects that wait, and those that have been freed: for INFO. */
   pendingObjects = 0;
   freedObjects = 0;
@@ -201,13 +225,13 @@ export class LazyFree {
 
   private step(h: Heap): void {
     if (this.inner.length > 0) {
-      if (freeValueStep(h, this.inner[this.inner.length - 1])) this.inner.pop();
+      if (freeValueStep(h, this.inner[this.inner.length - 1], this.state)) this.inner.pop();
       return;
     }
     const offset = this.jobs[this.next];
     const keys = this.jobs[this.next + 1];
     if (keys === 0) {
-      if (freeValueStep(h, offset)) this.done(0);
+      if (freeValueStep(h, offset, this.state)) this.done(0);
     } else if (emptyDictStep(h, offset, ENTRIES_PER_CLOCK, this.takeLarge) && this.inner.length === 0) {
       dictRelease(h, offset);
       this.done(keys);
@@ -236,10 +260,11 @@ function isLarge(h: Heap, value: number): boolean {
 }
 
 /** @returns whether the object is gone */
-function freeValueStep(h: Heap, o: number): boolean {
+function freeValueStep(h: Heap, o: number, state: number[]): boolean {
   for (const sliced of slicedFrees) {
     if (!sliced.suits(h, o)) continue;
-    if (!sliced.step(h, o, ENTRIES_PER_CLOCK)) return false;
+    if (!sliced.step(h, o, ENTRIES_PER_CLOCK, state)) return false;
+    state.length = 0;
     h.free(o);
     return true;
   }

@@ -21,6 +21,7 @@ function sparse(): Loopback {
       config.activeDefragCycleMax = 75;
       config.activeDefragMaxScanFields = 100;
       config.listMaxListpackSize = 4;
+      config.streamNodeMaxEntries = 1;
     },
     1,
     'upstream',
@@ -93,6 +94,11 @@ const shapes: Shape[] = [
     read: (k) => ['ZRANGE', k, 0, -1, 'WITHSCORES'],
   },
   {
+    name: 'streams',
+    make: (k, i) => ['XADD', k, '*', ...members(30, i, (j) => [`f${j}`, 'v'.repeat(30)])],
+    read: (k) => ['XRANGE', k, '-', '+'],
+  },
+  {
     name: 'lists',
     make: (k, i) => ['RPUSH', k, ...members(600, i, (j) => [`e${j}`])],
     read: (k) => ['LRANGE', k, 0, -1],
@@ -107,6 +113,14 @@ describe('active defragmentation', () => {
       const large = shape.make('k', 0).length > 250;
       const count = large ? 400 : 6_000;
       for (let i = 0; i < count; i++) lab.command(0, ...shape.make(`key:${i}`, i));
+      if (shape.name === 'streams') {
+        // Many nodes in a tree, a group with consumers and pending entries.
+        for (let i = 0; i < count; i++) {
+          for (let j = 0; j < 5; j++) lab.command(0, ...shape.make(`key:${i}`, i + j));
+          lab.command(0, 'XGROUP', 'CREATE', `key:${i}`, 'group', '0');
+          lab.command(0, 'XREADGROUP', 'GROUP', 'group', `consumer:${i % 3}`, 'COUNT', 3, 'STREAMS', `key:${i}`, '>');
+        }
+      }
       for (let i = 0; i < count; i += 7) lab.command(0, 'EXPIRE', `key:${i}`, 100_000);
       for (let i = 0; i < count; i++) if (random.nextFloat() < 0.75) lab.command(0, 'DEL', `key:${i}`);
       lab.settle();

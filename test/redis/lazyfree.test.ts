@@ -72,6 +72,7 @@ const shapes: [string, (i: number) => (string | number)[]][] = [
   ['set', (i) => ['SADD', 'k', `member:${i}`]],
   ['hash', (i) => ['HSET', 'k', `field:${i}`, `value:${i}`]],
   ['sorted set', (i) => ['ZADD', 'k', i, `member:${i}`]],
+  ['stream', (i) => ['XADD', 'k', `${i + 1}-0`, 'field', 'x'.repeat(100)]],
   ['list', () => ['RPUSH', 'k', 'x'.repeat(1_000)]],
 ];
 

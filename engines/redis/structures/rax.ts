@@ -563,6 +563,38 @@ export function raxFree(h: Heap, rax: number, freeValue: ((h: Heap, value: numbe
   h.free(rax);
 }
 
+/**
+ * One step of raxFree for a tree that is freed bit by bit and used for nothing else: frees one node, and its value.
+ * @param pending the nodes that are still to be freed; at first the head alone
+ */
+export function raxFreeStep(h: Heap, pending: number[], freeValue: (h: Heap, value: number) => void): void {
+  const n = pending.pop()!;
+  const children = raxNodeSize(h, n) === 0 ? 0 : raxNodeChildren(h, n);
+  for (let i = 0; i < children; i++) pending.push(raxNodeChild(h, n, i));
+  const value = raxNodeValue(h, n);
+  if (value !== 0) freeValue(h, value);
+  h.free(n);
+}
+
+/**
+ * Lets `move` put nodes elsewhere, and mends every pointer to them.
+ * @param move takes an offset and returns the new one, or 0 when it stays
+ * @param visit called with the offset of the pointer of each value that is not null
+ */
+export function raxRelocate(h: Heap, rax: number, move: (n: number) => number, visit: (slot: number) => void): void {
+  const moved = (slot: number): number => {
+    const fresh = move(h.u32[slot >>> 2]);
+    if (fresh !== 0) h.u32[slot >>> 2] = fresh;
+    return h.u32[slot >>> 2];
+  };
+  const pending = [moved(rax)];
+  for (let n = pending.pop(); n !== undefined; n = pending.pop()) {
+    const children = raxNodeSize(h, n) === 0 ? 0 : raxNodeChildren(h, n);
+    for (let i = 0; i < children; i++) pending.push(moved(childSlot(h, n, i)));
+    if (raxNodeValue(h, n) !== 0) visit(valueSlot(h, n));
+  }
+}
+
 /** Checks all of a tree's invariants. @throws Error naming what is broken */
 export function raxVerify(h: Heap, rax: number): void {
   let keys = 0;
