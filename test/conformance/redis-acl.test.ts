@@ -336,6 +336,16 @@ describeReal(['redis-server'], 'users and their permissions', () => {
     await Promise.all(others.map((client) => client.closed));
 
     await both(admins, ...make);
+    const blocked = await pair();
+    await both(blocked, 'AUTH', 'ex', 'x');
+    const waits = blocked.map((client) => client.command('BLPOP', 'nothing', '0'));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await both(admins, 'ACL', 'DELUSER', 'ex');
+    await Promise.all([...blocked.map((client) => client.closed), ...waits]);
+    await both(admins, 'RPUSH', 'nothing', 'x');
+    await both(admins, 'LPOP', 'nothing');
+
+    await both(admins, ...make);
     const own = await pair();
     await both(own, 'AUTH', 'ex', 'x');
     await both(own, 'ACL', 'DELUSER', 'ex');
@@ -407,6 +417,7 @@ describeReal(['redis-server'], 'users and their permissions', () => {
         atom,
         () => `(${Array.from({ length: 1 + random.nextBelow(3) }, atom).join(' ')})`,
         () => `${pick(['>', '<'])}${pick(['p1', 'p2'])}`,
+        () => Array.from({ length: 1 + random.nextBelow(6) }, () => pick([...'+-@|~%&()<>#! aRW*get"\\'])).join(''),
         () => pick(['on', 'off', 'nopass', 'resetpass', 'clearselectors', 'sanitize-payload', 'reset', 'x']),
       ])();
     const requests = [
