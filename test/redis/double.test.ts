@@ -3,6 +3,7 @@ import { createRandom } from '../../engines/base/random.ts';
 import { createArena } from '../../engines/memory/arena.ts';
 import { createJemalloc } from '../../engines/memory/jemalloc.ts';
 import {
+  approximateDouble,
   formatDouble17,
   parseDouble,
   parseDoubleLoosely,
@@ -64,6 +65,10 @@ describe('doubles as text', () => {
       const value =
         i % 2 === 0 && Number.isFinite(any) ? any : (random.nextU32() - 2 ** 31) / 10 ** random.nextBelow(9);
       expect(read(formatDouble17(value))).toBe(value);
+      const written = formatDouble17(value);
+      heap.putLatin1(written, page);
+      const near = approximateDouble(heap.u8, page, written.length);
+      if (!Number.isNaN(near)) expect(Math.abs(near - value)).toBeLessThanOrEqual(1e-14 * Math.abs(value));
       const text = value.toString();
       expect(read(text)).toBe(value);
     }

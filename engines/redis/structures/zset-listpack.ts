@@ -3,7 +3,7 @@
  * is one, else the text of %.17g. A listpack is `lp`, a pair is told by the offset of its member.
  */
 
-import { isIntegerScore, parseDouble, parsedDouble, putDouble17 } from './double.ts';
+import { approximateDouble, isIntegerScore, parseDouble, parsedDouble, putDouble17 } from './double.ts';
 import type { Heap } from './heap.ts';
 import {
   LP_AFTER,
@@ -33,6 +33,8 @@ import { compareBytes, LEX_MAX, LEX_MIN, type LexRange, type ScoreRange } from '
 const INTEGER_SCRATCH = 64;
 const SCORE_SCRATCH = 128;
 const MEMBER_SCRATCH = 192;
+/** Scores that differ by a larger share than this are told apart by their approximations. */
+const APPROXIMATION = 1e-12;
 
 /** Number of pairs. */
 export function zzlLength(h: Heap, lp: number): number {
@@ -124,6 +126,16 @@ function insertAt(h: Heap, lp: number, p: number, offset: number, length: number
   }
 }
 
+/** Orders the score in an element and another. Most are so far apart that an approximation tells. @returns negative, 0 or positive */
+function scoreOrder(h: Heap, p: number, score: number): number {
+  if (lpGet(h, p)) {
+    const near = approximateDouble(h.u8, lpStringOffset, lpStringLength);
+    if (Math.abs(near - score) > APPROXIMATION * (Math.abs(near) + Math.abs(score))) return near - score;
+  }
+  const exact = zzlScore(h, p);
+  return exact > score ? 1 : exact === score ? 0 : -1;
+}
+
 /** Where the listpack lies after zzlInsert or zzlAppend has thrown. */
 export let zzlAfterFailure = 0;
 
@@ -133,8 +145,8 @@ export function zzlInsert(h: Heap, lp: number, offset: number, length: number, s
   let p = lpFirst(h, lp);
   while (p !== 0) {
     const at = lpNext(h, lp, p);
-    const here = zzlScore(h, at);
-    if (here > score || (here === score && zzlCompare(h, p, offset, length) > 0)) break;
+    const order = scoreOrder(h, at, score);
+    if (order > 0 || (order === 0 && zzlCompare(h, p, offset, length) > 0)) break;
     p = lpNext(h, lp, at);
   }
   return insertAt(h, lp, p, offset, length, score);
