@@ -24,7 +24,7 @@ import {
   STREAM_MAX_DELETED_ID,
   streamEntriesAdded,
   streamGroups,
-  streamLength,
+  streamLengthBig,
   streamRax,
 } from '../structures/stream.ts';
 import {
@@ -157,7 +157,8 @@ function stream(core: RedisCore, c: Client): void {
     }
   }
   addReplyMapLen(c, full ? 9 : 10);
-  addReplyNumber(c, 'length', streamLength(h, s));
+  addReplyBulkString(c, 'length');
+  addReplyBigInt(c, streamLengthBig(h, s));
   addReplyNumber(c, 'radix-tree-keys', raxSize(h, streamRax(h, s)));
   addReplyNumber(c, 'radix-tree-nodes', raxNodeCount(h, streamRax(h, s)));
   addReplyIdAt(h, c, 'last-generated-id', s + STREAM_LAST_ID);

@@ -7,6 +7,7 @@ import type { CommandProc } from '../command.ts';
 import { lookupKeyRead, lookupKeyWrite, NOTIFY_STREAM } from '../db.ts';
 import {
   addReplyArrayLen,
+  addReplyBigInt,
   addReplyError,
   addReplyLong,
   addReplyNull,
@@ -29,6 +30,7 @@ import {
   setStreamEntriesAdded,
   streamAppend,
   streamLength,
+  streamLengthBig,
 } from '../structures/stream.ts';
 import {
   compareStreamIds,
@@ -251,7 +253,9 @@ function xtrimCommand(core: RedisCore, c: Client): void {
 function xlenCommand(core: RedisCore, c: Client): void {
   const o = lookupKeyRead(core, c.db, c.argOff[1], c.argLen[1]);
   if (isWrongType(core, c, o, OBJ_STREAM)) return;
-  addReplyLong(c, o === 0 ? 0 : streamLength(core.heap, robjPtr(core.heap, o)));
+  const length = o === 0 ? 0 : streamLength(core.heap, robjPtr(core.heap, o));
+  if (Number.isSafeInteger(length)) addReplyLong(c, length);
+  else addReplyBigInt(c, streamLengthBig(core.heap, robjPtr(core.heap, o)));
 }
 
 const firstId = newStreamId();

@@ -98,6 +98,17 @@ export function setStreamLength(h: Heap, s: number, length: number): void {
   h.u32[(s + LENGTH + 4) >>> 2] = Math.floor(length / WORD);
 }
 
+/** As setStreamLength, of a number that may be anyone's. */
+export function setStreamLengthWords(h: Heap, s: number, low: number, high: number): void {
+  h.u32[(s + LENGTH) >>> 2] = low;
+  h.u32[(s + LENGTH + 4) >>> 2] = high;
+}
+
+/** The number of entries as the original replies it: a forged payload may have made it negative. */
+export function streamLengthBig(h: Heap, s: number): bigint {
+  return h.view.getBigInt64(s + LENGTH, true);
+}
+
 /** Number of entries ever added, as an unsigned integer. */
 export function streamEntriesAdded(h: Heap, s: number): bigint {
   return (BigInt(h.u32[(s + ENTRIES_ADDED + 4) >>> 2]) << 32n) | BigInt(h.u32[(s + ENTRIES_ADDED) >>> 2]);

@@ -12,7 +12,7 @@ import {
   STREAM_LAST_ID,
   STREAM_MAX_DELETED_ID,
   setStreamEntriesAdded,
-  setStreamLength,
+  setStreamLengthWords,
   streamEntriesAdded,
   streamGroups,
   streamLength,
@@ -143,13 +143,31 @@ export function saveStream(w: RdbWriter, s: number): void {
   }
 }
 
+/** The words that readNumber has read. */
+let low = 0;
+let high = 0;
+
+/** Reads a length that is no length but a number: the original takes all ones where its first byte stands for nothing. */
+function readNumber(r: RdbReader): void {
+  const head = r.readByte();
+  if (!r.failed && head > 0x81 && head < 0xc0) {
+    low = 0xffffffff;
+    high = 0xffffffff;
+    return;
+  }
+  if (!r.failed) r.at--;
+  r.readLength64();
+  low = r.low >>> 0;
+  high = r.high >>> 0;
+}
+
 function readId(r: RdbReader, into: StreamId): void {
-  r.readLength64();
-  into[0] = r.high;
-  into[1] = r.low;
-  r.readLength64();
-  into[2] = r.high;
-  into[3] = r.low;
+  readNumber(r);
+  into[0] = high;
+  into[1] = low;
+  readNumber(r);
+  into[2] = high;
+  into[3] = low;
 }
 
 function readStoredId(r: RdbReader, at: number): void {
@@ -192,16 +210,18 @@ function readNodes(r: RdbReader, s: number): boolean {
 
 function readHeader(r: RdbReader, s: number, rdbType: number): boolean {
   const h = r.heap;
-  setStreamLength(h, s, r.readLength());
+  readNumber(r);
+  setStreamLengthWords(h, s, low, high);
+  const addedLow = low;
+  const addedHigh = high;
   readStoredId(r, s + STREAM_LAST_ID);
   if (rdbType === RDB_TYPE_STREAM_LISTPACKS_2) {
     readStoredId(r, s + STREAM_FIRST_ID);
     readStoredId(r, s + STREAM_MAX_DELETED_ID);
-    r.readLength64();
-    setStreamEntriesAdded(h, s, r.low, r.high);
+    readNumber(r);
+    setStreamEntriesAdded(h, s, low, high);
   } else {
-    const length = streamLength(h, s);
-    setStreamEntriesAdded(h, s, length >>> 0, Math.floor(length / 4294967296));
+    setStreamEntriesAdded(h, s, addedLow, addedHigh);
     streamEdgeId(h, s, true, id);
     storeStreamId(h, s + STREAM_FIRST_ID, id);
     storeStreamId(h, s + STREAM_MAX_DELETED_ID, STREAM_ID_MIN);
@@ -219,8 +239,8 @@ function readGroupPending(r: RdbReader, group: number): boolean {
     let taken = false;
     try {
       setPendingTimeMs(h, nack, readMs(r));
-      r.readLength64();
-      setPendingCount(h, nack, (BigInt(r.high >>> 0) << 32n) | BigInt(r.low >>> 0));
+      readNumber(r);
+      setPendingCount(h, nack, (BigInt(high) << 32n) | BigInt(low));
       taken = !r.failed && raxInsert(h, groupPending(h, group), key, 0, STREAM_ID_BYTES, nack, false);
     } finally {
       if (!taken) h.free(nack);
@@ -256,8 +276,8 @@ function readGroup(r: RdbReader, s: number, rdbType: number): boolean {
     readId(r, id);
     let read = entriesReadAt(h, s, id);
     if (rdbType === RDB_TYPE_STREAM_LISTPACKS_2) {
-      r.readLength64();
-      read = BigInt.asIntN(64, (BigInt(r.high >>> 0) << 32n) | BigInt(r.low >>> 0));
+      readNumber(r);
+      read = BigInt.asIntN(64, (BigInt(high) << 32n) | BigInt(low));
     }
     if (!r.failed) group = groupCreate(h, s, name, sdsLen(h, name), id, read);
   } finally {
