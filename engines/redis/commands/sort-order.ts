@@ -114,7 +114,6 @@ function partialSort(
     }
     swap(all, from, choosePivot(all, from, count, compare));
     // Equal ones gather at both ends, the smaller ones left, the larger ones right.
-    let swapped = false;
     let a = from + 1;
     let b = a;
     let c = from + count - 1;
@@ -122,23 +121,16 @@ function partialSort(
     for (;;) {
       for (let order = 0; b <= c && (order = compare(all[b], all[from])) <= 0; b++) {
         if (order === 0) {
-          swapped = true;
           swap(all, a++, b);
         }
       }
       for (let order = 0; b <= c && (order = compare(all[c], all[from])) >= 0; c--) {
         if (order === 0) {
-          swapped = true;
           swap(all, c, d--);
         }
       }
       if (b > c) break;
-      swapped = true;
       swap(all, b++, c--);
-    }
-    if (!swapped) {
-      insertionSort(all, from, count, compare);
-      return;
     }
     const behind = from + count;
     const left = Math.min(a - from, b - a);
