@@ -11,6 +11,8 @@ export interface EngineOptions {
   readonly allocator: 'debian' | 'upstream';
   /** Size of the arena in bytes; null: as much as there can be. */
   readonly arenaBytes: number | null;
+  /** Where data files lie; left out: in the working folder. For servers that share their process with others. */
+  dataFolder?: string;
 }
 
 /** What a command line asks for. */

@@ -307,6 +307,7 @@ export async function startRedisServer(
     return Buffer.from('-ERR max number of clients reached\r\n');
   };
   const snapshots = mapping === null ? null : new ThreadSnapshots(memory, mapping);
+  core.persistence.folder = engine.dataFolder ?? '.';
   core.persistence.snapshots = snapshots;
   const syncer = new ThreadSyncer();
   core.persistence.aof.syncer = syncer;

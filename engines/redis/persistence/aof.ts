@@ -65,7 +65,7 @@ export class AppendOnlyFile {
   }
 
   get folder(): string {
-    return `./${this.core.config.appenddirname}`;
+    return `${this.core.persistence.folder}/${this.core.config.appenddirname}`;
   }
 
   private get manifestName(): string {

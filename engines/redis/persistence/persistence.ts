@@ -10,9 +10,6 @@ import { type RdbPlan, saveRdbFile } from './rdb-save.ts';
 import { RdbFileSource } from './rdb-source.ts';
 import type { SnapshotEnd, Snapshots } from './snapshots.ts';
 
-/** Files lie in the process's working folder, which `dir` sets. */
-export const DATA_FOLDER = '.';
-
 /** Text of an error of the disk, as the system words it. */
 export function diskErrorText(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
@@ -44,6 +41,8 @@ export class Persistence {
   saving = false;
   /** It is to be the base of an append-only file. */
   rewriting = false;
+  /** Where files lie: the process's working folder, which `dir` sets, unless a test has one of its own. */
+  folder = '.';
   readonly aof: AppendOnlyFile;
   /** BGREWRITEAOF came while it could not be started. */
   rewriteScheduled = false;
@@ -117,7 +116,7 @@ export class Persistence {
       saveRdbFile(
         { ...this.plan(false), heap: core.heap },
         disk,
-        DATA_FOLDER,
+        this.folder,
         core.config.dbfilename,
         `temp-${core.host.pid}.rdb`,
       );
@@ -141,7 +140,7 @@ export class Persistence {
       core.log(LOG_WARNING, 'Saving in the foreground: this platform cannot freeze memory');
       return this.save() ? 'started' : 'failed';
     }
-    if (!this.startSnapshot(this.plan(false), DATA_FOLDER, core.config.dbfilename, `temp-${core.host.pid}.rdb`)) {
+    if (!this.startSnapshot(this.plan(false), this.folder, core.config.dbfilename, `temp-${core.host.pid}.rdb`)) {
       this.lastSaveOk = false;
       core.log(LOG_WARNING, "Can't save in background: the memory cannot be frozen");
       return 'failed';
@@ -382,8 +381,8 @@ export class Persistence {
     const { core } = this;
     const { disk } = core;
     const name = core.config.dbfilename;
-    if (disk === null || !disk.exists(`${DATA_FOLDER}/${name}`)) return null;
-    const file = disk.open(`${DATA_FOLDER}/${name}`, 'read');
+    if (disk === null || !disk.exists(`${this.folder}/${name}`)) return null;
+    const file = disk.open(`${this.folder}/${name}`, 'read');
     const source = new RdbFileSource(core.heap, disk, file);
     this.loading = true;
     try {

@@ -45,6 +45,8 @@ export async function startOurs(flags: readonly string[] = []): Promise<TestServ
     ],
     () => {},
   );
+  // Its process is the test's, whose working folder is nobody's place for data.
+  start.engine.dataFolder = folder;
   const log: string[] = [];
   const running = await startRedisServer(
     start,
