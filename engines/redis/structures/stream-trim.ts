@@ -132,18 +132,43 @@ export function streamTrim(
   return deleted;
 }
 
-/** Marks entries of one node as deleted. @returns how many */
-function trimNode(h: Heap, s: number, it: RaxIterator, entries: number, maxLength: number, minId: StreamId | null) {
+/** Marks entries of one node as deleted. @returns how many. @throws ARENA_EXHAUSTED, nothing changed */
+function trimNode(
+  h: Heap,
+  s: number,
+  it: RaxIterator,
+  entries: number,
+  maxLength: number,
+  minId: StreamId | null,
+): number {
   const lp = it.value;
+  const length = streamLength(h, s);
+  const deleted = markEntries(h, lp, length, maxLength, minId, false);
+  const marked = lpInteger(h, lpSkip(h, lpFirst(h, lp)));
+  const moved = changeNodeCounts(h, lp, entries - deleted, marked + deleted);
+  if (moved !== lp) raxNodeReplaceValue(h, it.node, moved);
+  markEntries(h, moved, length, maxLength, minId, true);
+  setStreamLength(h, s, length - deleted);
+  return deleted;
+}
+
+/** Finds the entries of a node that trimming a stream of `length` entries deletes. @returns how many; marks them if told to */
+function markEntries(
+  h: Heap,
+  lp: number,
+  length: number,
+  maxLength: number,
+  minId: StreamId | null,
+  marks: boolean,
+): number {
   const masterFields = lpInteger(h, lpSkip(h, lpSkip(h, lpFirst(h, lp))));
-  let length = streamLength(h, s);
-  let deleted = 0;
+  let left = length;
   let p = nodeFirstEntry(h, lp);
   while (p !== 0) {
     const flagsAt = p;
     const flags = lpInteger(h, p);
     p = readEntryId(h, lpSkip(h, p));
-    if (minId === null ? length <= maxLength : compareStreamIds(entryId, minId) >= 0) break;
+    if (minId === null ? left <= maxLength : compareStreamIds(entryId, minId) >= 0) break;
     let elements = masterFields;
     if ((flags & STREAM_ITEM_SAME_FIELDS) === 0) {
       elements = lpInteger(h, p) * 2;
@@ -152,15 +177,10 @@ function trimNode(h: Heap, s: number, it: RaxIterator, entries: number, maxLengt
     for (let i = 0; i <= elements; i++) p = lpSkip(h, p);
     if ((flags & STREAM_ITEM_DELETED) === 0) {
       // One byte before and after: nothing moves.
-      lpInsertInteger(h, lp, flags | STREAM_ITEM_DELETED, flagsAt, LP_REPLACE);
-      deleted++;
-      length--;
+      if (marks) lpInsertInteger(h, lp, flags | STREAM_ITEM_DELETED, flagsAt, LP_REPLACE);
+      left--;
     }
     if (h.u8[p] === LP_EOF) p = 0;
   }
-  setStreamLength(h, s, length);
-  const marked = lpInteger(h, lpSkip(h, lpFirst(h, lp)));
-  const moved = changeNodeCounts(h, lp, entries - deleted, marked + deleted);
-  if (moved !== lp) raxNodeReplaceValue(h, it.node, moved);
-  return deleted;
+  return length - left;
 }

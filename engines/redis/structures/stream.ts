@@ -29,8 +29,6 @@ import {
   lpGet,
   lpInsertInteger,
   lpIntNumber,
-  lpNewElement,
-  lpNext,
   lpShrinkToFit,
   lpSkip,
   lpStringLength,
@@ -420,27 +418,32 @@ function appendToNode(
   return moved;
 }
 
-/** Changes the counts of entries and deleted entries of a node. @returns its new offset */
+/**
+ * Changes the counts of entries and deleted entries of a node.
+ * @returns its new offset
+ * @throws ARENA_EXHAUSTED, nothing changed
+ */
 export function changeNodeCounts(h: Heap, lp: number, entries: number, deleted: number): number {
-  let moved = lpInsertInteger(h, lp, entries, lpFirst(h, lp), LP_REPLACE);
-  moved = lpInsertInteger(h, moved, deleted, lpNext(h, moved, lpNewElement), LP_REPLACE);
-  return moved;
+  // The count that grows goes first, as only that can fail.
+  const moved = lpInsertInteger(h, lp, deleted, lpSkip(h, lpFirst(h, lp)), LP_REPLACE);
+  return lpInsertInteger(h, moved, entries, lpFirst(h, moved), LP_REPLACE);
 }
 
 /** Marks the entry at `p` as deleted and corrects its node's counts; the last one takes the node with it. */
 export function deleteEntryAt(h: Heap, s: number, it: RaxIterator, p: number): void {
-  let lp = it.value;
+  const lp = it.value;
   const entries = lpInteger(h, lpFirst(h, lp));
   if (entries === 1) {
     lpFree(h, lp);
     raxRemove(h, streamRax(h, s), it.key, 0, it.keyLength);
   } else {
-    const before = lp;
     const deleted = lpInteger(h, lpSkip(h, lpFirst(h, lp)));
+    const behind = lp + lpBytes(h, lp) - p;
+    const moved = changeNodeCounts(h, lp, entries - 1, deleted + 1);
+    if (moved !== lp) raxNodeReplaceValue(h, it.node, moved);
     // The flags take one byte before and after.
-    lp = lpInsertInteger(h, lp, lpInteger(h, p) | STREAM_ITEM_DELETED, p, LP_REPLACE);
-    lp = changeNodeCounts(h, lp, entries - 1, deleted + 1);
-    if (lp !== before) raxNodeReplaceValue(h, it.node, lp);
+    const flagsAt = moved + lpBytes(h, moved) - behind;
+    lpInsertInteger(h, moved, lpInteger(h, flagsAt) | STREAM_ITEM_DELETED, flagsAt, LP_REPLACE);
   }
   setStreamLength(h, s, streamLength(h, s) - 1);
 }
