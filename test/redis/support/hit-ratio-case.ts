@@ -6,10 +6,10 @@ import { replayOnEngine, replayOnReal } from './trace-replay.ts';
 /** In hit ratio: 0.3 points. */
 const TOLERANCE = 0.003;
 /**
- * With allkeys-lru the engine stays some 0.15 to 0.2 points below the original at 500 to 5,000 requests a second and some 0.35 at full speed,
- * for a reason not found yet; the spread of both comes on top.
+ * Where the LRU clock hardly ticks during a replay (some 30,000 requests a second and more), allkeys-lru stays 0.3 to 0.5 points below the
+ * original for a reason not found yet; at 2,000 to 16,000 a second there is no difference beyond the spread.
  */
-const LRU_TOLERANCE = 0.006;
+const FAST_LRU_TOLERANCE = 0.006;
 /** Eviction is by chance, so each side is the mean of several runs. */
 const SEEDS_PER_RUN = 3;
 
@@ -42,17 +42,15 @@ export async function compareHitRatio(trace: Uint32Array, one: HitRatioCase): Pr
       const here = replayOnEngine(trace, {
         policy: policies[one.policy],
         samples: one.samples,
-        rate: one.rate === 0 ? 0 : there.rate,
-        commandRate: there.commandRate,
+        times: there.times,
         keys,
         seed: run * SEEDS_PER_RUN + seed,
-        phaseMs,
       });
       expect(Math.abs(here.keys - there.keys), 'keys in the cache').toBeLessThan(3);
       ours += here.hitRatio / SEEDS_PER_RUN / one.runs;
     }
   }
   expect(Math.abs(ours - real), `hit ratio ${ours}, ${real} there`).toBeLessThanOrEqual(
-    one.policy === 'allkeys-lru' ? LRU_TOLERANCE : TOLERANCE,
+    one.policy === 'allkeys-lru' && one.rate === 0 ? FAST_LRU_TOLERANCE : TOLERANCE,
   );
 }

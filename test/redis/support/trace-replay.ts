@@ -1,6 +1,6 @@
 /**
- * Replays a trace of keys: a GET, and a SET after a miss. The engine runs in this process under a clock that moves with the rate asked for,
- * so that the LRU clock of one second counts as it does at that rate; or a real server is asked over its socket.
+ * Replays a trace of keys: a GET, and a SET after a miss. A real server is asked over its socket; the engine runs in this process under a
+ * clock that takes the course that time took then, so that the LRU clock of one second ticks at the same requests.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -21,6 +21,8 @@ const TABLE_BYTES = 8_192;
 /** The number of keys is looked at every so often once the cache is full. */
 const LOOK_EVERY = 1_000;
 const FULL_AFTER = 20_000;
+/** How finely the course of time is noted. */
+const TIME_EVERY = 50;
 /** A paced replay looks at the clock every so many requests. */
 const PACE_EVERY = 10;
 
@@ -42,23 +44,19 @@ export interface Replayed {
   hitRatio: number;
   /** Mean number of keys once the cache is full. */
   keys: number;
-  /** Requests a second, and commands a second: a miss takes two. */
-  rate: number;
-  commandRate: number;
+  /** When it was at every TIME_EVERY-th request, in ms of the wall clock. */
+  times: Float64Array;
 }
 
 export interface EngineReplay {
   /** A POLICY_ constant. */
   policy: number;
   samples: number;
-  /** Requests a second of its clock, or 0: so many commands a second. */
-  rate: number;
-  commandRate: number;
+  /** The course of its clock: that of a replay on a real server. */
+  times: Float64Array;
   /** Memory for so many keys. */
   keys: number;
   seed: number;
-  /** When within a second of the wall clock it begins, in ms: where in the trace the LRU clock ticks. */
-  phaseMs: number;
 }
 
 /** Replays a trace on the engine in this process. */
@@ -71,7 +69,8 @@ export function replayOnEngine(trace: Uint32Array, options: EngineReplay): Repla
     },
     options.seed,
   );
-  lab.nowMs += options.phaseMs;
+  const { times } = options;
+  lab.nowMs = times[0];
   lab.open(0);
   lab.command(0, 'SET', 'k', 'v');
   lab.command(0, 'GET', 'k');
@@ -79,31 +78,22 @@ export function replayOnEngine(trace: Uint32Array, options: EngineReplay): Repla
   // The key that is about to be stored counts already when it is decided about eviction.
   lab.core.config.maxmemory = lab.allocator.usedBytes + (options.keys + 1) * KEY_SHARE_BYTES + TABLE_BYTES;
   lab.core.applyConfig();
-  const requestMs = options.rate === 0 ? 0 : 1000 / options.rate;
-  const commandMs = options.rate === 0 ? 1000 / options.commandRate : 0;
   let hits = 0;
   let keys = 0;
   let looks = 0;
-  let sinceCron = 0;
+  let cronAtMs = times[0];
   for (let i = 0; i < trace.length; i++) {
     const key = traceKey(trace[i]);
-    const hit = lab.command(0, 'GET', key) !== null;
-    if (hit) hits++;
+    if (lab.command(0, 'GET', key) !== null) hits++;
     else lab.command(0, 'SET', key, VALUE);
-    const ms = requestMs + (hit ? commandMs : 2 * commandMs);
-    lab.nowMs += ms;
-    for (sinceCron += ms; sinceCron >= CRON_MS; sinceCron -= CRON_MS) lab.core.cron();
+    if (i % TIME_EVERY === 0) lab.nowMs = times[i / TIME_EVERY];
+    for (; lab.nowMs >= cronAtMs; cronAtMs += CRON_MS) lab.core.cron();
     if (i > FULL_AFTER && i % LOOK_EVERY === 0) {
       keys += dictSize(lab.core.heap, lab.core.dbs[0].dict);
       looks++;
     }
   }
-  return {
-    hitRatio: hits / trace.length,
-    keys: keys / Math.max(1, looks),
-    rate: options.rate,
-    commandRate: options.commandRate,
-  };
+  return { hitRatio: hits / trace.length, keys: keys / Math.max(1, looks), times };
 }
 
 /**
@@ -141,7 +131,9 @@ export async function replayOnReal(
     let looks = 0;
     await new Promise((resolve) => setTimeout(resolve, (2_000 + phaseMs - (Date.now() % 1_000)) % 1_000));
     const startMs = performance.now();
+    const times = new Float64Array(Math.ceil(trace.length / TIME_EVERY));
     for (let i = 0; i < trace.length; i++) {
+      if (i % TIME_EVERY === 0) times[i / TIME_EVERY] = Date.now();
       if (rate !== 0 && i % PACE_EVERY === 0) {
         const waitMs = startMs + (i * 1000) / rate - performance.now();
         if (waitMs > 1) await new Promise((resolve) => setTimeout(resolve, waitMs));
@@ -154,13 +146,7 @@ export async function replayOnReal(
         looks++;
       }
     }
-    const seconds = (performance.now() - startMs) / 1000;
-    return {
-      hitRatio: hits / trace.length,
-      keys: keys / Math.max(1, looks),
-      rate: trace.length / seconds,
-      commandRate: (2 * trace.length - hits) / seconds,
-    };
+    return { hitRatio: hits / trace.length, keys: keys / Math.max(1, looks), times };
   } finally {
     await Promise.all([client.close(), watcher.close()]);
     await server.stop();
