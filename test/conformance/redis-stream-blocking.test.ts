@@ -6,8 +6,8 @@ import { RespClient, RespError, type RespValue } from '../support/resp-client.ts
 
 type Step = readonly [client: 'a' | 'b' | 'c', ...args: string[]];
 
-/** Long enough for a reply that is on its way. */
-const SETTLE_MS = 40;
+/** For replies that the server has sent and this process has not read yet. */
+const SETTLE_MS = 20;
 /** Long enough for any of the server's timers. */
 const PAUSE_MS = 300;
 
@@ -20,7 +20,7 @@ const show = (value: RespValue): unknown => {
 /** Plays steps on fresh connections. @returns the replies that came with each step, by client, as their order on different sockets is open */
 async function play(server: TestServer, steps: readonly Step[], protocol: string): Promise<unknown[]> {
   const clients = new Map<string, RespClient>();
-  for (const name of ['a', 'b', 'c']) {
+  for (const name of ['a', 'b', 'c', 'probe']) {
     const client = await RespClient.connect({ path: server.path });
     await client.command('HELLO', protocol);
     clients.set(name, client);
@@ -31,20 +31,17 @@ async function play(server: TestServer, steps: readonly Step[], protocol: string
   try {
     for (const [at, [name, ...args]] of steps.entries()) {
       if (args[0] === 'PAUSE') await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
-      let came = args[0] === 'PAUSE';
-      if (!came) {
+      if (args[0] !== 'PAUSE') {
         void clients
           .get(name)!
           .command(...args)
           .then((value) => {
-            came = true;
             seen.push([name, args.join(' '), show(value)]);
           });
       }
-      const deadline = Date.now() + SETTLE_MS;
-      while (!came && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 2));
-      // Others may be served by what this one did.
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      // Whoever is answered by this step has been answered before the second of these is.
+      for (let i = 0; i < 2; i++) await clients.get('probe')!.command('PING');
+      await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
       all.push([at, seen.sort((x, y) => x[0].localeCompare(y[0]))]);
       seen = [];
     }
