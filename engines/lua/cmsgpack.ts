@@ -296,15 +296,12 @@ class Unpacker {
       case 0xd3:
         number(8, (at) => Number(view.getBigInt64(at)));
         break;
-      case 0xc4:
       case 0xd9:
         sized(1, (length) => this.string(L, length));
         break;
-      case 0xc5:
       case 0xda:
         sized(2, (length) => this.string(L, length));
         break;
-      case 0xc6:
       case 0xdb:
         sized(4, (length) => this.string(L, length));
         break;

@@ -82,7 +82,7 @@ class LuaInterpreter implements ScriptInterpreter {
     this.debugRecord = machine.x.malloc(DEBUG_BYTES);
     this.mathRandom = machine.addFunction((L) => this.nextRandom(L));
     this.mathSeed = machine.addFunction((L) => {
-      this.random.seed(machine.x.luaL_checkinteger(L, 1));
+      this.random.seed(machine.x.luaL_checknumber(L, 1) | 0);
       return 0;
     });
   }
@@ -356,12 +356,12 @@ class LuaInterpreter implements ScriptInterpreter {
     if (count === 0) {
       x.lua_pushnumber(L, r);
     } else if (count === 1) {
-      const upper = x.luaL_checkinteger(L, 1);
+      const upper = Math.trunc(x.luaL_checknumber(L, 1));
       if (upper < 1) x.luaL_argerror(L, 1, machine.text('interval is empty'));
       x.lua_pushnumber(L, Math.floor(r * upper) + 1);
     } else if (count === 2) {
-      const lower = x.luaL_checkinteger(L, 1);
-      const upper = x.luaL_checkinteger(L, 2);
+      const lower = Math.trunc(x.luaL_checknumber(L, 1));
+      const upper = Math.trunc(x.luaL_checknumber(L, 2));
       if (lower > upper) x.luaL_argerror(L, 2, machine.text('interval is empty'));
       x.lua_pushnumber(L, Math.floor(r * (upper - lower + 1)) + lower);
     } else {

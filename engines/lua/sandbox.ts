@@ -5,6 +5,7 @@
  * metatable finds everything in the real table and refuses new fields. The few functions that look past metatables (next, pairs, rawget,
  * rawset, …) are replaced by ones that know these tables, so that scripts see no difference but the time of a second lookup.
  */
+import { wideFormat, wideToNumber } from './integer-format.ts';
 import {
   LUA_GLOBALSINDEX,
   LUA_REGISTRYINDEX,
@@ -89,6 +90,8 @@ export class Sandbox {
     this.wrapGetmetatable(L);
     this.wrapLoaders(L);
     this.nameNull(L);
+    this.help(L, 'string', 'format', wideFormat);
+    this.help(L, null, 'tonumber', wideToNumber);
     return L;
   }
 
@@ -149,6 +152,28 @@ export class Sandbox {
     x.lua_pushcclosure(L, entry, upvalues);
     x.lua_setfield(L, -3, key);
     x.lua_settop(L, -3);
+  }
+
+  /** Puts a function of ours before one of the library's. */
+  private help(
+    L: LuaState,
+    table: string | null,
+    name: string,
+    helper: (machine: LuaMachine, state: LuaState, original: LuaFunction) => number,
+  ): void {
+    const { machine } = this;
+    const { x } = machine;
+    if (table === null) x.lua_pushvalue(L, LUA_GLOBALSINDEX);
+    else x.lua_getfield(L, LUA_GLOBALSINDEX, machine.text(table));
+    x.lua_getfield(L, -1, machine.text(name));
+    const original = x.__indirect_function_table.get(x.lua_tocfunction(L, -1)) as LuaFunction;
+    x.lua_settop(L, -3);
+    let entry = this.wrapped.get(name);
+    if (entry === undefined) {
+      entry = machine.addFunction((state) => helper(machine, state, original));
+      this.wrapped.set(name, entry);
+    }
+    this.setFunction(L, table, name, entry);
   }
 
   private refuseWithoutPosition(L: LuaState): number {
