@@ -282,7 +282,8 @@ class Unpacker {
         number(4, (at) => view.getUint32(at));
         break;
       case 0xcf:
-        number(8, (at) => Number(view.getBigUint64(at)));
+        // The original puts it through a signed integer.
+        number(8, (at) => Number(view.getBigInt64(at)));
         break;
       case 0xd0:
         number(1, (at) => view.getInt8(at));

@@ -41,6 +41,8 @@ export class Command {
   readonly flags: number;
   readonly proc: CommandProc;
   readonly parent: Command | null;
+  /** What it runs is a script, which may say itself whether it writes. */
+  readonly runsScript: boolean;
   /** Its place in the bits of ACL selectors; -1: no rule can allow it. */
   readonly aclId: number;
   /** The flags of each of its key specifications, as bits. */
@@ -66,10 +68,13 @@ export class Command {
       (MAY_REPLICATE_COMMANDS.includes(facts.name) ? CMD_MAY_REPLICATE : 0);
     this.proc = proc;
     this.parent = parent;
+    this.runsScript = SCRIPT_COMMANDS.includes(facts.name);
     this.aclId = findAclCommand(facts.name)?.id ?? -1;
     this.keySpecFlags = (facts.keySpecs ?? []).map(keyFlags);
   }
 }
+
+const SCRIPT_COMMANDS = ['eval', 'evalsha', 'eval_ro', 'evalsha_ro', 'fcall', 'fcall_ro'];
 
 const FLAG_BITS: Readonly<Record<string, number>> = {
   write: CMD_WRITE,

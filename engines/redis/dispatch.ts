@@ -167,7 +167,9 @@ export function processCommand(core: RedisCore, c: Client): void {
   }
   const inMulti = (c.flags & CLIENT_MULTI) !== 0;
   // EXEC does what the queued commands do.
-  const flags = inMulti && command.fullName === 'exec' ? command.flags | queuedFlags(c) : command.flags;
+  let flags = command.flags;
+  if (inMulti && command.fullName === 'exec') flags |= queuedFlags(c);
+  else if (command.runsScript && core.scripting !== null) flags = core.scripting.commandFlags(c, flags);
   if (inMulti && (command.flags & CMD_NO_MULTI) !== 0) {
     reject(core, c, command, 'Command not allowed inside a transaction');
     return;

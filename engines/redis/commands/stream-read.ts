@@ -1,6 +1,6 @@
 /** XREAD and XREADGROUP: entries behind an id, of several streams, delivered to a consumer or not, waiting for them or not. */
 import { type BlockedOp, blockForKeys, readTimeout, timeoutUntilMs } from '../blocked.ts';
-import { CLIENT_DENY_BLOCKING, type Client } from '../client.ts';
+import { CLIENT_DENY_BLOCKING, CLIENT_SCRIPT, type Client } from '../client.ts';
 import type { CommandProc } from '../command.ts';
 import { type Db, lookupKeyRead, NOTIFY_STREAM } from '../db.ts';
 import {
@@ -97,6 +97,10 @@ function readOptions(core: RedisCore, c: Client, isGroup: boolean): ReadOptions 
   for (let i = 1; i < c.argc && o.keysArg === 0; i++) {
     const more = c.argc - i - 1;
     if (more > 0 && c.argIs(i, 'block')) {
+      if ((c.flags & CLIENT_SCRIPT) !== 0) {
+        addReplyError(c, `${c.argText(0)} command is not allowed with BLOCK option from scripts`);
+        return null;
+      }
       if (!readTimeout(core, c, ++i, true)) return null;
       o.blocks = true;
       o.untilMs = timeoutUntilMs;

@@ -3,7 +3,7 @@ import type { Transport } from '../../ports.ts';
 import type { Heap } from '../structures/heap.ts';
 
 /** Room that is kept between scripts. */
-const KEPT_BYTES = 65_536;
+const KEPT_BYTES = 16_384;
 const FIRST_BYTES = 1_024;
 
 export class CaptureTransport implements Transport {

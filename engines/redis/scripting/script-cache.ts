@@ -50,6 +50,11 @@ export class ScriptCache {
     return this.get(this.scripting.core.heap.latin1(offset, SHA_HEX_BYTES).toLowerCase());
   }
 
+  /** The same for bytes that may be something else. */
+  getIfDigest(offset: number, length: number): Script | null {
+    return length === SHA_HEX_BYTES ? this.getBytes(offset) : null;
+  }
+
   has(sha: string): boolean {
     return this.scripts.has(sha);
   }
@@ -132,9 +137,17 @@ export function hex(bytes: Uint8Array): string {
   return text;
 }
 
+/** What the text of a script says of itself; as an undeclared script where it is wrong. */
+export function declaredFlags(u8: Uint8Array, offset: number, length: number): number {
+  const header = readShebang(u8, offset, length);
+  return typeof header === 'string' ? SCRIPT_FLAG_EVAL_COMPAT_MODE : header.flags;
+}
+
+const UNDECLARED = { flags: SCRIPT_FLAG_EVAL_COMPAT_MODE, skip: 0 };
+
 /** Reads "#!lua flags=…". @returns how many bytes of the text it takes (without its line end), or an error's text */
 function readShebang(u8: Uint8Array, offset: number, length: number): { flags: number; skip: number } | string {
-  if (length < 2 || u8[offset] !== 35 || u8[offset + 1] !== 33) return { flags: SCRIPT_FLAG_EVAL_COMPAT_MODE, skip: 0 };
+  if (length < 2 || u8[offset] !== 35 || u8[offset + 1] !== 33) return UNDECLARED;
   const end = u8.indexOf(LF, offset);
   if (end < 0 || end >= offset + length) return 'Invalid script shebang';
   let line = '';

@@ -19,13 +19,13 @@ import {
 } from './flags.ts';
 import { FunctionLibraries } from './functions.ts';
 import type { InterpreterFactory, ScriptInterpreter } from './port.ts';
-import { ScriptCache } from './script-cache.ts';
+import { declaredFlags, ScriptCache } from './script-cache.ts';
 
 export const NO_INTERPRETER = 'This server has no Lua interpreter: scripts cannot run here';
 const SLOW_EVAL = '-BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.';
 const SLOW_FUNCTION = '-BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.';
 /** Room for arguments that is kept between scripts. */
-const KEPT_ARGUMENT_BYTES = 65_536;
+const KEPT_ARGUMENT_BYTES = 16_384;
 const FIRST_ARGUMENT_BYTES = 1_024;
 
 export class Scripting {
@@ -98,6 +98,23 @@ export class Scripting {
       this.scriptClient = c;
     }
     return this.scriptClient;
+  }
+
+  /** The flags of the command in the client's arguments, which runs a script: what that declares about itself goes before. */
+  commandFlags(c: Client, commandFlags: number): number {
+    const name = c.core.heap.u8[c.argOff[0]] | 0x20;
+    let flags: number;
+    if (name === 102) flags = this.functions.find(c.argText(1))?.flags ?? SCRIPT_FLAG_EVAL_COMPAT_MODE;
+    else if (c.argLen[0] >= 7)
+      flags = this.scripts.getIfDigest(c.argOff[1], c.argLen[1])?.flags ?? SCRIPT_FLAG_EVAL_COMPAT_MODE;
+    else flags = declaredFlags(this.core.heap.u8, c.argOff[1], c.argLen[1]);
+    if ((flags & SCRIPT_FLAG_EVAL_COMPAT_MODE) !== 0) return commandFlags;
+    let result = commandFlags & ~(CMD_WRITE | CMD_DENYOOM);
+    if ((flags & SCRIPT_FLAG_NO_WRITES) === 0) {
+      result |= CMD_WRITE;
+      if ((flags & SCRIPT_FLAG_ALLOW_OOM) === 0) result |= CMD_DENYOOM;
+    }
+    return result;
   }
 
   /**
@@ -212,8 +229,11 @@ export class Scripting {
     const error = this.refusal(command);
     if (error !== null) {
       core.countError(client, error);
-      core.errorsInCommand = 0;
-      if (command !== null) command.rejectedCalls++;
+      // What names no command counts as a failure of the script's, as in the original.
+      if (command !== null) {
+        core.errorsInCommand = 0;
+        command.rejectedCalls++;
+      }
       return error;
     }
     if ((command!.flags & CMD_WRITE) !== 0) this.wrote = true;

@@ -156,7 +156,9 @@ function library(d: Draw): RandomCommand {
 
 function called(d: Draw): RandomCommand {
   const make = d.pick([randomHashCommand, randomListCommand, randomSetCommand, randomZsetCommand]);
-  const { args, compare } = make(d);
+  let { args, compare } = make(d);
+  // The bytes of a hash table's dump follow its order, which is no promise.
+  while (args[0] === 'DUMP') ({ args, compare } = make(d));
   return { args: ['EVAL', d.pick(CALLS), '0', ...args], compare };
 }
 
