@@ -9,6 +9,8 @@ export type RealProgram =
   | 'redis-server'
   | 'redis-cli'
   | 'redis-benchmark'
+  | 'redis-check-rdb'
+  | 'redis-check-aof'
   | 'memcached'
   | 'memcslap'
   | 'memcstat'

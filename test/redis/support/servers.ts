@@ -14,6 +14,8 @@ const START_PAUSE_MS = 30;
 
 export interface TestServer {
   readonly path: string;
+  /** Where its files are. */
+  readonly folder: string;
   /** Present for our own server. */
   readonly running: RunningServer | null;
   /** Everything that the log has said, for ours. */
@@ -59,6 +61,7 @@ export async function startOurs(flags: readonly string[] = []): Promise<TestServ
   );
   return {
     path,
+    folder,
     running,
     log,
     async stop() {
@@ -92,7 +95,7 @@ export async function startReal(flags: readonly string[] = []): Promise<TestServ
       const client = await RespClient.connect({ path });
       const pong = await client.command('PING');
       await client.close();
-      if (pong === 'PONG') return { path, running: null, log: [], stop };
+      if (pong === 'PONG') return { path, folder, running: null, log: [], stop };
     } catch {
       // Not up yet.
     }
