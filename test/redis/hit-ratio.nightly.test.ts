@@ -24,7 +24,7 @@ for (const name of ['web12', 'web07']) {
         it.skipIf(trace === null)(
           `is the original's: ${policy}, ${samples} samples, ${speed}`,
           { timeout: 600_000 },
-          () => compareHitRatio(trace!, { policy, samples, rate, roomBytes: ROOM_BYTES, runs: 2 }),
+          () => compareHitRatio(trace!, { policy, samples, rate, roomBytes: ROOM_BYTES, runs: 4 }),
         );
       }
     }
