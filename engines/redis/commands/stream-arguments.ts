@@ -17,7 +17,7 @@ import { decrRefCount, OBJ_STREAM, robjPtr } from '../structures/robj.ts';
 import { streamNew } from '../structures/stream.ts';
 import { groupFind } from '../structures/stream-groups.ts';
 import { newStreamId, type StreamId, setStreamIdMs, streamIdText } from '../structures/stream-id.ts';
-import { StreamIterator } from '../structures/stream-iterator.ts';
+import { replyIterator, type StreamIterator } from '../structures/stream-iterator.ts';
 import { wrapStream } from '../types/stream.ts';
 import { isWrongType } from './integer-arguments.ts';
 
@@ -171,7 +171,7 @@ export function addReplyEntry(h: Heap, c: Client, it: StreamIterator): void {
 
 /** Replies the entry of this id, without an array around it. @returns false when there is none: nothing has been replied */
 export function addReplyEntryOf(h: Heap, c: Client, s: number, id: StreamId): boolean {
-  const it = new StreamIterator(h, s);
+  const it = replyIterator(h, s);
   it.seek(s, id, id, false);
   if (!it.next()) return false;
   addReplyEntry(h, c, it);
@@ -188,7 +188,7 @@ export function addReplyRange(
   count: number,
   backwards: boolean,
 ): void {
-  const it = new StreamIterator(h, s);
+  const it = replyIterator(h, s);
   it.seek(s, start, end, backwards);
   const mark = beginDeferred(c);
   let replied = 0;

@@ -52,7 +52,7 @@ import {
   storeStreamId,
   streamIdIsMax,
 } from '../structures/stream-id.ts';
-import { StreamIterator, streamEdgeId } from '../structures/stream-iterator.ts';
+import { replyIterator, streamEdgeId } from '../structures/stream-iterator.ts';
 import { argNumber, isWrongType, readInteger } from './integer-arguments.ts';
 import {
   addReplyEntry,
@@ -277,7 +277,7 @@ function replyNew(
   noAck: boolean,
 ): void {
   const h = core.heap;
-  const it = new StreamIterator(h, s);
+  const it = replyIterator(h, s);
   it.seek(s, start, null, false);
   const mark = beginDeferred(c);
   let replied = 0;

@@ -108,9 +108,19 @@ function wordsText(high: number, low: number): string {
   return Number.isSafeInteger(value) ? String(value) : ((BigInt(high) << 32n) | BigInt(low)).toString();
 }
 
+/** The milliseconds written last, and their text: neighbouring entries mostly have the same. */
+let writtenHigh = 0;
+let writtenLow = 0;
+let writtenText = '0';
+
 /** "ms-sequence", or with another sign between. */
 export function streamIdText(id: StreamId, between = '-'): string {
-  return wordsText(id[0], id[1]) + between + wordsText(id[2], id[3]);
+  if (id[1] !== writtenLow || id[0] !== writtenHigh) {
+    writtenHigh = id[0];
+    writtenLow = id[1];
+    writtenText = wordsText(writtenHigh, writtenLow);
+  }
+  return writtenText + between + wordsText(id[2], id[3]);
 }
 
 /** Milliseconds above `base`'s, in the low and high word of a signed integer: what the entries of a node are stored as. */

@@ -174,16 +174,31 @@ export class StreamIterator {
   }
 }
 
-let edgeIterator: StreamIterator | null = null;
-let edgeHeap: Heap | null = null;
+/** Iterators are kept for the next command: making one costs more than reading a short range with it. */
+class KeptIterator {
+  private iterator: StreamIterator | null = null;
+  private heap: Heap | null = null;
+
+  of(h: Heap, s: number): StreamIterator {
+    if (this.iterator === null || this.heap !== h) {
+      this.iterator = new StreamIterator(h, s);
+      this.heap = h;
+    }
+    return this.iterator;
+  }
+}
+
+const momentary = new KeptIterator();
+const replying = new KeptIterator();
 
 /** An iterator for a moment: the next call of anything here that takes no iterator uses it again. */
 export function momentaryIterator(h: Heap, s: number): StreamIterator {
-  if (edgeIterator === null || edgeHeap !== h) {
-    edgeIterator = new StreamIterator(h, s);
-    edgeHeap = h;
-  }
-  return edgeIterator;
+  return momentary.of(h, s);
+}
+
+/** An iterator for replying a range of entries; one command replies one range at a time. */
+export function replyIterator(h: Heap, s: number): StreamIterator {
+  return replying.of(h, s);
 }
 
 /** The id of the first or last entry. @returns false when there is none: `id` is then the greatest, or 0-0 */

@@ -62,6 +62,19 @@ export function renewFirstId(h: Heap, s: number): void {
   storeStreamId(h, s + STREAM_FIRST_ID, other);
 }
 
+let keptIterator: RaxIterator | null = null;
+let keptHeap: Heap | null = null;
+
+/** One iterator serves all trims of a heap: XADD trims often and mostly has nothing to do. */
+function trimIterator(h: Heap, rax: number): RaxIterator {
+  if (keptIterator === null || keptHeap !== h) {
+    keptIterator = new RaxIterator(h, rax);
+    keptHeap = h;
+  }
+  keptIterator.use(rax);
+  return keptIterator;
+}
+
 const masterId = newStreamId();
 const entryId = newStreamId();
 
@@ -99,8 +112,9 @@ export function streamTrim(
   approximate: boolean,
   limit: number,
 ): number {
+  if (minId === null && streamLength(h, s) <= maxLength && streamLength(h, s) > 0) return 0;
   const rax = streamRax(h, s);
-  const it = new RaxIterator(h, rax);
+  const it = trimIterator(h, rax);
   let deleted = 0;
   let more = it.first();
   while (more) {
