@@ -369,11 +369,6 @@ function xsetidCommand(core: RedisCore, c: Client): void {
       return;
     }
   }
-  loadStreamId(h, s + STREAM_MAX_DELETED_ID, lastId);
-  if (compareStreamIds(setId, lastId) < 0) {
-    addReplyError(c, 'The ID specified in XSETID is smaller than current max_deleted_entry_id');
-    return;
-  }
   storeStreamId(h, s + STREAM_LAST_ID, setId);
   if (added !== -1n) setStreamEntriesAdded(h, s, Number(added & 0xffffffffn), Number(added >> 32n));
   if (!streamIdIsZero(maxDeletedId)) storeStreamId(h, s + STREAM_MAX_DELETED_ID, maxDeletedId);
