@@ -157,8 +157,8 @@ function library(d: Draw): RandomCommand {
 function called(d: Draw): RandomCommand {
   const make = d.pick([randomHashCommand, randomListCommand, randomSetCommand, randomZsetCommand]);
   let { args, compare } = make(d);
-  // The bytes of a hash table's dump follow its order, which is no promise.
-  while (args[0] === 'DUMP') ({ args, compare } = make(d));
+  // The bytes of a hash table's dump follow its order, and a skip list's size its random levels.
+  while (args[0] === 'DUMP' || args[0] === 'MEMORY') ({ args, compare } = make(d));
   return { args: ['EVAL', d.pick(CALLS), '0', ...args], compare };
 }
 
