@@ -1,5 +1,6 @@
 /** Servers for `bench:engines`: a real one and an engine side by side, and loading them with a known set of keys. */
 import { once } from 'node:events';
+import { mkdirSync } from 'node:fs';
 import net from 'node:net';
 import { userInfo } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -20,21 +21,64 @@ export interface BenchServer {
   load(keys: number, bytes: number): Promise<void>;
   /** One Redis command; its answer is waited for. */
   command(words: readonly string[]): Promise<void>;
+  /** The same for commands that are answered by a single line or a bulk. @returns its text */
+  ask(words: readonly string[]): Promise<string>;
+  /** Overwrites each of these keys once with a value of `bytes` bytes, in this order; resolves when all were acknowledged. */
+  overwrite(keys: readonly number[], bytes: number): Promise<void>;
+  /** Where the server keeps its files. */
+  folder: string;
+}
+
+/** How a pair of servers is started. */
+export interface BenchStart {
+  /** Flags of Node.js itself, for the engine. */
+  nodeFlags?: readonly string[];
+  /** Further flags of both servers. */
+  flags?: readonly string[];
+  /** Milliseconds that a server may take until it answers. */
+  readyTimeoutMs?: number;
+}
+
+/** The name of a key that `load` stores. */
+export function benchKey(index: number): string {
+  return `key:${String(index).padStart(12, '0')}`;
 }
 
 /** Starts both servers on free loopback ports and waits until they answer. */
 export async function startBenchServers(
   keeper: ServerKeeper,
   engine: 'redis' | 'memcached',
-  options: { nodeFlags?: readonly string[] },
+  options: BenchStart,
 ): Promise<{ real: BenchServer; ours: BenchServer }> {
-  const main = fileURLToPath(entryUrl(import.meta.url, '../cli/main.ts'));
-  const own = [process.execPath, ...(options.nodeFlags ?? []), main, 'serve', engine];
-  const program = engine === 'redis' ? ['redis-server'] : ['memcached'];
-  return { real: await startOne(keeper, engine, program), ours: await startOne(keeper, engine, own) };
+  return {
+    real: await startBenchServer(keeper, engine, 'real', options),
+    ours: await startBenchServer(keeper, engine, 'ours', options),
+  };
 }
 
-async function startOne(keeper: ServerKeeper, engine: 'redis' | 'memcached', words: string[]): Promise<BenchServer> {
+/** Starts one of the two. @param folder where its files lie; left out: a fresh one */
+export async function startBenchServer(
+  keeper: ServerKeeper,
+  engine: 'redis' | 'memcached',
+  which: 'real' | 'ours',
+  options: BenchStart,
+  folder?: string,
+): Promise<BenchServer> {
+  const main = fileURLToPath(entryUrl(import.meta.url, '../cli/main.ts'));
+  const own = [process.execPath, ...(options.nodeFlags ?? []), main, 'serve', engine];
+  const words = which === 'ours' ? own : [engine === 'redis' ? 'redis-server' : 'memcached'];
+  const place = folder ?? keeper.path('data');
+  mkdirSync(place, { recursive: true });
+  return startOne(keeper, engine, words, options, place);
+}
+
+async function startOne(
+  keeper: ServerKeeper,
+  engine: 'redis' | 'memcached',
+  words: string[],
+  options: BenchStart,
+  folder: string,
+): Promise<BenchServer> {
   const port = await findFreePort();
   const flags =
     engine === 'redis'
@@ -49,6 +93,8 @@ async function startOne(keeper: ServerKeeper, engine: 'redis' | 'memcached', wor
           'no',
           '--enable-debug-command',
           'local',
+          '--dir',
+          folder,
         ]
       : [
           '-l',
@@ -66,8 +112,8 @@ async function startOne(keeper: ServerKeeper, engine: 'redis' | 'memcached', wor
           '-u',
           userInfo().username,
         ];
-  const kept = await keeper.spawn([...words, ...flags]);
-  const deadline = Date.now() + READY_TIMEOUT_MS;
+  const kept = await keeper.spawn([...words, ...flags, ...(options.flags ?? [])], folder);
+  const deadline = Date.now() + (options.readyTimeoutMs ?? READY_TIMEOUT_MS);
   for (;;) {
     if (kept.died() !== null) throw new Error(`Cannot start ${words[0]}: it ${kept.died()}; ${kept.logTail()}`);
     try {
@@ -83,6 +129,7 @@ async function startOne(keeper: ServerKeeper, engine: 'redis' | 'memcached', wor
     engine,
     process: kept,
     port,
+    folder,
     load: async (keys, bytes) => {
       const value = 'x'.repeat(bytes);
       const talk = await Talk.open(port);
@@ -91,7 +138,7 @@ async function startOne(keeper: ServerKeeper, engine: 'redis' | 'memcached', wor
           const count = Math.min(LOAD_BATCH, keys - from);
           let text = '';
           for (let i = from; i < from + count; i++) {
-            const key = `key:${String(i).padStart(12, '0')}`;
+            const key = benchKey(i);
             text += engine === 'redis' ? respCommand(['SET', key, value]) : `set ${key} 0 0 ${bytes}\r\n${value}\r\n`;
           }
           await talk.send(text, count, engine === 'redis' ? '+OK\r\n' : 'STORED\r\n');
@@ -103,6 +150,23 @@ async function startOne(keeper: ServerKeeper, engine: 'redis' | 'memcached', wor
     command: async (words) => {
       const talk = await Talk.open(port);
       await talk.ask(words);
+      talk.close();
+    },
+    ask: async (words) => {
+      const talk = await Talk.open(port);
+      const text = await talk.ask(words);
+      talk.close();
+      if (/^-|^ERR /.test(text)) throw new Error(`${words.join(' ')} was answered by ${text}`);
+      return text;
+    },
+    overwrite: async (keys, bytes) => {
+      const value = 'y'.repeat(bytes);
+      const talk = await Talk.open(port);
+      for (let from = 0; from < keys.length; from += LOAD_BATCH) {
+        const batch = keys.slice(from, from + LOAD_BATCH);
+        const text = batch.map((index) => respCommand(['SET', benchKey(index), value])).join('');
+        await talk.send(text, batch.length, '+OK\r\n');
+      }
       talk.close();
     },
   };
@@ -208,7 +272,6 @@ export async function stringRows(keeper: ServerKeeper, keys: number): Promise<St
 }
 
 async function growth(server: BenchServer, keys: number, args: (i: number) => string[]): Promise<string> {
-  const key = (i: number) => `key:${String(i).padStart(12, '0')}`;
   const monitor = await Talk.open(server.port);
   // The first use of a command allocates its latency histogram: once each before the base is taken.
   for (const words of [
@@ -223,12 +286,12 @@ async function growth(server: BenchServer, keys: number, args: (i: number) => st
   for (let from = 0; from < keys; from += batch) {
     let text = '';
     const count = Math.min(batch, keys - from);
-    for (let i = from; i < from + count; i++) text += respCommand(['SET', key(i), ...args(i)]);
+    for (let i = from; i < from + count; i++) text += respCommand(['SET', benchKey(i), ...args(i)]);
     await loader.send(text, count, '+OK\r\n');
   }
   loader.close();
   const after = await settledUsedMemory(monitor);
-  const usage = await monitor.ask(['MEMORY', 'USAGE', key(1), 'SAMPLES', '0']);
+  const usage = await monitor.ask(['MEMORY', 'USAGE', benchKey(1), 'SAMPLES', '0']);
   monitor.close();
   return `${after - before} bytes, ${usage} per key`;
 }

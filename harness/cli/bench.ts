@@ -1,10 +1,19 @@
 /**
  * `cachelab bench engines`: the engines' speed and memory against the real servers, as a table of ratios.
+ * `cachelab bench persistence`: the same for append-only files, snapshots and loading.
  * `cachelab bench micro`: what hashes, allocator, tables, parsers and recorders cost, in ns.
  */
 import { appendFileSync } from 'node:fs';
 import type { CommandModule } from 'yargs';
 import { benchEngines, benchTable } from '../bench/bench-engines.ts';
+import { benchPersistence, PERSISTENCE_GROUPS } from '../bench/bench-persistence.ts';
+import { UsageError } from './exit-codes.ts';
+
+/** Groups of rows by what is measured. */
+const GROUPS: Record<string, readonly string[]> = {
+  engines: ['redis', 'types', 'memcached', 'driver', 'load', 'memory'],
+  persistence: PERSISTENCE_GROUPS,
+};
 
 interface BenchArguments {
   what: string;
@@ -28,19 +37,25 @@ export const benchCommand: CommandModule<object, BenchArguments> = {
   describe: 'Measure cachelab itself: its engines against the real servers, or its hot structures one by one',
   builder: (yargs) =>
     yargs
-      .positional('what', { choices: ['engines', 'micro'] as const, type: 'string', demandOption: true })
-      .option('rounds', { type: 'number', default: 5, describe: 'engines: interleaved rounds of each pair' })
+      .positional('what', { choices: ['engines', 'persistence', 'micro'] as const, type: 'string', demandOption: true })
+      .option('rounds', {
+        type: 'number',
+        default: 5,
+        describe: 'engines, persistence: interleaved rounds of each pair',
+      })
       .option('scale', {
         type: 'number',
         default: 1,
-        describe: 'engines: share of the full number of operations (0.1 for a quick look)',
+        describe: 'engines, persistence: share of the full number of operations (0.1 for a quick look)',
       })
       .option('only', {
         type: 'string',
         array: true,
         default: [] as string[],
-        choices: ['redis', 'types', 'memcached', 'driver', 'load', 'memory'],
-        describe: 'engines: only these groups of rows',
+        choices: [...new Set(Object.values(GROUPS).flat())],
+        describe: `Only these groups of rows; ${Object.entries(GROUPS)
+          .map(([what, groups]) => `${what}: ${groups.join(', ')}`)
+          .join('; ')}`,
       })
       .option('time', { type: 'number', default: 300, describe: 'micro: milliseconds for each structure' })
       .option('out', { type: 'string', describe: 'Append the table to this file' }),
@@ -49,7 +64,11 @@ export const benchCommand: CommandModule<object, BenchArguments> = {
       await micro(args);
       return;
     }
-    const rows = await benchEngines({
+    const foreign = args.only.find((group) => !GROUPS[args.what]?.includes(group));
+    if (foreign !== undefined) {
+      throw new UsageError(`Cannot measure "${foreign}": bench ${args.what} has ${GROUPS[args.what]?.join(', ')}`);
+    }
+    const rows = await (args.what === 'engines' ? benchEngines : benchPersistence)({
       rounds: args.rounds,
       scale: args.scale,
       only: args.only,

@@ -1,0 +1,347 @@
+/**
+ * `npm run bench:persistence`: what persistence costs the engine, held against redis-server in one interleaved run: CPU of an append-only
+ * file, duration and disturbance of a snapshot, memory it copies, time to load.
+ */
+import { copyFileSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { createRandom } from '../../engines/base/random.ts';
+import { readScenario } from '../../scenarios/schema.ts';
+import { runLoad } from '../driver/run-load.ts';
+import { median } from '../measure/statistics.ts';
+import { findProgram } from '../target/find-program.ts';
+import { parseInfo } from '../target/redis-admin.ts';
+import { ServerKeeper } from '../target/server-keeper.ts';
+import {
+  type BenchOptions,
+  type BenchRow,
+  CONNECTIONS,
+  KEYS,
+  type PairedWork,
+  pairedRows,
+  percent,
+  redisBenchmark,
+  VALUE_BYTES,
+  withCpu,
+} from './bench-pairs.ts';
+import { type BenchServer, startBenchServer, startBenchServers } from './bench-servers.ts';
+
+/** Groups of rows that `--only` names. */
+export const PERSISTENCE_GROUPS = ['aof', 'bgsave', 'latency', 'load', 'copies'] as const;
+
+const SNAPSHOT_KEYS = 1_000_000;
+/** The file of a finished snapshot is looked for so often. */
+const POLL_MS = 2;
+const BACKGROUND_TIMEOUT_MS = 120_000;
+/** Loading a million keys takes a second; a busy machine gets more. */
+const LOAD_TIMEOUT_MS = 60_000;
+/** Operations per second of the fixed load: a fraction of what either server could do on one core. */
+const OFFERED_RATE = 10_000;
+const OFFERED_SECONDS = 5;
+/** Writes during a snapshot, as a share of the keys: few enough that they end long before it does. */
+const OVERWRITTEN_SHARE = 0.02;
+/** Reading back what a server holds in memory is slack of the measurement, not of the server. */
+const COPIES_TOLERANCE = 0.25;
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+const seconds = (ms: number): string => `${(ms / 1_000).toFixed(2)} s`;
+
+async function persistenceInfo(server: BenchServer): Promise<Record<string, string>> {
+  return parseInfo(await server.ask(['INFO', 'persistence']));
+}
+
+/** Waits until neither a snapshot nor a rewrite runs or waits. */
+async function idle(server: BenchServer): Promise<Record<string, string>> {
+  const deadline = performance.now() + BACKGROUND_TIMEOUT_MS;
+  for (;;) {
+    const info = await persistenceInfo(server);
+    const fields = ['rdb_bgsave_in_progress', 'aof_rewrite_in_progress', 'aof_rewrite_scheduled'];
+    if (fields.every((field) => Number(info[field]) === 0)) return info;
+    if (performance.now() > deadline) throw new Error('Cannot measure: a snapshot does not end');
+    await sleep(20);
+  }
+}
+
+/** Which file stands at this path: another one once a snapshot was renamed into place. */
+function fileIdentity(path: string): string {
+  const stat = statSync(path, { throwIfNoEntry: false, bigint: true });
+  return stat === undefined ? '' : `${stat.ino}/${stat.mtimeNs}`;
+}
+
+/** @returns ms from BGSAVE to the finished file, which the server itself notices up to 100 ms later */
+async function backgroundSave(server: BenchServer): Promise<number> {
+  const path = join(server.folder, 'dump.rdb');
+  const before = fileIdentity(path);
+  const started = performance.now();
+  await server.command(['BGSAVE']);
+  while (fileIdentity(path) === before) {
+    if (performance.now() - started > BACKGROUND_TIMEOUT_MS) throw new Error('Cannot measure: BGSAVE does not end');
+    await sleep(POLL_MS);
+  }
+  return performance.now() - started;
+}
+
+/** Runs `measure` on both servers in changing order. @returns [real, ours] of each round; round 0 warms up and is left out */
+async function inTurns<T>(
+  { real, ours }: { real: BenchServer; ours: BenchServer },
+  rounds: number,
+  measure: (server: BenchServer) => Promise<T>,
+): Promise<[T, T][]> {
+  const pairs: [T, T][] = [];
+  for (let round = 0; round <= rounds; round++) {
+    const realFirst = round % 2 === 0;
+    const first = await measure(realFirst ? real : ours);
+    const second = await measure(realFirst ? ours : real);
+    if (round > 0) pairs.push(realFirst ? [first, second] : [second, first]);
+  }
+  return pairs;
+}
+
+function ratioRow(
+  work: string,
+  pairs: readonly [number, number][],
+  show: (value: number) => string,
+  atMost: number,
+  extra: readonly [string, string] = ['', ''],
+): BenchRow {
+  const ratios = pairs.map(([real, ours]) => ours / real);
+  const ratio = median(ratios);
+  return {
+    work,
+    real: show(median(pairs.map(([real]) => real))) + extra[0],
+    ours: show(median(pairs.map(([, ours]) => ours))) + extra[1],
+    ratio,
+    spread: [Math.min(...ratios), Math.max(...ratios)],
+    target: `at most ${percent(atMost)}`,
+    met: ratio <= atMost,
+  };
+}
+
+/** Server CPU per write while every write goes to an append-only file that is flushed once a second. */
+async function aofRows(keeper: ServerKeeper, options: BenchOptions): Promise<BenchRow[]> {
+  // The original's rewrites run in a process of their own, whose CPU is not the server's: neither side rewrites while it is measured.
+  const flags = ['--appendonly', 'yes', '--appendfsync', 'everysec', '--auto-aof-rewrite-percentage', '0'];
+  const servers = await startBenchServers(keeper, 'redis', { flags });
+  try {
+    for (const server of [servers.real, servers.ours]) await server.load(KEYS, VALUE_BYTES);
+    const works = [1, 16].map((pipeline): PairedWork => {
+      const operations = Math.max(1_000, Math.round((pipeline === 1 ? 200_000 : 1_000_000) * options.scale));
+      const command = ['SET', 'key:__rand_int__', 'x'.repeat(VALUE_BYTES)];
+      return {
+        work: `SET with AOF everysec, ${pipeline === 1 ? 'no pipelining' : `${pipeline} deep`} (redis-benchmark)`,
+        atMost: 1.4,
+        measure: async (server) => {
+          await server.command(['BGREWRITEAOF']);
+          await idle(server);
+          return withCpu(server, () => redisBenchmark(server.port, command, pipeline, operations));
+        },
+      };
+    });
+    return await pairedRows(works, servers.real, servers.ours, options);
+  } finally {
+    await servers.real.process.stop();
+    await servers.ours.process.stop();
+  }
+}
+
+async function bgsaveRows(servers: Loaded, options: BenchOptions): Promise<BenchRow[]> {
+  const pauses: [number[], number[]] = [[], []];
+  const pairs = await inTurns(servers, options.rounds, async (server) => {
+    const took = await backgroundSave(server);
+    await idle(server);
+    const stats = parseInfo(await server.ask(['INFO', 'stats']));
+    pauses[server === servers.real ? 0 : 1].push(Number(stats['latest_fork_usec']));
+    return took;
+  });
+  const pause = (values: number[]): string => `, pause at the start ${(median(values) / 1_000).toFixed(1)} ms`;
+  const row = ratioRow(`BGSAVE of ${shown(servers.keys)}`, pairs, seconds, 2, [pause(pauses[0]), pause(pauses[1])]);
+  options.progress(`${row.work}: ${percent(row.ratio!)}`);
+  return [row];
+}
+
+const shown = (keys: number): string => `${keys.toLocaleString('en')} keys of ${VALUE_BYTES} bytes`;
+
+/** p99.9 in µs of a fixed load, half of it writes. */
+async function tail(server: BenchServer, keys: number, round: number): Promise<number> {
+  const text = `
+title: offered load
+targets: [redis]
+dataset: { keys: ${keys}, keyPrefix: "key:", keyBytes: 16, valueSize: ${VALUE_BYTES} B, preload: 0% }
+popularity: uniform
+mix: { get: 50%, set: 50% }
+connections: ${CONNECTIONS}
+arrival: constant ${OFFERED_RATE}/s
+warmUp: 1s
+duration: ${OFFERED_SECONDS}s
+verify: 0%
+`;
+  const { scenario } = readScenario(text, 'bench-persistence').cells[0]!;
+  const endpoint = {
+    address: { kind: 'tcp' as const, host: '127.0.0.1', port: server.port },
+    protocol: 'redis' as const,
+    username: null,
+    password: null,
+    database: 0,
+  };
+  const report = await runLoad({ endpoint, scenario, seed: `round ${round}`, eventLoop: 'auto' });
+  if (report.errors > 0) throw new Error(`Cannot measure: ${JSON.stringify(report.errorTexts)}`);
+  return report.latency.find((entry) => entry.kind === 'all')!.response.p999;
+}
+
+/** One snapshot after the other, as long as `work` runs. @returns what it gives, and how many snapshots were begun */
+async function whileSaving<T>(server: BenchServer, work: Promise<T>): Promise<{ value: T; saves: number }> {
+  let done = false;
+  let saves = 0;
+  const settled = work.finally(() => {
+    done = true;
+  });
+  while (!done) {
+    await idle(server);
+    if (done) break;
+    await server.command(['BGSAVE']);
+    saves++;
+  }
+  const value = await settled;
+  await idle(server);
+  return { value, saves };
+}
+
+async function latencyRows(servers: Loaded, options: BenchOptions): Promise<BenchRow[]> {
+  let round = 0;
+  let saves = 0;
+  const pairs = await inTurns(servers, options.rounds, async (server) => {
+    round++;
+    await idle(server);
+    const quiet = await tail(server, servers.keys, round);
+    const disturbed = await whileSaving(server, tail(server, servers.keys, round));
+    if (server === servers.ours) saves += disturbed.saves;
+    return { quiet, saving: disturbed.value };
+  });
+  const ms = (us: number): string => `${(us / 1_000).toFixed(2)} ms`;
+  const show = (which: 0 | 1): string => {
+    const quiet = median(pairs.map((pair) => pair[which].quiet));
+    const saving = median(pairs.map((pair) => pair[which].saving));
+    return `${ms(quiet)} without, ${ms(saving)} with = ${percent(saving / quiet)}`;
+  };
+  const ratios = pairs.map(([, ours]) => ours.saving / ours.quiet);
+  const ratio = median(ratios);
+  options.progress(`p99.9 with snapshots: ${percent(ratio)} of that without; real: ${show(0)}; ${saves} snapshots`);
+  return [
+    {
+      work: `p99.9 at ${OFFERED_RATE.toLocaleString('en')}/s, half SET, while one BGSAVE of ${shown(servers.keys)} follows the other`,
+      real: show(0),
+      ours: show(1),
+      ratio,
+      spread: [Math.min(...ratios), Math.max(...ratios)],
+      target: `with at most ${percent(2)} without`,
+      met: ratio <= 2,
+    },
+  ];
+}
+
+/** Seconds that a server says its start-up load took. */
+export function loadSeconds(log: string): number {
+  const told = /DB loaded from disk: ([\d.]+) seconds/.exec(log);
+  if (told === null) throw new Error(`Cannot find the load time in the server's log: ${log.slice(-300)}`);
+  return Number(told[1]);
+}
+
+/** Both servers load the file that redis-server wrote. */
+async function loadRows(keeper: ServerKeeper, servers: Loaded, options: BenchOptions): Promise<BenchRow[]> {
+  await idle(servers.real);
+  await backgroundSave(servers.real);
+  await idle(servers.real);
+  const source = join(servers.real.folder, 'dump.rdb');
+  const once = async (which: 'real' | 'ours'): Promise<number> => {
+    const folder = keeper.path('load');
+    mkdirSync(folder);
+    copyFileSync(source, join(folder, 'dump.rdb'));
+    const server = await startBenchServer(keeper, 'redis', which, { readyTimeoutMs: LOAD_TIMEOUT_MS }, folder);
+    try {
+      let keys = Number.NaN;
+      const deadline = performance.now() + LOAD_TIMEOUT_MS;
+      for (;;) {
+        keys = Number(await server.ask(['DBSIZE']).catch(() => Number.NaN));
+        if (keys === servers.keys) break;
+        if (performance.now() > deadline)
+          throw new Error(`Cannot measure: ${keys} of ${servers.keys} keys were loaded`);
+        await sleep(50);
+      }
+      return loadSeconds(readFileSync(server.process.logPath, 'utf8'));
+    } finally {
+      await server.process.stop();
+    }
+  };
+  const pairs = await inTurns(servers, options.rounds, (server) => once(server === servers.real ? 'real' : 'ours'));
+  const row = ratioRow(
+    `Start with an RDB file of ${shown(servers.keys)} (as each server tells it)`,
+    pairs,
+    (value) => seconds(value * 1_000),
+    2,
+  );
+  options.progress(`${row.work}: ${percent(row.ratio!)}`);
+  return [row];
+}
+
+async function copiesRows(servers: Loaded, options: BenchOptions): Promise<BenchRow[]> {
+  const random = createRandom('copies');
+  const writes = Math.max(100, Math.round(servers.keys * OVERWRITTEN_SHARE));
+  const keys = Array.from({ length: writes }, () => Math.floor(random.nextFloat() * servers.keys));
+  let late = 0;
+  const pairs = await inTurns(servers, options.rounds, async (server) => {
+    await idle(server);
+    await server.command(['BGSAVE']);
+    await server.overwrite(keys, VALUE_BYTES);
+    const during = Number((await persistenceInfo(server))['rdb_bgsave_in_progress']) === 1;
+    const copied = Number((await idle(server))['rdb_last_cow_size']);
+    if (!during) late++;
+    return copied;
+  });
+  const row = ratioRow(
+    `Bytes copied for ${writes.toLocaleString('en')} overwrites during a BGSAVE of ${shown(servers.keys)} (rdb_last_cow_size)`,
+    pairs,
+    mib,
+    1 + COPIES_TOLERANCE,
+  );
+  row.target = `${percent(1 - COPIES_TOLERANCE)} to ${percent(1 + COPIES_TOLERANCE)}`;
+  row.met = Math.abs(row.ratio! - 1) <= COPIES_TOLERANCE && late === 0;
+  if (late > 0) row.work += `; ${late} snapshots ended before the writes did`;
+  options.progress(`${row.work}: ${percent(row.ratio!)}`);
+  return [row];
+}
+
+interface Loaded {
+  real: BenchServer;
+  ours: BenchServer;
+  keys: number;
+}
+
+/** @throws TargetError or Error with one line that says which program is missing */
+export async function benchPersistence(options: BenchOptions): Promise<BenchRow[]> {
+  for (const program of ['redis-server', 'redis-benchmark']) {
+    if (findProgram(program) === null) {
+      throw new Error(
+        `Cannot hold persistence against the real server: ${program} is not on PATH. Install it (Debian: redis-server, redis-tools)`,
+      );
+    }
+  }
+  const wanted = (group: string) => options.only.length === 0 || options.only.includes(group);
+  const keeper = new ServerKeeper();
+  try {
+    const rows: BenchRow[] = [];
+    if (wanted('aof')) rows.push(...(await aofRows(keeper, options)));
+    if (!['bgsave', 'latency', 'load', 'copies'].some(wanted)) return rows;
+    const keys = Math.max(1_000, Math.round(SNAPSHOT_KEYS * options.scale));
+    const servers = { ...(await startBenchServers(keeper, 'redis', {})), keys };
+    for (const server of [servers.real, servers.ours]) await server.load(keys, VALUE_BYTES);
+    if (wanted('bgsave')) rows.push(...(await bgsaveRows(servers, options)));
+    if (wanted('latency')) rows.push(...(await latencyRows(servers, options)));
+    if (wanted('copies')) rows.push(...(await copiesRows(servers, options)));
+    if (wanted('load')) rows.push(...(await loadRows(keeper, servers, options)));
+    await servers.real.process.stop();
+    await servers.ours.process.stop();
+    return rows;
+  } finally {
+    await keeper.close();
+  }
+}
