@@ -7,7 +7,7 @@ it('reads the time of loading from the log of either server', () => {
   expect(() => loadSeconds('Ready')).toThrow('Cannot find the load time');
 });
 
-describeReal('redis-server', () => {
+describeReal(['redis-server', 'redis-benchmark'], 'bench persistence', () => {
   it('measures snapshots, copies and loading on both servers', async () => {
     const only = PERSISTENCE_GROUPS.filter((group) => group !== 'latency' && group !== 'aof');
     const rows = await benchPersistence({ rounds: 1, scale: 0.01, only, progress: () => {} });
