@@ -22,7 +22,7 @@ import {
 import { loadStreamId, newStreamId, storeStreamId } from '../structures/stream-id.ts';
 import { addHelp } from './help.ts';
 import { argBigInt, isWrongType, readInteger } from './integer-arguments.ts';
-import { addStream, argCString, readStreamId } from './stream-arguments.ts';
+import { addStream, argCString, parseStreamIdText, readStreamId } from './stream-arguments.ts';
 
 /** The stream of argument 2; 0: there is none. */
 let stream = 0;
@@ -76,9 +76,14 @@ function findGroup(core: RedisCore, c: Client): number {
   return group;
 }
 
-/** Reads argument 4: an id, or "$" for the stream's last one. @returns false after an error reply */
-function readGroupId(core: RedisCore, c: Client): boolean {
-  if (argCString(c, 4) !== '$') return readStreamId(c, 4, id);
+/**
+ * Reads argument 4: an id, or "$" for the stream's last one.
+ * @param signs whether "-" and "+" are ids
+ * @returns false after an error reply
+ */
+function readGroupId(core: RedisCore, c: Client, signs: boolean): boolean {
+  const text = argCString(c, 4);
+  if (text !== '$') return signs && parseStreamIdText(c.argText(4), id, 0, false) ? true : readStreamId(c, 4, id);
   id.fill(0);
   if (stream !== 0) loadStreamId(core.heap, stream + STREAM_LAST_ID, id);
   return true;
@@ -95,7 +100,7 @@ function create(core: RedisCore, c: Client): void {
     addReplySubcommandSyntaxError(c);
     return;
   }
-  if (!readGroupId(core, c)) return;
+  if (!readGroupId(core, c, false)) return;
   if (stream === 0) {
     stream = robjPtr(core.heap, addStream(core, c, 2));
     core.signalModifiedKey(c.db, c.argOff[2], c.argLen[2]);
@@ -116,7 +121,7 @@ function setId(core: RedisCore, c: Client): void {
     addReplySubcommandSyntaxError(c);
     return;
   }
-  if (!readGroupId(core, c)) return;
+  if (!readGroupId(core, c, true)) return;
   storeStreamId(core.heap, group + GROUP_LAST_ID, id);
   setGroupEntriesRead(core.heap, group, entriesRead);
   addReplyOk(c);
