@@ -180,6 +180,19 @@ function checkFanout(scenario: Scenario, written: Record<string, unknown>, repor
   }
 }
 
+function checkPersistence(scenario: Scenario, report: Report): void {
+  if (scenario.persistence === null) return;
+  const other = scenario.targets.find((target) => target.engine !== 'redis');
+  if (other !== undefined) {
+    report(['persistence'], `asks for files, but ${other.id} (memcached) keeps none: leave it or that target out`);
+  }
+  const remote = scenario.targets.find((target) => target.kind === 'remote');
+  if (remote !== undefined) {
+    report(['persistence'], `can only be set for servers that the run starts, and ${remote.id} is elsewhere`);
+  }
+  if (scenario.kind === 'pubsub-fanout') report(['persistence'], 'has no meaning for pubsub-fanout: remove it');
+}
+
 function checkTargets(scenario: Scenario, report: Report): void {
   const seen = new Set<string>();
   scenario.targets.forEach((target, i) => {
@@ -200,6 +213,7 @@ export function checkCombinations(scenario: Scenario, written: Record<string, un
     report(['memory', 'limitShare'], 'and limit cannot both be given: choose one');
   }
   checkFanout(scenario, written, report);
+  checkPersistence(scenario, report);
   checkTimes(scenario, report);
   if (scenario.kind === 'pubsub-fanout') return;
   checkKeys(scenario, report);

@@ -279,6 +279,26 @@ const fanout = map({
     .describe('memcached has no pub/sub: each subscriber asks for the newest message this often'),
 });
 
+export const PERSISTENCE_MODES = ['none', 'rdb', 'aof-no', 'aof-everysec', 'aof-always', 'aof-rdb'] as const;
+
+const persistence = map({
+  mode: z
+    .enum(PERSISTENCE_MODES)
+    .default('none')
+    .describe(
+      'none; rdb: snapshots; aof-no, aof-everysec, aof-always: an append-only file with that appendfsync; aof-rdb: everysec and snapshots',
+    ),
+  snapshotEvery: seconds({ min: 0, max: DAY })
+    .prefault('2s')
+    .describe('A snapshot (rdb) or a rewrite (aof) is begun this often during the measured phase; 0s: never'),
+  crash: z
+    .boolean()
+    .default(true)
+    .describe(
+      'Kill the server amid writes after the measured phase, start it again and count acknowledged writes lost',
+    ),
+});
+
 /**
  * @param forEditors true: with the short forms, for the JSON Schema; false: for reading, after they were spread out
  */
@@ -307,7 +327,7 @@ export function scenarioFile(forEditors: boolean) {
     )
       .prefault({ kind: 'zipf', exponent: 0.99 })
       .describe('Which key an operation takes'),
-    mix: weights
+    mix: orShort(weights, forEditors, '20% set')
       .prefault({ get: '90%', set: '10%' })
       .describe('Weights of the operations; they need not add up to 100%'),
     ttl: orShort(ttl, forEditors, 'none | 60s | 1min..10min')
@@ -331,6 +351,10 @@ export function scenarioFile(forEditors: boolean) {
       .prefault({ kind: 'closed' })
       .describe('closed: send when answered; constant, poisson: send when due, whatever the server does'),
     memory: memory.prefault({}),
+    persistence: persistence
+      .nullable()
+      .default(null)
+      .describe('What servers started for the run keep on disk (Redis only)'),
     cacheAside: orShort(
       map({
         originLatency: orShort(originLatency, forEditors, 'none | 5ms | 1ms..20ms | exponential 5ms').prefault({

@@ -405,6 +405,14 @@ function toScenario(file: ScenarioFile, targets: TargetSpec[], source: string): 
       policy: file.memory.policy,
       samples: file.memory.samples,
     },
+    persistence:
+      file.persistence === null
+        ? null
+        : {
+            mode: file.persistence.mode,
+            snapshotEveryS: file.persistence.snapshotEvery,
+            crash: file.persistence.crash,
+          },
     cacheAside: file.cacheAside,
     fanout:
       fanout === null

@@ -66,10 +66,19 @@ function expandArrival(text: string): Long | string {
   return `must be closed, "constant 5000/s" or "poisson 5000/s", not ${quote(text)}`;
 }
 
+/** "20% set": so many sets, and gets for the rest. */
+function expandMix(text: string): Long | string {
+  const match = /^\s*(\d+(?:\.\d+)?)\s*%\s*set\s*$/.exec(text);
+  const sets = match === null ? Number.NaN : Number(match[1]);
+  if (!(sets <= 100)) return `must be a map of weights, or "20% set" (the rest are gets), not ${quote(text)}`;
+  return { get: 100 - sets, set: sets };
+}
+
 /** Fields that have a short form, outermost first. */
 export const SHORT_FORMS: readonly { path: readonly string[]; expand: Expander }[] = [
   { path: ['dataset', 'valueSize'], expand: expandSize },
   { path: ['popularity'], expand: expandPopularity },
+  { path: ['mix'], expand: expandMix },
   { path: ['ttl'], expand: expandTtl },
   { path: ['arrival'], expand: expandArrival },
   {

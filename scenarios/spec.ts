@@ -126,6 +126,20 @@ export interface FanoutSpec {
   pollIntervalMs: number;
 }
 
+/**
+ * What a started Redis-like server keeps on disk. none: nothing; rdb: snapshots; aof-…: an append-only file, flushed to the disk as its name
+ * says; aof-rdb: an append-only file (everysec) and snapshots.
+ */
+export type PersistenceMode = 'none' | 'rdb' | 'aof-no' | 'aof-everysec' | 'aof-always' | 'aof-rdb';
+
+export interface PersistenceSpec {
+  mode: PersistenceMode;
+  /** During the measured phase a snapshot (BGSAVE) or a rewrite (BGREWRITEAOF) is begun this often, in seconds; 0: never. */
+  snapshotEveryS: number;
+  /** After the measured phase the server is killed (SIGKILL) amid writes, started again, and asked for every write it had acknowledged. */
+  crash: boolean;
+}
+
 export interface Scenario {
   name: string;
   title: string;
@@ -150,6 +164,8 @@ export interface Scenario {
   memcachedProtocol: 'ascii' | 'binary';
   arrival: ArrivalSpec;
   memory: MemorySpec;
+  /** null: nothing is kept on disk, and nothing about it is measured. */
+  persistence: PersistenceSpec | null;
   /** null: plain operations. Otherwise a get that misses is filled. */
   cacheAside: CacheAsideSpec | null;
   /** pubsub-fanout only. */

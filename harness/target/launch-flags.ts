@@ -59,6 +59,15 @@ export function portOfFlags(spec: TargetSpec): number | null {
   return Number.isInteger(port) && port > 0 ? port : null;
 }
 
+/** Snapshots are begun by the harness, at the same moments for every server, so no save points are set. */
+function persistenceFlags({ persistence }: Scenario): string[] {
+  const mode = persistence?.mode ?? 'none';
+  const policy = mode === 'aof-rdb' ? 'everysec' : /^aof-(.*)$/.exec(mode)?.[1];
+  if (policy === undefined) return ['--save', '', '--appendonly', 'no'];
+  // Rewrites as well are begun by the harness.
+  return ['--save', '', '--appendonly', 'yes', '--appendfsync', policy, '--auto-aof-rewrite-percentage', '0'];
+}
+
 /** Flags of redis-server (the real one and the embedded one take the same). */
 export function redisLaunch(
   address: ServerAddress,
@@ -73,7 +82,7 @@ export function redisLaunch(
       ? ['--port', '0', '--unixsocket', address.path, '--unixsocketperm', '700']
       : ['--port', String(address.port), '--bind', address.host];
   const maxclients = connectionsOf(scenario);
-  const args = [...where, '--save', '', '--appendonly', 'no', '--daemonize', 'no', '--dir', folder];
+  const args = [...where, ...persistenceFlags(scenario), '--daemonize', 'no', '--dir', folder];
   if (maxclients > 10_000) args.push('--maxclients', String(maxclients));
   args.push('--maxmemory', String(limitBytes), '--maxmemory-policy', scenario.memory.policy);
   args.push('--maxmemory-samples', String(scenario.memory.samples), ...flags);

@@ -84,6 +84,7 @@ export function scenarioWith(change: Partial<Scenario> = {}): Scenario {
     driver: 'raw',
     memcachedProtocol: 'ascii',
     arrival: { kind: 'closed' },
+    persistence: null,
     memory: { limitBytes: 0, limitShare: 0, policy: 'noeviction', samples: 5 },
     cacheAside: null,
     fanout: null,

@@ -4,13 +4,13 @@ import { builtInNames, findScenario, loadScenario, schemaPath, templateText } fr
 import { plannedSeconds, readScenario, scenarioJsonSchema } from '../../scenarios/schema.ts';
 
 describe('what ships with the program', () => {
-  it('has the four scenarios, the quick one first, each with a title and a question', () => {
-    expect(builtInNames()).toEqual(['quickstart', 'hit-ratio', 'pubsub-fanout', 'value-size']);
+  it('has the five scenarios, the quick one first, each with a title and a question', () => {
+    expect(builtInNames()).toEqual(['quickstart', 'hit-ratio', 'persistence', 'pubsub-fanout', 'value-size']);
     for (const name of builtInNames()) {
       const plan = loadScenario(name);
       expect(plan.name).toBe(name);
       expect(plan.question.length).toBeGreaterThan(20);
-      expect(plan.cells[0].scenario.targets).toHaveLength(4);
+      expect(plan.cells[0].scenario.targets).toHaveLength(name === 'persistence' ? 2 : 4);
     }
   });
 
@@ -42,7 +42,9 @@ describe('what ships with the program', () => {
 
   it('names the known scenarios when one is not found', () => {
     expect(() => findScenario('quikstart')).toThrow(/did you mean "quickstart"/);
-    expect(() => findScenario('nothing-like-it')).toThrow(/quickstart, hit-ratio, pubsub-fanout, value-size/);
+    expect(() => findScenario('nothing-like-it')).toThrow(
+      /quickstart, hit-ratio, persistence, pubsub-fanout, value-size/,
+    );
     expect(() => findScenario('./nowhere.yaml')).toThrow(/there is no such file; built-in scenarios are quickstart/);
     expect(() => findScenario('/')).toThrow(/is no file/);
   });

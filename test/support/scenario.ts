@@ -42,6 +42,7 @@ export function makeScenario(over: Partial<Scenario> = {}): Scenario {
     memcachedProtocol: 'ascii',
     arrival: { kind: 'closed' },
     memory: { limitBytes: 0, limitShare: 0, policy: 'allkeys-lru', samples: 5 },
+    persistence: null,
     cacheAside: null,
     fanout: null,
     warmUpS: 0,

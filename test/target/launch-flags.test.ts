@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { flagValue, memcachedLaunch, portOfFlags, redisLaunch } from '../../harness/target/launch-flags.ts';
+import type { PersistenceMode } from '../../scenarios/spec.ts';
 import { makeScenario, makeTarget } from '../support/scenario.ts';
 
 const TCP = { kind: 'tcp', host: '127.0.0.1', port: 7 } as const;
@@ -18,6 +19,18 @@ describe('the flags of a started server', () => {
     expect(text).toContain('--maxmemory 5000000 --maxmemory-policy allkeys-lru --maxmemory-samples 5');
     // The target's own flags come last, so that they win.
     expect(args.slice(-2)).toEqual(['--io-threads', '2']);
+  });
+
+  it('say what redis-server keeps on disk', () => {
+    const flags = (mode: PersistenceMode) =>
+      redisLaunch(TCP, settings(0, { persistence: { mode, snapshotEveryS: 0, crash: false } }), '/tmp/x', []).args.join(
+        ' ',
+      );
+    expect(flags('none')).toContain('--save  --appendonly no');
+    // Snapshots are begun by the harness.
+    expect(flags('rdb')).toContain('--save  --appendonly no');
+    expect(flags('aof-always')).toContain('--appendonly yes --appendfsync always');
+    expect(flags('aof-rdb')).toContain('--appendonly yes --appendfsync everysec');
   });
 
   it("round memcached's limit to MiB and say so", () => {
