@@ -298,7 +298,6 @@ export function callInside(core: RedisCore, c: Client, command: Command, startUs
   return endUs;
 }
 
-/** Runs the procedure; errors replied since the last command inside count as this one's failure. */
 /** Commands whose effects are those of the commands that they run. */
 const WRAPPERS = new Set(['exec', 'eval', 'evalsha', 'eval_ro', 'evalsha_ro', 'fcall', 'fcall_ro']);
 
@@ -318,6 +317,7 @@ function runWithEffects(core: RedisCore, c: Client, command: Command): void {
   }
 }
 
+/** Runs the procedure; errors replied since the last command inside count as this one's failure. */
 function run(core: RedisCore, c: Client, command: Command): void {
   core.errorsInCommand = 0;
   // A script is shown before the commands that it calls.

@@ -12,8 +12,11 @@ import { CommandSource, type RandomCommand } from './support/random-commands.ts'
 import { randomGeoCommand } from './support/random-geo.ts';
 import { randomHashCommand } from './support/random-hash.ts';
 import { randomHyperLogLogCommand } from './support/random-hyperloglog.ts';
+import { randomListCommand } from './support/random-list.ts';
 import { randomSetCommand } from './support/random-set.ts';
 import { randomSortCommand } from './support/random-sort.ts';
+import { randomStreamCommand } from './support/random-stream.ts';
+import { randomZsetCommand } from './support/random-zset.ts';
 
 const ARENA_BYTES = 64 * 1024 * 1024;
 const COMMANDS = 1_500 * testScale;
@@ -21,8 +24,11 @@ const VERIFY_EVERY = 50;
 const LONGEST_BYTES = 10_000;
 
 const groups: Record<string, (d: Draw) => RandomCommand> = {
+  lists: randomListCommand,
   sets: randomSetCommand,
   hashes: randomHashCommand,
+  'sorted sets': randomZsetCommand,
+  streams: randomStreamCommand,
   places: randomGeoCommand,
   'sorted lists': randomSortCommand,
   bitmaps: randomBitmapCommand,

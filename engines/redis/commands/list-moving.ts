@@ -19,6 +19,7 @@ import {
   elementLow,
   elementOffset,
   quicklistDropPeeked,
+  quicklistMovePeeked,
   quicklistPeek,
 } from '../structures/quicklist.ts';
 import { OBJ_LIST, robjPtr } from '../structures/robj.ts';
@@ -79,9 +80,7 @@ function moveElement(
   try {
     let list = destination;
     if (list === source) {
-      // Taken first, as the original does: where it goes to depends on the room that its leaving makes.
-      quicklistDropPeeked(h, ql);
-      listPush(h, list, offset, length, toHead);
+      quicklistMovePeeked(h, ql, offset, length, toHead);
     } else {
       if (list === 0) list = addListKey(core, c.db, c.argOff[to], c.argLen[to]);
       try {

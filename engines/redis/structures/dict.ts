@@ -364,7 +364,7 @@ export function dictInsertHashed(h: Heap, d: number, key: number, hash: number):
   const u32 = h.u32;
   if (h.u8[d + EXPONENT] === NO_TABLE) {
     h.free(entry);
-    h.alloc(h.memory.byteLength);
+    throw ARENA_EXHAUSTED;
   }
   const table = h.i32[(d + REHASH_INDEX) >>> 2] !== -1 ? 1 : 0;
   const mask = (1 << h.u8[d + EXPONENT + table]) - 1;

@@ -173,16 +173,35 @@ export function lpReplaceInt64(h: Heap, lp: number, p: number, low: number, high
   return lpInsertInt64(h, lp, low, high, p, LP_REPLACE);
 }
 
-/** Deletes [from, to) with `count` elements and gives back room. */
-function cut(h: Heap, lp: number, from: number, to: number, count: number): number {
+/** Deletes [from, to) with `count` elements and leaves the room. */
+function cutInPlace(h: Heap, lp: number, from: number, to: number, count: number): void {
   const bytes = lpBytes(h, lp);
   h.move(to, from, lp + bytes - to);
   const noted = lpCountField(h, lp);
   setHeader(h, lp, bytes - (to - from), noted === LP_COUNT_UNKNOWN ? noted : noted - count);
+}
+
+/** Deletes [from, to) with `count` elements and gives back room. */
+function cut(h: Heap, lp: number, from: number, to: number, count: number): number {
+  cutInPlace(h, lp, from, to, count);
   const moved = lpShrinkToFit(h, lp);
   const next = moved + (from - lp);
   lpNextElement = h.u8[next] === LP_EOF ? 0 : next;
   return moved;
+}
+
+/** Deletes an element and keeps its room, so that lpPutBack cannot fail; lpShrinkToFit gives the room back. */
+export function lpTakeOut(h: Heap, lp: number, p: number): void {
+  cutInPlace(h, lp, p, lpSkip(h, p), 1);
+}
+
+/** Undoes lpTakeOut: `raw` has the `length` bytes that were the element at `p`. */
+export function lpPutBack(h: Heap, lp: number, p: number, raw: number, length: number): void {
+  const bytes = lpBytes(h, lp);
+  h.move(p, p + length, lp + bytes - p);
+  h.copy(raw, p, length);
+  const noted = lpCountField(h, lp);
+  setHeader(h, lp, bytes + length, noted === LP_COUNT_UNKNOWN ? noted : noted + 1);
 }
 
 /** Deletes an element; sets lpNextElement. @returns the listpack's new offset */

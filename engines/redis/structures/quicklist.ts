@@ -29,6 +29,10 @@ import {
   lpLength,
   lpNew,
   lpPrepend,
+  lpPutBack,
+  lpShrinkToFit,
+  lpSkip,
+  lpTakeOut,
   lpStringLength,
   lpStringOffset,
 } from './listpack.ts';
@@ -329,8 +333,8 @@ export function linkNode(h: Heap, ql: number, old: number, node: number, after: 
   compressAsDue(h, ql, node);
 }
 
-/** Unlinks and frees a node with all of its elements. */
-export function deleteNode(h: Heap, ql: number, node: number): void {
+/** Unlinks a node with all of its elements; it remains allocated. */
+function unlinkNode(h: Heap, ql: number, node: number): void {
   const u32 = h.u32;
   const prev = nodePrev(h, node);
   const next = nodeNext(h, node);
@@ -341,6 +345,11 @@ export function deleteNode(h: Heap, ql: number, node: number): void {
   u32[(ql + LENGTH) >>> 2]--;
   u32[(ql + COUNT) >>> 2] -= nodeCount(h, node);
   compressAround(h, ql, 0);
+}
+
+/** Unlinks and frees a node with all of its elements. */
+export function deleteNode(h: Heap, ql: number, node: number): void {
+  unlinkNode(h, ql, node);
   h.free(nodeEntry(h, node));
   h.free(node);
 }
@@ -429,6 +438,53 @@ export function quicklistPeek(h: Heap, ql: number, atHead: boolean): void {
 /** Deletes the element that quicklistPeek read last. */
 export function quicklistDropPeeked(h: Heap, ql: number): void {
   deleteInNode(h, ql, peekedNode, peekedElement);
+}
+
+/**
+ * Moves the element that quicklistPeek read last to an end of its own list. It is taken out first, as the original does: where it goes
+ * to depends on the room that its leaving makes.
+ * @param offset its `length` bytes, outside of the list
+ * @throws ARENA_EXHAUSTED, nothing changed
+ */
+export function quicklistMovePeeked(h: Heap, ql: number, offset: number, length: number, toHead: boolean): void {
+  const node = peekedNode;
+  if (nodeIsPlain(h, node) || nodeCount(h, node) === 1) {
+    const next = nodeNext(h, node);
+    const neighbour = next === 0 ? nodePrev(h, node) : next;
+    unlinkNode(h, ql, node);
+    try {
+      quicklistPush(h, ql, offset, length, toHead);
+    } catch (error) {
+      linkNode(h, ql, neighbour, node, next === 0);
+      h.u32[(ql + COUNT) >>> 2] += nodeCount(h, node);
+      throw error;
+    }
+    h.free(nodeEntry(h, node));
+    h.free(node);
+    return;
+  }
+  const lp = nodeEntry(h, node);
+  const p = peekedElement;
+  const rawLength = lpSkip(h, p) - p;
+  const raw = h.alloc(rawLength);
+  h.copy(p, raw, rawLength);
+  lpTakeOut(h, lp, p);
+  setNodeListpack(h, node, lp);
+  h.u32[(node + ELEMENTS) >>> 2]--;
+  h.u32[(ql + COUNT) >>> 2]--;
+  try {
+    quicklistPush(h, ql, offset, length, toHead);
+  } catch (error) {
+    lpPutBack(h, lp, p, raw, rawLength);
+    setNodeListpack(h, node, lp);
+    h.u32[(node + ELEMENTS) >>> 2]++;
+    h.u32[(ql + COUNT) >>> 2]++;
+    throw error;
+  } finally {
+    h.free(raw);
+  }
+  // A new node at this end may have made this one an inner one, which is compressed.
+  if (!nodeIsCompressed(h, node)) setNodeListpack(h, node, lpShrinkToFit(h, nodeEntry(h, node)));
 }
 
 /** Deletes the element `p` of a node, which goes too if it was its only one. @returns whether the node has gone */
