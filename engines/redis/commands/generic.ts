@@ -247,6 +247,8 @@ function flushdbCommand(core: RedisCore, c: Client): void {
   if (!checkFlushOptions(core, c)) return;
   core.signalFlushedDb(c.db);
   core.dirty += emptyDb(core, c.db, flushLazily);
+  // A log is told of it also when there was nothing to remove.
+  if (core.effects.active) core.effects.addCommand(c);
   if (!flushLazily) core.hooks.purgeMemory?.();
   addReplyOk(c);
 }
@@ -255,7 +257,12 @@ function flushallCommand(core: RedisCore, c: Client): void {
   if (!checkFlushOptions(core, c)) return;
   core.signalFlushedDb(null);
   for (const db of core.dbs) core.dirty += emptyDb(core, db, flushLazily);
-  core.dirty++;
+  // A log is told of it also when there was nothing to remove.
+  if (core.effects.active) core.effects.addCommand(c);
+  const saver = core.persistence;
+  if (saver.saving && !saver.rewriting) saver.abortSave();
+  // Where data are saved by themselves, what was flushed must not come back with the next start.
+  if (core.disk !== null && core.config.save.length > 0) saver.save();
   if (!flushLazily) core.hooks.purgeMemory?.();
   addReplyOk(c);
 }
