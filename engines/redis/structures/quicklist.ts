@@ -32,9 +32,9 @@ import {
   lpPutBack,
   lpShrinkToFit,
   lpSkip,
-  lpTakeOut,
   lpStringLength,
   lpStringOffset,
+  lpTakeOut,
 } from './listpack.ts';
 import { lzfCompress, lzfDecompress } from './lzf.ts';
 
