@@ -20,9 +20,10 @@ const ARGUMENTS_MUST = 'Lua redis lib command arguments must be strings or integ
 const NO_ARGUMENTS = 'Please specify at least one argument for this redis lib call';
 const NAME_RULE =
   'Library names can only contain letters, numbers, or underscores(_) and must be at least one character long';
+const REPL_AOF = 1;
 const REPL_ALL = 3;
 const LOG_CONSTANTS = { LOG_DEBUG: 0, LOG_VERBOSE: 1, LOG_NOTICE: 2, LOG_WARNING: 3 };
-const REPL_CONSTANTS = { REPL_NONE: 0, REPL_AOF: 1, REPL_SLAVE: 2, REPL_REPLICA: 2, REPL_ALL };
+const REPL_CONSTANTS = { REPL_NONE: 0, REPL_AOF, REPL_SLAVE: 2, REPL_REPLICA: 2, REPL_ALL };
 const VERSION = '7.0.15';
 const VERSION_NUMBER = 0x0007000f;
 
@@ -220,6 +221,7 @@ export class RedisLibrary {
     if ((flags & ~REPL_ALL) !== 0) {
       return this.fail(L, 'Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.');
     }
+    this.scripting.logged = (flags & REPL_AOF) !== 0;
     return 0;
   }
 

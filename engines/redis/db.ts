@@ -273,7 +273,7 @@ export function deleteExpiredKey(core: RedisCore, db: Db, offset: number, length
   // Listeners find the key gone, but its bytes are still there for them.
   core.notifyKeyspaceEvent(NOTIFY_EXPIRED, 'expired', offset, length, db.id);
   core.signalRemovedKey(db, offset, length);
-  core.propagateDeletion(db, offset, length);
+  core.propagateDeletion(db, offset, length, core.config.lazyfreeLazyExpire);
   core.signalKeyAsReady(db, offset, length);
   if (entry !== 0) {
     const watched = core.latencyThresholdUs !== Number.POSITIVE_INFINITY;

@@ -262,6 +262,9 @@ function protectedCommandAllowed(core: RedisCore, c: Client, command: Command): 
   return isUnixSocket(c) || c.addr.startsWith('127.') || c.addr.startsWith('[::1]') || c.conn < 0;
 }
 
+/** Commands that come upon expired keys by chance, whose ends have nothing to do with each other. */
+const COMES_UPON_KEYS = new Set(['scan', 'randomkey']);
+
 /** Runs a command and counts it. */
 export function call(core: RedisCore, c: Client, command: Command): void {
   // A script that takes long lets others be served from within; its own unit of effects and its time go on.
@@ -273,7 +276,10 @@ export function call(core: RedisCore, c: Client, command: Command): void {
   core.executing = true;
   run(core, c, command);
   core.executing = false;
-  if (core.effects.ops > 0) core.effects.endUnit();
+  if (core.effects.ops > 0) {
+    if (COMES_UPON_KEYS.has(command.name)) core.effects.keepApart();
+    core.effects.endUnit();
+  }
   // The end of this command is the start of the next one of the same batch: one look at the clock for each.
   const endUs = core.clock.monoUs();
   core.advanceTime(endUs);

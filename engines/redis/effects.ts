@@ -20,8 +20,11 @@ const KEPT_BYTES = 65_536;
 /** Room for a type byte, digits and CRLF. */
 const HEAD_BYTES = 24;
 
-/** Takes the bytes of a unit: requests in RESP. */
-export type EffectSink = (offset: number, length: number, several: boolean) => void;
+/**
+ * Takes the bytes of a unit: requests in RESP.
+ * @param several they belong together, all but the first `ahead` bytes (the choice of a database)
+ */
+export type EffectSink = (offset: number, length: number, several: boolean, ahead: number) => void;
 
 export class Effects {
   private readonly heap: Heap;
@@ -33,6 +36,8 @@ export class Effects {
   private length = 0;
   /** Effects of this unit so far. */
   ops = 0;
+  /** Bytes that stand before the first of them: the choice of its database. */
+  private ahead = 0;
   /** The unit goes on whatever else ends: a script is being run, and others are served from within. */
   held = false;
   /** The present command has written its effects itself, or has none in spite of a change. */
@@ -97,6 +102,7 @@ export class Effects {
       this.head(42, 2);
       this.text('SELECT');
       this.text(String(db.id));
+      if (this.ops === 0) this.ahead = this.length;
     }
     this.head(42, argc);
     this.ops++;
@@ -130,6 +136,18 @@ export class Effects {
     this.arg(c.argOff[i], c.argLen[i]);
   }
 
+  /** The present command comes to the deletion of the key of its argument 1. */
+  deletion(c: Client, lazily = false): void {
+    this.begin(c.db, 2);
+    this.text(lazily ? 'UNLINK' : 'DEL');
+    this.argOf(c, 1);
+  }
+
+  /** The effects of this unit stand each for itself, however many there are: what they are about was come upon by chance. */
+  keepApart(): void {
+    this.single = true;
+  }
+
   /** The present command changed something that need not be done again. */
   suppress(): void {
     this.replaced = true;
@@ -155,13 +173,14 @@ export class Effects {
   /** Ends the unit: its effects are handed on. */
   endUnit(): void {
     if (this.held) return;
-    if (this.ops > 0) this.sink?.(this.start, this.length, this.ops > 1 && !this.single);
+    if (this.ops > 0) this.sink?.(this.start, this.length, this.ops > 1 && !this.single, this.ahead);
     this.clear();
   }
 
   private clear(): void {
     this.ops = 0;
     this.length = 0;
+    this.ahead = 0;
     this.single = false;
     if (this.room > KEPT_BYTES) {
       this.heap.free(this.start);

@@ -282,7 +282,7 @@ function evict(core: RedisCore, db: Db, entry: number): number {
   core.stats.evictedKeys++;
   core.signalRemovedKey(db, key, length);
   core.notifyKeyspaceEvent(NOTIFY_EVICTED, 'evicted', key, length, db.id);
-  core.propagateDeletion(db, key, length);
+  core.propagateDeletion(db, key, length, core.config.lazyfreeLazyEviction);
   const before = core.allocator.usedBytes;
   const watched = core.latencyThresholdUs !== Number.POSITIVE_INFINITY;
   const startUs = watched ? core.clock.monoUs() : 0;

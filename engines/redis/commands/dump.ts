@@ -83,6 +83,17 @@ function expiryOf(core: RedisCore, ttl: bigint, absolute: boolean): bigint {
   return ttl === 0n || absolute ? ttl : BigInt.asIntN(64, ttl + BigInt(core.nowMs));
 }
 
+/** The same with the time of its expiry instead of what was left until then. */
+function effectOfRestore(core: RedisCore, c: Client, when: bigint): void {
+  const { effects } = core;
+  effects.begin(c.db, c.argc + 1);
+  effects.argOf(c, 0);
+  effects.argOf(c, 1);
+  effects.text(String(when));
+  for (let i = 3; i < c.argc; i++) effects.argOf(c, i);
+  effects.text('ABSTTL');
+}
+
 function restoreCommand(core: RedisCore, c: Client): void {
   const options = readOptions(core, c);
   if (options === null) return;
@@ -110,9 +121,10 @@ function restoreCommand(core: RedisCore, c: Client): void {
   }
   const deleted = options.replace && dbDelete(core, c.db, key, keyLength);
   const when = expiryOf(core, ttl, options.absolute);
-  if (when !== 0n && when <= BigInt(core.nowMs)) {
+  if (when !== 0n && when <= BigInt(core.nowMs) && !core.persistence.loading) {
     decrRefCount(h, value);
     if (deleted) {
+      if (core.effects.active) core.effects.deletion(c);
       core.signalModifiedKey(c.db, key, keyLength);
       core.notifyKeyspaceEvent(NOTIFY_GENERIC, 'del', key, keyLength, c.db.id);
       core.dirty++;
@@ -127,6 +139,7 @@ function restoreCommand(core: RedisCore, c: Client): void {
     throw error;
   }
   if (when !== 0n) setExpire(core, c.db, key, keyLength, when);
+  if (when !== 0n && !options.absolute && core.effects.active) effectOfRestore(core, c, when);
   setAccess(core, value, options);
   core.signalModifiedKey(c.db, key, keyLength);
   core.notifyKeyspaceEvent(NOTIFY_GENERIC, 'restore', key, keyLength, c.db.id);

@@ -73,6 +73,17 @@ function readWhen(core: RedisCore, c: Client, base: number, seconds: boolean): n
   return when + BigInt(base);
 }
 
+/** The same as PEXPIREAT, conditions and all: they hold again. */
+function effectOfExpire(core: RedisCore, c: Client, when: number | bigint): void {
+  if (c.command?.fullName === 'pexpireat') return;
+  const { effects } = core;
+  effects.begin(c.db, c.argc);
+  effects.text('PEXPIREAT');
+  effects.argOf(c, 1);
+  effects.text(String(when));
+  for (let i = 3; i < c.argc; i++) effects.argOf(c, i);
+}
+
 /** @param base added to the given time: now for the relative forms, 0 for the absolute ones */
 function expireGeneric(core: RedisCore, c: Client, base: number, seconds: boolean): void {
   const flags = parseConditions(c);
@@ -86,11 +97,15 @@ function expireGeneric(core: RedisCore, c: Client, base: number, seconds: boolea
     return;
   }
   let event = 'expire';
-  if (when <= core.nowMs) {
-    dbDelete(core, c.db, offset, length);
+  // What a file says has been done before; what has expired since goes when it is found.
+  if (when <= core.nowMs && !core.persistence.loading) {
+    const lazily = core.config.lazyfreeLazyExpire;
+    dbDelete(core, c.db, offset, length, lazily);
     event = 'del';
+    if (core.effects.active) core.effects.deletion(c, lazily);
   } else {
     setExpire(core, c.db, offset, length, when);
+    if (core.effects.active) effectOfExpire(core, c, when);
   }
   addReplyLong(c, 1);
   core.signalModifiedKey(c.db, offset, length);

@@ -45,7 +45,23 @@ function geoaddCommand(core: RedisCore, c: Client): void {
   }
   const places = (c.argc - first) / 3;
   if (places === 0 || !Number.isInteger(places) || flags === (ZADD_NX | ZADD_XX)) addReplyError(c, SYNTAX_ERROR);
-  else addComputed(core, c, first, 3, flags, changes, scoreOfPlace);
+  else {
+    const before = core.dirty;
+    addComputed(core, c, first, 3, flags, changes, scoreOfPlace);
+    if (core.effects.active && core.dirty !== before) effectOfAdd(core, c, first, places);
+  }
+}
+
+/** What GEOADD comes to: the scores, so that nobody has to compute them again. */
+function effectOfAdd(core: RedisCore, c: Client, first: number, places: number): void {
+  const { effects } = core;
+  effects.begin(c.db, first + 2 * places);
+  effects.text('zadd');
+  for (let i = 1; i < first; i++) effects.argOf(c, i);
+  for (let i = first; i < c.argc; i += 3) {
+    effects.text(String(scoreOfPlace(core, c, i)));
+    effects.argOf(c, i + 2);
+  }
 }
 
 function geohashCommand(core: RedisCore, c: Client): void {

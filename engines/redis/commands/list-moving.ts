@@ -109,8 +109,11 @@ function effectOfPop(core: RedisCore, c: Client, key: number, length: number, wa
   if (wait.count >= 0) effects.text(String(popped));
 }
 
-/** What a log is told of an element that a waiting command moved: the same command without the waiting. */
-function effectOfMove(core: RedisCore, c: Client): void {
+/**
+ * What a log is told of an element that a waiting command moved: the same command without the waiting.
+ * @param waited how it waited; null: it did not have to
+ */
+function effectOfMove(core: RedisCore, c: Client, waited: ListWait | null): void {
   const { effects } = core;
   if (!effects.active) return;
   const name = c.command?.name;
@@ -118,7 +121,13 @@ function effectOfMove(core: RedisCore, c: Client): void {
   if (last === 0) return;
   effects.begin(c.db, last + 1);
   effects.text(last === 4 ? 'LMOVE' : 'RPOPLPUSH');
-  for (let i = 1; i <= last; i++) effects.argOf(c, i);
+  effects.argOf(c, 1);
+  effects.argOf(c, 2);
+  for (let i = 3; i <= last; i++) {
+    // Of one that has waited the original keeps the sides, not how they were written.
+    if (waited === null) effects.argOf(c, i);
+    else effects.text((i === 3 ? waited.fromHead : waited.toHead) ? 'left' : 'right');
+  }
 }
 
 /** LMOVE and its relatives, for a source that may be missing. */
@@ -133,7 +142,7 @@ function moveGeneric(core: RedisCore, c: Client, fromHead: boolean, toHead: bool
   if (isWrongType(core, c, destination, OBJ_LIST)) return;
   moveElement(core, c, source, destination, 2, fromHead, toHead);
   listElementsRemoved(core, c.db, c.argOff[1], c.argLen[1], source, fromHead, 1);
-  effectOfMove(core, c);
+  effectOfMove(core, c, null);
 }
 
 function lmoveCommand(core: RedisCore, c: Client): void {
@@ -193,7 +202,7 @@ const moveOp: BlockedOp = {
     moveElement(core, c, list, destination, 2, wait.fromHead, wait.toHead);
     core.notifyKeyspaceEvent(NOTIFY_LIST, wait.fromHead ? 'lpop' : 'rpop', key, length, c.db.id);
     if (listLength(core.heap, list) === 0) deleteEmptyList(core, c.db, key, length);
-    effectOfMove(core, c);
+    effectOfMove(core, c, wait);
     return true;
   },
   timedOut: (_core, c) => addReplyNullArray(c),

@@ -77,6 +77,7 @@ function popFromSkiplist(core: RedisCore, c: Client, o: number, max: boolean): v
  * Takes out and replies up to `count` members of a sorted set that has some; deletes the key with its last one.
  * @param nested each pair in an array of its own
  * @param emitKey the key comes first
+ * @returns how many it took
  */
 function pop(
   core: RedisCore,
@@ -88,7 +89,7 @@ function pop(
   count: number,
   nested: boolean,
   emitKey: boolean,
-): void {
+): number {
   const h = core.heap;
   const length = zsetLength(h, o);
   const wanted = count > length ? length : count;
@@ -112,6 +113,17 @@ function pop(
     core.notifyKeyspaceEvent(NOTIFY_GENERIC, 'del', key, keyLength, c.db.id);
   }
   core.signalModifiedKey(c.db, key, keyLength);
+  return wanted;
+}
+
+/** What a log is told of members that were taken: the command that takes as many from this key. @param count -1: one, not counted */
+function effectOfPop(core: RedisCore, c: Client, key: number, length: number, max: boolean, count: number): void {
+  const { effects } = core;
+  if (!effects.active) return;
+  effects.begin(c.db, count < 0 ? 2 : 3);
+  effects.text(max ? 'ZPOPMAX' : 'ZPOPMIN');
+  effects.arg(key, length);
+  if (count >= 0) effects.text(String(count));
 }
 
 /** ZPOPMIN and ZPOPMAX. */
@@ -184,7 +196,8 @@ function popFirst(
     const o = lookupKeyWrite(core, c.db, c.argOff[i], c.argLen[i]);
     if (o === 0) continue;
     if (!isWrongType(core, c, o, OBJ_ZSET)) {
-      pop(core, c, c.argOff[i], c.argLen[i], o, max, count, nested, true);
+      const popped = pop(core, c, c.argOff[i], c.argLen[i], o, max, count, nested, true);
+      effectOfPop(core, c, c.argOff[i], c.argLen[i], max, nested ? popped : -1);
     }
     return true;
   }
@@ -204,6 +217,7 @@ function waitForPop(max: boolean): BlockedOp {
     type: OBJ_ZSET,
     serve(core, c, key, keyLength, o) {
       pop(core, c, key, keyLength, o, max, 1, false, true);
+      effectOfPop(core, c, key, keyLength, max, -1);
       return true;
     },
     timedOut,
@@ -218,7 +232,8 @@ const waitForMpop: BlockedOp = {
   type: OBJ_ZSET,
   serve(core, c, key, keyLength, o) {
     readMpop(core, c, 2);
-    pop(core, c, key, keyLength, o, mpopMax, mpopCount, true, true);
+    const popped = pop(core, c, key, keyLength, o, mpopMax, mpopCount, true, true);
+    effectOfPop(core, c, key, keyLength, mpopMax, popped);
     return true;
   },
   timedOut,

@@ -67,6 +67,7 @@ import {
   readStreamId,
   readStreamIds,
 } from './stream-arguments.ts';
+import { effectOfGroup, effectOfPending } from './stream-effects.ts';
 import { touchConsumer } from './stream-read.ts';
 
 const key = new Uint8Array(STREAM_ID_BYTES);
@@ -277,17 +278,23 @@ function xclaimCommand(core: RedisCore, c: Client): void {
   while (end < c.argc && parseIdArgument(c, end, id)) end++;
   if (!readClaimOptions(core, c, end)) return;
   loadStreamId(h, group + GROUP_LAST_ID, id);
+  let moved = false;
   if (compareStreamIds(claim.lastId, id) > 0) {
     storeStreamId(h, group + GROUP_LAST_ID, claim.lastId);
     core.dirty++;
+    moved = true;
   }
   claimConsumer = 0;
+  claimsLogged = 0;
   const mark = beginDeferred(c);
   let replied = 0;
   for (let i = 5; i < end; i++) {
     parseIdArgument(c, i, id);
-    if (claimOne(core, c, s, group, id, minIdle)) replied++;
+    if (claimOne(core, c, s, group, id, minIdle, i)) replied++;
   }
+  core.effects.suppress();
+  // A claim says itself where the group is.
+  if (core.effects.active && moved && claimsLogged === 0) effectOfGroup(core, c, 1, 2, group);
   endDeferred(c, mark, '*', replied);
 }
 
@@ -300,13 +307,30 @@ function claimer(core: RedisCore, c: Client, group: number): number {
   return claimConsumer;
 }
 
-/** Gives one entry to the consumer and replies it, if it may. @returns whether it did */
-function claimOne(core: RedisCore, c: Client, s: number, group: number, entry: StreamId, minIdle: number): boolean {
+/** How many claims the present command has written down. */
+let claimsLogged = 0;
+function logClaim(core: RedisCore, c: Client, group: number, nack: number, entry: StreamId | number): void {
+  claimsLogged++;
+  if (core.effects.active) effectOfPending(core, c, 1, 2, group, nack, entry);
+}
+
+/** Gives one entry, that argument `i` names, to the consumer and replies it, if it may. @returns whether it did */
+function claimOne(
+  core: RedisCore,
+  c: Client,
+  s: number,
+  group: number,
+  entry: StreamId,
+  minIdle: number,
+  i: number,
+): boolean {
   const h = core.heap;
   encodeStreamId(entry, key, 0);
   let nack = raxFind(h, groupPending(h, group), key, 0, STREAM_ID_BYTES);
   if (!streamHasEntry(h, s, entry)) {
     if (nack !== 0) {
+      // Done again, this finds the entry gone too.
+      logClaim(core, c, group, nack, i);
       pendingRemove(h, group, nack, key);
       core.dirty++;
     }
@@ -325,6 +349,7 @@ function claimOne(core: RedisCore, c: Client, s: number, group: number, entry: S
   else if (!claim.justId) setPendingCount(h, nack, (pendingCount(h, nack) + 1n) & UINT64);
   if (claim.justId) addReplyStreamId(c, entry);
   else addReplyEntryOf(h, c, s, entry);
+  logClaim(core, c, group, nack, i);
   core.dirty++;
   return true;
 }
@@ -394,6 +419,7 @@ function xautoclaimCommand(core: RedisCore, c: Client): void {
     encodeStreamId(entry, key, 0);
     const nack = it.value;
     if (!streamHasEntry(h, s, entry)) {
+      logClaim(core, c, group, nack, entry);
       pendingRemove(h, group, nack, key);
       core.dirty++;
       gone.push(entry);
@@ -405,12 +431,14 @@ function xautoclaimCommand(core: RedisCore, c: Client): void {
       pendingAssign(h, nack, claimer(core, c, group), key);
       setPendingTimeMs(h, nack, core.nowMs);
       if (!autoJustId) setPendingCount(h, nack, (pendingCount(h, nack) + 1n) & UINT64);
+      logClaim(core, c, group, nack, entry);
       claimed.push(entry);
       left--;
       core.dirty++;
     }
     more = it.next();
   }
+  core.effects.suppress();
   addReplyArrayLen(c, 3);
   startId.fill(0);
   if (more) decodeStreamId(it.key, 0, startId);

@@ -62,6 +62,7 @@ import {
   argCString,
   readStreamId,
 } from './stream-arguments.ts';
+import { effectOfConsumer, effectOfGroup, effectOfPending } from './stream-effects.ts';
 
 /** Who has waited gets at most so many entries unless COUNT says otherwise. */
 const BLOCKED_DEFAULT_COUNT = 1000;
@@ -200,6 +201,9 @@ function resolve(core: RedisCore, c: Client, o: ReadOptions): boolean {
   return true;
 }
 
+/** Whether touchConsumer has just made the consumer. */
+let consumerIsNew = false;
+
 /** The consumer of this name, seen now; it is made when it is not there. @throws ARENA_EXHAUSTED */
 export function touchConsumer(
   core: RedisCore,
@@ -212,6 +216,7 @@ export function touchConsumer(
 ): number {
   const h = core.heap;
   const found = consumerFind(h, group, name, nameLength);
+  consumerIsNew = found === 0;
   if (found !== 0) {
     setConsumerSeenMs(h, found, core.nowMs);
     return found;
@@ -225,8 +230,12 @@ export function touchConsumer(
 const pendingKey = new Uint8Array(STREAM_ID_BYTES);
 const groupLast = newStreamId();
 
-/** Notes that an entry has been given to a consumer, who has not acknowledged it yet. @throws ARENA_EXHAUSTED, nothing changed */
-function addPending(h: Heap, group: number, consumer: number, id: StreamId, nowMs: number): void {
+/**
+ * Notes that an entry has been given to a consumer, who has not acknowledged it yet.
+ * @returns the note
+ * @throws ARENA_EXHAUSTED, nothing changed
+ */
+function addPending(h: Heap, group: number, consumer: number, id: StreamId, nowMs: number): number {
   encodeStreamId(id, pendingKey, 0);
   const tree = groupPending(h, group);
   const known = raxFind(h, tree, pendingKey, 0, STREAM_ID_BYTES);
@@ -235,7 +244,7 @@ function addPending(h: Heap, group: number, consumer: number, id: StreamId, nowM
     pendingAssign(h, known, consumer, pendingKey);
     setPendingTimeMs(h, known, nowMs);
     setPendingCount(h, known, 1n);
-    return;
+    return known;
   }
   const nack = pendingNew(h, 0, nowMs);
   try {
@@ -250,12 +259,13 @@ function addPending(h: Heap, group: number, consumer: number, id: StreamId, nowM
     pendingRemove(h, group, nack, pendingKey);
     throw error;
   }
+  return nack;
 }
 
-/** Moves the group on to an entry that it is being given. */
-function advanceGroup(h: Heap, s: number, group: number, id: StreamId): void {
+/** Moves the group on to an entry that it is being given. @returns whether it had not been there before */
+function advanceGroup(h: Heap, s: number, group: number, id: StreamId): boolean {
   loadStreamId(h, group + GROUP_LAST_ID, groupLast);
-  if (compareStreamIds(id, groupLast) <= 0) return;
+  if (compareStreamIds(id, groupLast) <= 0) return false;
   const read = groupEntriesRead(h, group);
   if (read !== ENTRIES_READ_UNKNOWN && !streamHasTombstones(h, s, id, null)) {
     setGroupEntriesRead(h, group, BigInt.asIntN(64, read + 1n));
@@ -263,32 +273,45 @@ function advanceGroup(h: Heap, s: number, group: number, id: StreamId): void {
     setGroupEntriesRead(h, group, entriesReadAt(h, s, id));
   }
   storeStreamId(h, group + GROUP_LAST_ID, id);
+  return true;
 }
 
-/** Replies an array of what the group has not been given yet, and gives it to the consumer. */
+/**
+ * Replies an array of what the group has not been given yet, and gives it to the consumer.
+ * @param keyArg the argument with the stream's key
+ */
 function replyNew(
   core: RedisCore,
   c: Client,
   s: number,
   start: StreamId,
+  o: ReadOptions,
+  keyArg: number,
   count: number,
   group: number,
   consumer: number,
-  noAck: boolean,
 ): void {
   const h = core.heap;
+  const { noAck, groupArg } = o;
+  const logged = core.effects.active;
+  if (logged && noAck && consumerIsNew) effectOfConsumer(core, c, keyArg, groupArg, o.consumerArg);
+  let advanced = false;
   const it = replyIterator(h, s);
   it.seek(s, start, null, false);
   const mark = beginDeferred(c);
   let replied = 0;
   while (it.next()) {
-    advanceGroup(h, s, group, it.id);
+    if (advanceGroup(h, s, group, it.id)) advanced = true;
     addReplyEntry(h, c, it);
-    if (!noAck) addPending(h, group, consumer, it.id, core.nowMs);
+    if (!noAck) {
+      const nack = addPending(h, group, consumer, it.id, core.nowMs);
+      if (logged) effectOfPending(core, c, keyArg, groupArg, group, nack, it.id);
+    }
     replied++;
     if (replied === count) break;
   }
   endDeferred(c, mark, '*', replied);
+  if (logged && noAck && advanced) effectOfGroup(core, c, keyArg, groupArg, group);
 }
 
 const historyId = newStreamId();
@@ -363,10 +386,13 @@ function serveNow(core: RedisCore, c: Client, o: ReadOptions): number {
     incrementStreamId(from);
     if (c.resp === 2) addReplyArrayLen(c, 2);
     addReplyBulk(c, c.argOff[keyArg], c.argLen[keyArg]);
-    if (history) replyHistory(core, c, s, from, o.count, consumer);
-    else if (o.isGroup) replyNew(core, c, s, from, o.count, o.groups[i], consumer, o.noAck);
-    else addReplyRange(h, c, s, from, null, o.count, false);
+    if (history) {
+      if (core.effects.active && o.noAck && consumerIsNew) effectOfConsumer(core, c, keyArg, o.groupArg, o.consumerArg);
+      replyHistory(core, c, s, from, o.count, consumer);
+    }
+    if (o.isGroup && !history) replyNew(core, c, s, from, o, keyArg, o.count, o.groups[i], consumer);
     if (o.isGroup) core.dirty++;
+    else addReplyRange(h, c, s, from, null, o.count, false);
   }
   if (served > 0) endDeferred(c, mark, c.resp === 2 ? '*' : '%', served);
   return served;
@@ -414,7 +440,7 @@ const readOp: BlockedOp = {
     incrementStreamId(waitedFrom);
     const consumer = touchConsumer(core, c.db, group, c.argOff[o.consumerArg], c.argLen[o.consumerArg], key, keyLength);
     replyHead(c, key, keyLength);
-    replyNew(core, c, s, waitedFrom, count, group, consumer, o.noAck);
+    replyNew(core, c, s, waitedFrom, o, o.keysArg + i, count, group, consumer);
     core.dirty++;
     return true;
   },
@@ -428,7 +454,11 @@ const readOp: BlockedOp = {
 
 function readGeneric(core: RedisCore, c: Client, isGroup: boolean): void {
   const o = readOptions(core, c, isGroup);
-  if (o === null || !resolve(core, c, o) || serveNow(core, c, o) > 0) return;
+  if (o === null || !resolve(core, c, o)) return;
+  const served = serveNow(core, c, o) > 0;
+  // What was given to whom is said by effects of its own.
+  if (isGroup) core.effects.suppress();
+  if (served) return;
   if (!o.blocks || (c.flags & CLIENT_DENY_BLOCKING) !== 0) addReplyNullArray(c);
   else blockForKeys(core, c, o.keysArg, o.keys, o.untilMs, readOp, o);
 }

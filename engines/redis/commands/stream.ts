@@ -17,6 +17,7 @@ import {
   SYNTAX_ERROR,
 } from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
+import { RaxIterator } from '../structures/rax-iterator.ts';
 import { OBJ_STREAM, robjPtr } from '../structures/robj.ts';
 import {
   STREAM_APPENDED,
@@ -31,9 +32,11 @@ import {
   streamAppend,
   streamLength,
   streamLengthBig,
+  streamRax,
 } from '../structures/stream.ts';
 import {
   compareStreamIds,
+  decodeStreamId,
   decrementStreamId,
   incrementStreamId,
   loadStreamId,
@@ -41,6 +44,7 @@ import {
   storeStreamId,
   streamIdIsMax,
   streamIdIsZero,
+  streamIdText,
 } from '../structures/stream-id.ts';
 import { streamEdgeId } from '../structures/stream-iterator.ts';
 import { renewFirstId, streamDelete, streamTrim } from '../structures/stream-trim.ts';
@@ -74,6 +78,8 @@ const options = {
   maxLength: 0,
   /** Trims by minId, not by maxLength. */
   byId: false,
+  /** The argument with either of them. */
+  thresholdArg: 0,
   minId: newStreamId(),
   approximate: false,
   limit: 0,
@@ -107,6 +113,7 @@ function readStrategy(core: RedisCore, c: Client, i: number): number {
     }
   }
   options.trim = true;
+  options.thresholdArg = value;
   options.byId = byId;
   return value;
 }
@@ -159,7 +166,9 @@ function settleLimit(core: RedisCore, c: Client, isAdd: boolean, limitGiven: boo
     return false;
   }
   if (limitGiven) {
-    if (options.approximate) return true;
+    // In a file the threshold says what the limit came to.
+    if (core.persistence.loading) options.limit = 0;
+    if (options.approximate || core.persistence.loading) return true;
     addReplyError(c, 'syntax error, LIMIT cannot be used without the special ~ option');
     return false;
   }
@@ -174,6 +183,40 @@ function settleLimit(core: RedisCore, c: Client, isAdd: boolean, limitGiven: boo
 function trim(core: RedisCore, s: number): number {
   const minId = options.byId ? options.minId : null;
   return streamTrim(core.heap, s, options.maxLength, minId, options.approximate, options.limit);
+}
+
+const edgeId = newStreamId();
+
+/** Reads the id of the first entry, deleted ones included, into edgeId: a node is named after its first one. */
+function firstIdEver(core: RedisCore, s: number): void {
+  const nodes = new RaxIterator(core.heap, streamRax(core.heap, s));
+  if (nodes.first()) decodeStreamId(nodes.key, 0, edgeId);
+  else edgeId.fill(0xffffffff);
+}
+
+/**
+ * What a log is told of an XADD or XTRIM whose id is chosen by the clock, or that may trim less than it says: the id, and where the
+ * trimming ended.
+ * @param idAt the argument with the id, 0: none
+ */
+function effectOf(core: RedisCore, c: Client, s: number, idAt: number): void {
+  const { effects } = core;
+  const trims = options.trim && options.approximate;
+  const chosen = idAt !== 0 && options.mode !== STREAM_ID_GIVEN;
+  if (!effects.active || !(trims || chosen)) return;
+  effects.begin(c.db, c.argc);
+  for (let i = 0; i < c.argc; i++) {
+    if (chosen && i === idAt) {
+      effects.text(streamIdText(addedId));
+    } else if (trims && i === options.thresholdArg - 1) {
+      effects.text('=');
+    } else if (trims && i === options.thresholdArg) {
+      if (options.byId) firstIdEver(core, s);
+      effects.text(options.byId ? streamIdText(edgeId) : String(streamLength(core.heap, s)));
+    } else {
+      effects.argOf(c, i);
+    }
+  }
 }
 
 const lastId = newStreamId();
@@ -228,6 +271,7 @@ function xaddCommand(core: RedisCore, c: Client): void {
   if (options.trim && trim(core, s) > 0) {
     core.notifyKeyspaceEvent(NOTIFY_STREAM, 'xtrim', key, keyLength, c.db.id);
   }
+  effectOf(core, c, s, idAt);
   core.signalKeyAsReady(c.db, key, keyLength);
 }
 
@@ -246,6 +290,7 @@ function xtrimCommand(core: RedisCore, c: Client): void {
     core.notifyKeyspaceEvent(NOTIFY_STREAM, 'xtrim', key, keyLength, c.db.id);
     core.signalModifiedKey(c.db, key, keyLength);
     core.dirty += deleted;
+    effectOf(core, c, robjPtr(core.heap, o), 0);
   }
   addReplyLong(c, deleted);
 }

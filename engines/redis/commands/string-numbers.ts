@@ -167,5 +167,13 @@ export function incrbyfloatCommand(core: RedisCore, c: Client): void {
   core.signalModifiedKey(c.db, c.argOff[1], c.argLen[1]);
   core.notifyKeyspaceEvent(NOTIFY_STRING, 'incrbyfloat', c.argOff[1], c.argLen[1], c.db.id);
   core.dirty++;
+  if (core.effects.active) {
+    // The sum is written down: another machine's arithmetic might differ.
+    core.effects.begin(c.db, 4);
+    core.effects.text('SET');
+    core.effects.argOf(c, 1);
+    core.effects.text(text);
+    core.effects.text('KEEPTTL');
+  }
   addReplyBulkString(c, text);
 }

@@ -173,6 +173,40 @@ function overwrite(core: RedisCore, entry: number, from: number, length: number)
   return true;
 }
 
+/** What a SET with an expiry or GET comes to: the same with the time of the expiry, and without reading. */
+function effectOfSet(
+  core: RedisCore,
+  c: Client,
+  flags: number,
+  valueArg: number,
+  expiryArg: number,
+  when: number | bigint,
+): void {
+  const { effects } = core;
+  if (expiryArg !== 0) {
+    effects.begin(c.db, 5);
+    effects.text('SET');
+    effects.argOf(c, 1);
+    effects.argOf(c, valueArg);
+    effects.text('PXAT');
+    effects.text(String(when));
+    return;
+  }
+  if ((flags & SET_GET) === 0) return;
+  let kept = 0;
+  for (let i = 0; i < c.argc; i++) if (i < 3 || !c.argIs(i, 'get')) kept++;
+  effects.begin(c.db, kept);
+  for (let i = 0; i < c.argc; i++) if (i < 3 || !c.argIs(i, 'get')) effects.argOf(c, i);
+}
+
+/** A command that gives argument 1's key a value: what SET does. */
+function effectOfValue(core: RedisCore, c: Client, valueArg: number): void {
+  core.effects.begin(c.db, 3);
+  core.effects.text('SET');
+  core.effects.argOf(c, 1);
+  core.effects.argOf(c, valueArg);
+}
+
 function setGeneric(
   core: RedisCore,
   c: Client,
@@ -208,6 +242,7 @@ function setGeneric(
     setExpire(core, c.db, offset, length, when);
     core.notifyKeyspaceEvent(NOTIFY_GENERIC, 'expire', offset, length, c.db.id);
   }
+  if (core.effects.active) effectOfSet(core, c, flags, valueArg, expiryArg, when);
   if ((flags & SET_GET) !== 0) return;
   if (reply === REPLY_ONE_OR_ZERO) addReplyLong(c, 1);
   else addReplyOk(c);
@@ -240,13 +275,27 @@ function getexCommand(core: RedisCore, c: Client): void {
   if (isWrongType(core, c, value)) return;
   if (expiryArg !== 0 && !readExpiry(core, c, expiryArg, flags)) return;
   addReplyBulkObject(c, value);
-  if ((flags & (SET_PXAT | SET_EXAT)) !== 0 && expiryMs <= core.nowMs) {
-    dbDelete(core, c.db, offset, length);
+  const { effects } = core;
+  if ((flags & (SET_PXAT | SET_EXAT)) !== 0 && expiryMs <= core.nowMs && !core.persistence.loading) {
+    const lazily = core.config.lazyfreeLazyExpire;
+    dbDelete(core, c.db, offset, length, lazily);
+    if (effects.active) effects.deletion(c, lazily);
     changed(core, c, NOTIFY_GENERIC, 'del');
   } else if (expiryArg !== 0) {
     setExpire(core, c.db, offset, length, expiryMs);
+    if (effects.active) {
+      effects.begin(c.db, 3);
+      effects.text('PEXPIREAT');
+      effects.argOf(c, 1);
+      effects.text(String(expiryMs));
+    }
     changed(core, c, NOTIFY_GENERIC, 'expire');
   } else if ((flags & SET_PERSIST) !== 0 && removeExpire(core, c.db, offset, length)) {
+    if (effects.active) {
+      effects.begin(c.db, 2);
+      effects.text('PERSIST');
+      effects.argOf(c, 1);
+    }
     changed(core, c, NOTIFY_GENERIC, 'persist');
   }
 }
@@ -260,7 +309,10 @@ function changed(core: RedisCore, c: Client, type: number, event: string): void 
 
 function getdelCommand(core: RedisCore, c: Client): void {
   if (!replyValue(core, c)) return;
-  if (dbDelete(core, c.db, c.argOff[1], c.argLen[1])) changed(core, c, NOTIFY_GENERIC, 'del');
+  const lazily = core.config.lazyfreeLazyUserDel;
+  if (!dbDelete(core, c.db, c.argOff[1], c.argLen[1], lazily)) return;
+  if (core.effects.active) core.effects.deletion(c, lazily);
+  changed(core, c, NOTIFY_GENERIC, 'del');
 }
 
 function getsetCommand(core: RedisCore, c: Client): void {
@@ -271,11 +323,13 @@ function getsetCommand(core: RedisCore, c: Client): void {
   setKey(core, c.db, c.argOff[1], c.argLen[1], value, false, entry);
   core.notifyKeyspaceEvent(NOTIFY_STRING, 'set', c.argOff[1], c.argLen[1], c.db.id);
   core.dirty++;
+  if (core.effects.active) effectOfValue(core, c, 2);
 }
 
 /** Replies with an error if a string would grow beyond what a client may send. @returns whether it fits */
 function checkStringLength(core: RedisCore, c: Client, size: number, more: number): boolean {
-  if (size + more <= core.config.protoMaxBulkLen) return true;
+  // What a file says has been done before.
+  if (size + more <= core.config.protoMaxBulkLen || core.persistence.loading) return true;
   addReplyError(c, 'string exceeds maximum allowed size (proto-max-bulk-len)');
   return false;
 }

@@ -78,7 +78,7 @@ export class AppendOnlyFile {
 
   /** Takes effects from now on. */
   private listen(): void {
-    this.core.effects.listen((offset, length, several) => this.append(offset, length, several));
+    this.core.effects.listen((offset, length, several, ahead) => this.append(offset, length, several, ahead));
   }
 
   private reserve(bytes: number): number {
@@ -103,17 +103,26 @@ export class AppendOnlyFile {
     this.length += text.length;
   }
 
-  private append(offset: number, length: number, several: boolean): void {
+  private append(offset: number, length: number, several: boolean, ahead: number): void {
     const { core } = this;
     if (core.config.aofTimestampEnabled && core.unixtime > this.lastTimestamp) {
       this.lastTimestamp = core.unixtime;
       this.appendText(`#TS:${core.unixtime}\r\n`);
     }
-    if (several) this.appendText('*1\r\n$5\r\nMULTI\r\n');
+    if (!several) {
+      this.appendBytes(offset, length);
+      return;
+    }
+    if (ahead !== 0) this.appendBytes(offset, ahead);
+    this.appendText('*1\r\n$5\r\nMULTI\r\n');
+    this.appendBytes(offset + ahead, length - ahead);
+    this.appendText('*1\r\n$4\r\nEXEC\r\n');
+  }
+
+  private appendBytes(offset: number, length: number): void {
     const at = this.reserve(length);
-    core.heap.copy(offset, at, length);
+    this.core.heap.copy(offset, at, length);
     this.length += length;
-    if (several) this.appendText('*1\r\n$4\r\nEXEC\r\n');
   }
 
   private syncNow(): void {

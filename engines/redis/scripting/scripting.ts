@@ -49,6 +49,8 @@ export class Scripting {
   private allowOom = false;
   /** It has called a command that writes. */
   private wrote = false;
+  /** What it does goes to the append-only file: redis.set_repl. */
+  logged = true;
   /** SCRIPT KILL or FUNCTION KILL was accepted. */
   killed = false;
   /** It runs longer than busy-reply-threshold: others are served meanwhile. */
@@ -150,6 +152,7 @@ export class Scripting {
     this.readOnly = readOnlyCommand || (!compatible && (flags & SCRIPT_FLAG_NO_WRITES) !== 0);
     this.allowOom = !compatible && (flags & SCRIPT_FLAG_ALLOW_OOM) !== 0;
     this.wrote = false;
+    this.logged = true;
     this.killed = false;
     this.timedOut = false;
     this.startUs = core.commandStartUs;
@@ -238,7 +241,14 @@ export class Scripting {
     }
     if ((command!.flags & CMD_WRITE) !== 0) this.wrote = true;
     this.capture.clear();
-    callInside(core, client, command!);
+    const { effects } = core;
+    const { active } = effects;
+    if (!this.logged) effects.active = false;
+    try {
+      callInside(core, client, command!);
+    } finally {
+      if (!this.logged) effects.active = active;
+    }
     client.releaseArguments();
     // A command may have selected another database: that is the script's from here on, not the caller's.
     return null;

@@ -27,8 +27,11 @@ function tempFolder(): string {
   return mkdtempSync(join(tmpdir(), 'cachelab-redis-'));
 }
 
-/** Starts our server on the libuv loop, which shares this thread with the test. */
-export async function startOurs(flags: readonly string[] = []): Promise<TestServer> {
+/**
+ * Starts our server on the libuv loop, which shares this thread with the test.
+ * @param dataFolder where its files lie; left out: in a folder that goes with it
+ */
+export async function startOurs(flags: readonly string[] = [], dataFolder?: string): Promise<TestServer> {
   const folder = tempFolder();
   const path = join(folder, 'ours.sock');
   const start = readCommandLine(
@@ -48,7 +51,7 @@ export async function startOurs(flags: readonly string[] = []): Promise<TestServ
     () => {},
   );
   // Its process is the test's, whose working folder is nobody's place for data.
-  start.engine.dataFolder = folder;
+  start.engine.dataFolder = dataFolder ?? folder;
   const log: string[] = [];
   const running = await startRedisServer(
     start,
@@ -72,15 +75,27 @@ export async function startOurs(flags: readonly string[] = []): Promise<TestServ
   };
 }
 
-/** Starts the original. */
-export async function startReal(flags: readonly string[] = []): Promise<TestServer> {
+/** Starts the original. @param dataFolder as for startOurs */
+export async function startReal(flags: readonly string[] = [], dataFolder?: string): Promise<TestServer> {
   const program = requireReal('redis-server');
   if (program === null) throw new Error('Cannot start redis-server: it is not installed');
   const folder = tempFolder();
   const path = join(folder, 'real.sock');
   const child: ChildProcess = spawn(
     program,
-    ['--port', '0', '--unixsocket', path, '--save', '', '--dir', folder, '--enable-debug-command', 'yes', ...flags],
+    [
+      '--port',
+      '0',
+      '--unixsocket',
+      path,
+      '--save',
+      '',
+      '--dir',
+      dataFolder ?? folder,
+      '--enable-debug-command',
+      'yes',
+      ...flags,
+    ],
     { stdio: 'ignore' },
   );
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
