@@ -27,7 +27,8 @@ it('writes down what was popped by chance, so that a copy of the data stays the 
       lab.command(0, 'SPOP', key);
     } else if (dice < 7) {
       const size = Number(lab.command(0, 'SCARD', key));
-      lab.command(0, 'SPOP', key, random.nextBelow(3) === 0 ? random.nextBelow(size + 5) : Math.floor(size * 0.95));
+      const some = random.nextBelow(2) === 0 ? size + 5 : random.nextBelow(size + 5);
+      lab.command(0, 'SPOP', key, random.nextBelow(3) === 0 ? some : Math.floor(size * 0.95));
     } else {
       lab.command(0, 'HINCRBYFLOAT', 'h', `f${random.nextBelow(5)}`, String(random.nextFloat()));
     }
