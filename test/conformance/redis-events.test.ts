@@ -14,6 +14,7 @@ import { randomHyperLogLogCommand } from '../redis/support/random-hyperloglog.ts
 import { randomListCommand } from '../redis/support/random-list.ts';
 import { randomSetCommand } from '../redis/support/random-set.ts';
 import { randomSortCommand } from '../redis/support/random-sort.ts';
+import { randomStreamCommand } from '../redis/support/random-stream.ts';
 import { randomZsetCommand } from '../redis/support/random-zset.ts';
 import { showReply } from '../redis/support/script.ts';
 import { startOurs, startReal, type TestServer } from '../redis/support/servers.ts';
@@ -31,6 +32,7 @@ const generators: Readonly<Record<string, (draw: Draw, strings: CommandSource) =
   lists: randomListCommand,
   sets: randomSetCommand,
   'sorted sets': randomZsetCommand,
+  streams: randomStreamCommand,
   places: randomGeoCommand,
   HyperLogLogs: randomHyperLogLogCommand,
   SORT: randomSortCommand,

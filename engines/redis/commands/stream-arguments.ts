@@ -223,8 +223,12 @@ export let foundGroup = 0;
  * @returns false after an error reply
  */
 export function findGroup(core: RedisCore, c: Client): boolean {
+  return findGroupIn(core, c, lookupKeyRead(core, c.db, c.argOff[1], c.argLen[1]));
+}
+
+/** As findGroup, for a key that has been looked up already: `o` is its value, or 0. */
+export function findGroupIn(core: RedisCore, c: Client, o: number): boolean {
   const h = core.heap;
-  const o = lookupKeyRead(core, c.db, c.argOff[1], c.argLen[1]);
   if (isWrongType(core, c, o, OBJ_STREAM)) return false;
   foundStream = o === 0 ? 0 : robjPtr(h, o);
   foundGroup = o === 0 ? 0 : groupFind(h, foundStream, c.argOff[2], c.argLen[2]);

@@ -58,6 +58,7 @@ import {
   argCString,
   boundIsOpen,
   findGroup,
+  findGroupIn,
   foundGroup,
   foundStream,
   INVALID_END,
@@ -396,6 +397,8 @@ function readAutoclaimOptions(core: RedisCore, c: Client): boolean {
 
 function xautoclaimCommand(core: RedisCore, c: Client): void {
   const h = core.heap;
+  // Looked up before the arguments are read: a miss is told even if those are wrong.
+  const o = lookupKeyRead(core, c.db, c.argOff[1], c.argLen[1]);
   if (!readInteger(core, c, 4, 'Invalid min-idle-time argument for XAUTOCLAIM')) return;
   const minIdle = Math.max(argNumber, 0);
   if (!readStreamBound(c, 5, startId, 0)) return;
@@ -403,7 +406,7 @@ function xautoclaimCommand(core: RedisCore, c: Client): void {
     addReplyError(c, INVALID_START);
     return;
   }
-  if (!readAutoclaimOptions(core, c) || !findGroup(core, c)) return;
+  if (!readAutoclaimOptions(core, c) || !findGroupIn(core, c, o)) return;
   const s = foundStream;
   const group = foundGroup;
   claimConsumer = 0;

@@ -1,5 +1,5 @@
 /**
- * Random commands of all groups over the same few keys and members, so that commands of every type meet values of every other. For some
+ * Random commands of all groups, transactions among them, over the same few keys and members, so that commands of every type meet values of every other. For some
  * hundred commands most are of one or two groups, or nearly every command would find the wrong type.
  */
 import type { Random } from '../../../engines/ports.ts';
@@ -13,6 +13,7 @@ import { randomListCommand } from './random-list.ts';
 import { randomSetCommand } from './random-set.ts';
 import { randomSortCommand } from './random-sort.ts';
 import { randomStreamCommand } from './random-stream.ts';
+import { RandomTransactions } from './random-transactions.ts';
 import { randomZsetCommand } from './random-zset.ts';
 
 const GROUPS = [
@@ -47,6 +48,7 @@ function comparable(command: RandomCommand): RandomCommand {
 export class AllCommands {
   private readonly draw: Draw;
   private readonly strings: CommandSource;
+  private readonly transactions: RandomTransactions;
   private left = 0;
   private kept: RandomCommand | null = null;
   private main = GROUPS[0]!;
@@ -55,6 +57,7 @@ export class AllCommands {
   constructor(random: Random) {
     this.draw = new Draw(random);
     this.strings = new CommandSource(random);
+    this.transactions = new RandomTransactions(this.draw);
   }
 
   /**
@@ -67,6 +70,8 @@ export class AllCommands {
       this.kept = null;
       return kept;
     }
+    // What a transaction queues must be drawn for that: EXEC shows all of its replies.
+    if (this.transactions.inside) return this.transactions.next();
     const command = this.choose();
     if (!/^sort/i.test(command.args[0]!)) return command;
     this.kept = command;
@@ -85,8 +90,9 @@ export class AllCommands {
     if (dice < 60) return comparable(this.main(d));
     if (dice < 75) return comparable(this.second(d));
     if (dice < 85) return comparable(d.pick(GROUPS)(d));
+    if (dice < 87) return this.transactions.next();
     // A key that is gone can be of any type again.
-    if (dice < 90) return d.exact(d.pick(['DEL', 'UNLINK']), ...d.keys(3));
+    if (dice < 91) return d.exact(d.pick(['DEL', 'UNLINK']), ...d.keys(3));
     return comparable(this.strings.next());
   }
 }
