@@ -1,36 +1,6 @@
 /** Random transactions on our engine and on the original: no reply may differ. */
-import { afterAll, beforeAll, it } from 'vitest';
-import type { Random } from '../../engines/ports.ts';
 import { Draw } from '../redis/support/draw.ts';
 import { RandomTransactions } from '../redis/support/random-transactions.ts';
-import { startOurs, startReal, type TestServer } from '../redis/support/servers.ts';
-import { runDifferential } from '../support/differential.ts';
-import { describeReal } from '../support/real.ts';
-import { testScale } from '../support/seed.ts';
+import { describeDifferential } from '../support/describe-differential.ts';
 
-const COMMANDS_PER_SEED = 10_000 * testScale;
-
-function source(random: Random) {
-  return new RandomTransactions(new Draw(random));
-}
-
-describeReal(['redis-server'], 'random transactions', () => {
-  let ours: TestServer;
-  let real: TestServer;
-
-  beforeAll(async () => {
-    [ours, real] = await Promise.all([startOurs(), startReal()]);
-  });
-  afterAll(async () => {
-    await Promise.all([ours?.stop(), real?.stop()]);
-  });
-
-  const first = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_007);
-  for (const protocol of [2, 3]) {
-    const seed = first + protocol;
-    it(`are answered alike (seed ${seed}, RESP${protocol})`, { timeout: 120_000 * testScale }, async () => {
-      console.log(`random transactions: TEST_SEED=${first} (this run: ${seed})`);
-      await runDifferential({ ours, real, seed, commands: COMMANDS_PER_SEED, protocol, source });
-    });
-  }
-});
+describeDifferential('random transactions', 10_000, (random) => new RandomTransactions(new Draw(random)));
