@@ -146,7 +146,7 @@ export function inertNotices(config: RedisConfig, loaded: LoadedConfig): string[
     if (reason === null) continue;
     // What is switched off needs no effect.
     const printed = formatSetting(setting, readSetting(config, setting));
-    if (directive === 'aof-use-rdb-preamble' ? printed === 'yes' : printed === '' || printed === 'no') continue;
+    if (printed === '' || printed === 'no') continue;
     byReason.set(reason, [...(byReason.get(reason) ?? []), directive]);
   }
   for (const line of loaded.ignored) byReason.set('it is not supported', [line]);

@@ -132,7 +132,6 @@ const special = <T>(standard: T, extra: Extra = {}) => directive<T>('special', s
 
 const fixed = { immutable: true } as const;
 const disk = {} as const;
-const preamble = { inert: 'the base of an append-only file is always written as RDB yet' } as const;
 const types = { inert: 'the type it concerns is not there yet' } as const;
 const replication = { inert: 'there is no replication yet' } as const;
 const cluster = { inert: 'there is no cluster mode' } as const;
@@ -297,7 +296,7 @@ export const directives = {
   'auto-aof-rewrite-percentage': integer(100, 0, INT_MAX, disk),
   'auto-aof-rewrite-min-size': memory(64 * MIB, 0, LLONG_MAX, disk),
   'aof-load-truncated': bool(true, disk),
-  'aof-use-rdb-preamble': bool(true, preamble),
+  'aof-use-rdb-preamble': bool(true, disk),
   'aof-timestamp-enabled': bool(false, disk),
   'aof-disable-auto-gc': bool(false, disk),
   'aof-rewrite-incremental-fsync': bool(true, disk),

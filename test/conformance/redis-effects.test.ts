@@ -138,7 +138,7 @@ const scripts: Readonly<Record<string, readonly string[]>> = {
     'MSET k v l w | A: PEXPIRE k 20 | A: PEXPIRE l 20 | * 60 | A: SCAN 0 COUNT 1000',
     'SET k v PX 20 | * 60 | A: KEYS *',
     'SET k v PX 20 | * 60 | A& MULTI ; GET k ; SET k w ; EXEC',
-    'SET k v PX 20 | * 60 | A: RANDOMKEY',
+    'SELECT 7 | A: MSET k v l w | A: PEXPIRE k 20 | A: PEXPIRE l 20 | * 60 | A: RANDOMKEY | A: SELECT 0',
   ],
   'lists and waiting for them': [
     'RPUSH l a b c d e f g h',

@@ -59,6 +59,8 @@ export class AppendOnlyFile {
   writeError = '';
   private errorLoggedAt = Number.NEGATIVE_INFINITY;
   private lastTimestamp = 0;
+  /** Of the base file that is being written. */
+  private rewriteSuffix = '.rdb';
 
   constructor(core: RedisCore) {
     this.core = core;
@@ -70,6 +72,11 @@ export class AppendOnlyFile {
 
   private get manifestName(): string {
     return `${this.core.config.appendfilename}.manifest`;
+  }
+
+  /** What the name of a base file that is written now ends with. */
+  private baseSuffix(): string {
+    return this.core.config.aofUseRdbPreamble ? '.rdb' : '.aof';
   }
 
   path(name: string): string {
@@ -275,6 +282,36 @@ export class AppendOnlyFile {
     return AofManifest.parse(String.fromCharCode(...disk.readFile(this.path(this.manifestName))));
   }
 
+  /**
+   * Before it had parts the file lay by itself in the data folder. Such a one becomes the base, unless there are parts already.
+   * @param manifest as readManifest gives it
+   * @returns the manifest to go on with
+   * @throws what the disk throws
+   */
+  adoptOldFile(manifest: AofManifest | null): AofManifest | null {
+    const { core } = this;
+    const disk = core.disk!;
+    const name = core.config.appendfilename;
+    const old = `${core.persistence.folder}/${name}`;
+    if (!disk.exists(old)) return manifest;
+    const noParts = manifest === null || (manifest.base === null && manifest.increments.length === 0);
+    // The manifest was written, but the server ended before the file was moved.
+    const begun = manifest?.increments.length === 0 && manifest.base?.name === name && !disk.exists(this.path(name));
+    if (!noParts && !begun) return manifest;
+    disk.makeFolder(this.folder);
+    const next = new AofManifest();
+    next.base = { name, seq: 1, type: 'b' };
+    next.baseSeq = 1;
+    this.persist(next);
+    disk.rename(old, this.path(name));
+    disk.syncFolder(this.folder);
+    core.log(
+      LOG_NOTICE,
+      `Successfully migrated an old-style AOF configuration (${name}) into the AOF directory (${core.config.appenddirname}).`,
+    );
+    return next;
+  }
+
   /** Writes what waits, syncs it and closes the present increment. */
   private closeIncrement(): void {
     if (this.file < 0) return;
@@ -303,9 +340,11 @@ export class AppendOnlyFile {
     let next = manifest;
     if (next === null) {
       next = new AofManifest();
-      const base = next.addBase(appendfilename, '.rdb');
+      const base = next.addBase(appendfilename, this.baseSuffix());
       core.log(LOG_NOTICE, `Creating AOF base file ${base.name} on server start`);
       writeBase(base.name);
+      // A base of commands begins with a mark of this very second.
+      if (core.config.aofTimestampEnabled && !core.config.aofUseRdbPreamble) this.lastTimestamp = core.unixtime;
     }
     let last = next.increments.at(-1);
     if (last === undefined) {
@@ -352,14 +391,15 @@ export class AppendOnlyFile {
       this.state = 'waiting';
       this.listen();
     }
-    return next.clone().addBase(appendfilename, '.rdb').name;
+    this.rewriteSuffix = this.baseSuffix();
+    return next.clone().addBase(appendfilename, this.rewriteSuffix).name;
   }
 
   /** The base file is written: it and the present increment are all that is needed. */
   endRewrite(): void {
     const { core } = this;
     const next = this.manifest.clone();
-    next.addBase(core.config.appendfilename, '.rdb');
+    next.addBase(core.config.appendfilename, this.rewriteSuffix);
     next.retireIncrements();
     this.persist(next);
     this.state = 'on';

@@ -99,9 +99,11 @@ export class Persistence {
       unixtime: core.unixtime,
       usedMemory: core.allocator.usedBytes,
       aofBase,
+      asCommands: aofBase && !config.aofUseRdbPreamble,
+      timestamp: config.aofTimestampEnabled,
       compress: config.rdbcompression,
       checksum: config.rdbchecksum,
-      incrementalSync: config.rdbSaveIncrementalFsync,
+      incrementalSync: aofBase ? config.aofRewriteIncrementalFsync : config.rdbSaveIncrementalFsync,
       access: lru ? 'idle' : (policy & POLICY_FLAG_LFU) !== 0 ? 'frequency' : 'none',
       lruClock: core.lruClock,
     };
@@ -349,7 +351,7 @@ export class Persistence {
     const { core, aof } = this;
     if (core.disk === null) return false;
     if (!core.config.appendonly) return this.load() !== null;
-    const manifest = aof.readManifest();
+    const manifest = aof.adoptOldFile(aof.readManifest());
     if (manifest !== null) loadAppendOnlyFiles(core, manifest, (name) => aof.path(name));
     aof.openAtStart(manifest, (name) => {
       const plan = { ...this.plan(true), heap: core.heap };

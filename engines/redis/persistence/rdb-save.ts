@@ -28,6 +28,7 @@ import {
 import type { Heap } from '../structures/heap.ts';
 import { robjLru, robjType } from '../structures/robj.ts';
 import { sdsLen } from '../structures/sds.ts';
+import { putCommands } from './aof-rewrite.ts';
 import {
   OPCODE_AUX,
   OPCODE_EOF,
@@ -55,6 +56,10 @@ export interface RdbPlan {
   readonly usedMemory: number;
   /** The file is the base of an append-only file. */
   readonly aofBase: boolean;
+  /** It consists of commands (see aof-rewrite.ts); what is said here of RDB files then does not concern it. */
+  readonly asCommands: boolean;
+  /** Commands begin with a mark of the time. */
+  readonly timestamp: boolean;
   readonly compress: boolean;
   readonly checksum: boolean;
   readonly incrementalSync: boolean;
@@ -177,7 +182,7 @@ export function writeRdb(
   let bytes = 0;
   let unsynced = 0;
   const w = new RdbWriter(heap, content.compress, (offset, length) => {
-    if (content.checksum) crc64Update(state, heap.u8, offset, length);
+    if (content.checksum && !content.asCommands) crc64Update(state, heap.u8, offset, length);
     writeAll(disk, file, heap.u8, offset, length);
     bytes += length;
     unsynced += length;
@@ -187,6 +192,11 @@ export function writeRdb(
     }
   });
   try {
+    if (content.asCommands) {
+      putCommands(w, content, saved);
+      w.flush();
+      return bytes;
+    }
     putAll(w, content, saved);
     w.flush();
     const [low, high] = state;

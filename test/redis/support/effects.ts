@@ -1,5 +1,5 @@
 /** Plays commands on our server and on the original, and compares what both write to their append-only files. */
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
@@ -53,9 +53,9 @@ export function compareEffects(
 ): string[] {
   const differences: string[] = [];
   labels.forEach((label, i) => {
-    // SCAN comes upon keys in the order of a hash table.
+    // These come upon keys in the order of a hash table.
     const order = (all: string[][] = []) =>
-      / SCAN /.test(label) ? [...all].sort((x, y) => (show(x) < show(y) ? -1 : 1)) : all;
+      / (SCAN|RANDOMKEY) /.test(label) ? [...all].sort((x, y) => (show(x) < show(y) ? -1 : 1)) : all;
     const [a, b] = [order(mine[i]), order(theirs[i])];
     if (a.length === b.length && a.every((one, k) => sameEffect(one, b[k]!))) return;
     differences.push(`${label}\n  ours: ${a.map(show).join(' ')}\n  real: ${b.map(show).join(' ')}`);
@@ -82,9 +82,12 @@ export class EffectsPair {
     return join(this.folder, 'real');
   }
 
-  async start(): Promise<void> {
-    const { mkdirSync } = await import('node:fs');
-    for (const one of [this.oursFolder, this.realFolder]) mkdirSync(one, { recursive: true });
+  /** @param prepare puts files into a data folder before its server starts */
+  async start(prepare: (folder: string) => void = () => {}): Promise<void> {
+    for (const one of [this.oursFolder, this.realFolder]) {
+      mkdirSync(one, { recursive: true });
+      prepare(one);
+    }
     [this.ours, this.real] = await Promise.all([
       startOurs(this.flags, this.oursFolder),
       startReal(this.flags, this.realFolder),
