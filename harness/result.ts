@@ -114,6 +114,8 @@ export interface RunResult {
   /** Share of gets answered with a value; null without gets. */
   hitRatio: number | null;
   cacheAside: CacheAsideResult | null;
+  /** Absent where nothing was asked about files. */
+  persistence?: PersistenceResult | null;
   fanout: FanoutResult | null;
   verified: { checked: number; wrong: number };
   timeline: TimelineRow[];
@@ -155,6 +157,49 @@ export interface LatencySummary {
   histogram: string | null;
 }
 
+/** Something that a server did with its files, as seen from outside by asking it many times a second. */
+export interface PersistenceEvent {
+  /** Seconds since the start of the measured phase. */
+  t: number;
+  kind: 'snapshot-start' | 'snapshot-end' | 'rewrite-start' | 'rewrite-end' | 'fsync' | 'write-postponed';
+}
+
+export interface PersistenceResult {
+  mode: string;
+  events: PersistenceEvent[];
+  /** Finished in the measured phase. */
+  snapshots: number;
+  rewrites: number;
+  /** How long they took on average, in seconds; null without any. */
+  snapshotS: number | null;
+  /** The longest pause at the start of one, in µs. */
+  pauseUs: number | null;
+  /** The most memory that one copied because data changed meanwhile, in bytes. */
+  copiedBytes: number | null;
+  /** Writes to the append-only file that waited for an fsync. */
+  delayedFsyncs: number | null;
+  /** After the measured phase; by name, below the server's folder. */
+  files: { name: string; bytes: number }[];
+  /** null where the scenario asks for no crash. */
+  crash: CrashResult | null;
+}
+
+/** A `kill -9` amid writes, and what was there after the next start. */
+export interface CrashResult {
+  /** Writes that the server had acknowledged before. */
+  acknowledged: number;
+  /** Those of them that were gone or wrong afterwards; null where it did not start again. */
+  lost: number | null;
+  /** How long before the crash the oldest lost one was acknowledged, in seconds; null where none was lost. */
+  oldestLostS: number | null;
+  /** From the start of the process to its first answer, in seconds. */
+  recoveryS: number | null;
+  keysBefore: number;
+  keysAfter: number | null;
+  /** Why it did not start again; null otherwise. */
+  failure: string | null;
+}
+
 export interface CacheAsideResult {
   /** Latency the cache's user sees: hit: the get; miss: get + origin (+ not the fill). */
   user: LatencySummary;
@@ -190,6 +235,8 @@ export interface TimelineRow {
   rss: number | null;
   /** CPU cores used by the server in this interval; null where unknown. */
   serverCpu: number | null;
+  /** Bytes that a running snapshot had copied, the most in this interval; absent where nothing was asked about files. */
+  copied?: number | null;
 }
 
 export interface ServerUsage {
@@ -249,7 +296,7 @@ export interface ClientUsage {
 
 /** One validity check of a run. */
 export interface Guard {
-  /** client-cpu, send-lag, achieved-rate, hit-ratio, steady-state, stolen-cpu, verification, errors */
+  /** client-cpu, recovery, durability, send-lag, achieved-rate, hit-ratio, steady-state, stolen-cpu, verification, errors */
   name: string;
   passed: boolean;
   /** What was seen and what the bound is, in a sentence. */

@@ -10,7 +10,9 @@ import { type ProcessSample, sampleMachine, sampleProcess, stolenShare } from '.
 import type { MemoryLedger, MemoryPhase, RunResult, TimelineRow } from '../result.ts';
 import type { RunningTarget, Target, TargetFacts } from '../target/target.ts';
 import { expectedHitRatio } from '../workload/dataset-totals.ts';
+import { crash } from './crash.ts';
 import type { LoadDriver } from './load-driver.ts';
+import { PersistenceWatch } from './persistence-watch.ts';
 import { grouped, type Progress } from './progress.ts';
 import { RunError } from './run-error.ts';
 import { emptyReport, toRunResult } from './run-result.ts';
@@ -68,6 +70,7 @@ export async function measure(measurement: Measurement): Promise<RunResult> {
       memoryPhases: phases,
       expectedHitRatio: null,
       stolenShare: null,
+      persistence: null,
       failure: measurement.signal.aborted ? 'interrupted before the measured phase' : died ? `${died}: ${text}` : text,
     });
   } finally {
@@ -105,9 +108,14 @@ async function measureRunning(
   progress.phase('reading memory', null);
   const ledger = await running.memory().catch(() => null);
   const memory = ledger && withPayload(ledger, measurement);
+  const persistence = watched.persistence?.result() ?? null;
   if (memory) phases.push(phaseOf('measured', memory));
   if (isRemote) await running.flush().catch(() => null);
   const died = await causeOfDeath(running, memory === null || watched.report.aborted !== null);
+  if (persistence !== null && scenario.persistence?.crash === true && died === null && !signal.aborted) {
+    progress.phase('crashing', null);
+    persistence.crash = await crash(running.persistent!, running.endpoint, scenario.persistence.mode, seed);
+  }
   const interrupted = signal.aborted ? 'interrupted: only a part of the measured phase is here' : null;
   return toRunResult({
     scenario,
@@ -123,6 +131,7 @@ async function measureRunning(
     // A server elsewhere may have a limit that we do not know of.
     expectedHitRatio: isRemote ? null : expectedHitRatio(scenario),
     stolenShare: watched.stolen,
+    persistence,
     failure: interrupted ?? (died ? `${died}${watched.report.aborted ? `: ${watched.report.aborted}` : ''}` : null),
   });
 }
@@ -150,6 +159,8 @@ interface Watched {
   before: ProcessSample | null;
   after: ProcessSample | null;
   stolen: number | null;
+  /** What the server did with its files; null where nothing was asked. */
+  persistence: PersistenceWatch | null;
 }
 
 /** Runs the load and looks at the server's process at the edges of the measured phase and in each interval. */
@@ -162,6 +173,11 @@ async function watchLoad(measurement: Measurement, running: RunningTarget, plan:
   let machineAfter = machineBefore;
   let last: { sample: ProcessSample; atMs: number } | null = null;
   const seen = new Map<number, { rss: number; serverCpu: number }>();
+  const { persistent = null } = running;
+  const persistence =
+    persistent !== null && scenario.persistence !== null
+      ? new PersistenceWatch(persistent, scenario.persistence)
+      : null;
   const overtime = new AbortController();
   const stop = (): void => overtime.abort(signal.reason);
   signal.addEventListener('abort', stop, { once: true });
@@ -186,6 +202,7 @@ async function watchLoad(measurement: Measurement, running: RunningTarget, plan:
       before = pid === null ? null : sampleProcess(pid);
       last = before && { sample: before, atMs: performance.now() };
       machineBefore = sampleMachine();
+      persistence?.start();
       progress.phase('measuring', scenario.durationS);
     },
     onMeasureEnd: () => {
@@ -206,15 +223,18 @@ async function watchLoad(measurement: Measurement, running: RunningTarget, plan:
     const pss = pid === null ? null : sampleProcess(pid, true);
     const end = after as ProcessSample | null;
     if (end !== null && pss !== null && pss.startTicks === end.startTicks) end.pssBytes = pss.pssBytes;
+    await persistence?.stop();
+    persistence?.fill(report.timeline);
     for (const row of report.timeline) {
       const sampled = seen.get(row.t);
       row.rss ??= sampled?.rss ?? null;
       row.serverCpu ??= sampled?.serverCpu ?? null;
     }
-    return { report, before, after: end, stolen: stolenShare(machineBefore, machineAfter) };
+    return { report, before, after: end, stolen: stolenShare(machineBefore, machineAfter), persistence };
   } finally {
     for (const timer of timers) clearTimeout(timer);
     signal.removeEventListener('abort', stop);
+    await persistence?.stop();
   }
 }
 

@@ -20,7 +20,10 @@ export interface Progress {
   note(text: string): void;
   begin(label: RunLabel): void;
   /** @param seconds that the phase will take, or null */
-  phase(name: 'starting' | 'preloading' | 'warming up' | 'measuring' | 'reading memory', seconds: number | null): void;
+  phase(
+    name: 'starting' | 'preloading' | 'warming up' | 'measuring' | 'reading memory' | 'crashing',
+    seconds: number | null,
+  ): void;
   tick(row: TimelineRow): void;
   /** @param outcome one line about the finished measurement */
   end(outcome: string): void;

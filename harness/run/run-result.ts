@@ -3,7 +3,15 @@ import type { DurationSpec, EngineName, Scenario } from '../../scenarios/spec.ts
 import type { LoadReport } from '../driver/load-plan.ts';
 import type { ProcessSample } from '../measure/process-sample.ts';
 import { judgeValidity } from '../measure/validity.ts';
-import type { CacheAsideResult, Guard, MemoryLedger, RunResult, RunStatus, ServerUsage } from '../result.ts';
+import type {
+  CacheAsideResult,
+  Guard,
+  MemoryLedger,
+  PersistenceResult,
+  RunResult,
+  RunStatus,
+  ServerUsage,
+} from '../result.ts';
 
 export interface RunEvidence {
   scenario: Scenario;
@@ -19,6 +27,7 @@ export interface RunEvidence {
   memoryPhases: RunResult['memoryPhases'];
   expectedHitRatio: number | null;
   stolenShare: number | null;
+  persistence: PersistenceResult | null;
   /** Why the run failed beside what the report says, or null. */
   failure: string | null;
 }
@@ -111,6 +120,27 @@ export function memoryLimitGuard(engine: EngineName, memory: MemoryLedger | null
   return { name: 'memory-limit', passed, detail };
 }
 
+/** A server that was crashed must start again, and with `appendfsync always` lose nothing that it had acknowledged. */
+export function persistenceGuards(persistence: PersistenceResult | null): Guard[] {
+  const crash = persistence?.crash ?? null;
+  if (persistence === null || crash === null) return [];
+  const guards: Guard[] = [
+    {
+      name: 'recovery',
+      passed: crash.failure === null,
+      detail:
+        crash.failure === null
+          ? `After a crash the server answered again in ${crash.recoveryS?.toFixed(2)} s.`
+          : `The crash could not be carried through, or the server did not come back: ${crash.failure}`,
+    },
+  ];
+  if (persistence.mode === 'aof-always' && crash.lost !== null) {
+    const detail = `${crash.lost} of ${crash.acknowledged} acknowledged writes were lost with appendfsync always; bound 0.`;
+    guards.push({ name: 'durability', passed: crash.lost === 0, detail });
+  }
+  return guards;
+}
+
 export function toRunResult(evidence: RunEvidence): RunResult {
   const { scenario, report } = evidence;
   const gets = report.hits + report.misses;
@@ -122,6 +152,7 @@ export function toRunResult(evidence: RunEvidence): RunResult {
   });
   const limit = memoryLimitGuard(evidence.engine, evidence.memory);
   if (limit !== null) validity.push(limit);
+  validity.push(...persistenceGuards(evidence.persistence));
   const judged = statusOf(evidence.failure ?? report.aborted, validity, report.errorTexts);
   return {
     repetition: evidence.repetition,
@@ -143,6 +174,7 @@ export function toRunResult(evidence: RunEvidence): RunResult {
     hitRatio: gets > 0 ? report.hits / gets : null,
     cacheAside: cacheAside(scenario, report),
     fanout: report.fanout === null ? null : { subscribers: scenario.fanout?.subscribers ?? 0, ...report.fanout },
+    ...(evidence.persistence === null ? {} : { persistence: evidence.persistence }),
     verified: report.verified,
     timeline: report.timeline,
     server: serverUsage(evidence),

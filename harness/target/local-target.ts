@@ -1,5 +1,5 @@
 /** Servers that the harness starts itself: a real server's binary, or this project's engine as a process of its own. */
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { entryUrl } from '../../engines/base/entry.ts';
@@ -9,12 +9,13 @@ import type { MemoryLedger } from '../result.ts';
 import { findProgram } from './find-program.ts';
 import { flagValue, memcachedLaunch, portOfFlags, redisLaunch } from './launch-flags.ts';
 import { connectMemcached } from './memcached-admin.ts';
-import { connectRedis } from './redis-admin.ts';
+import { connectRedis, RedisAdmin } from './redis-admin.ts';
 import type { KeptProcess, ServerKeeper } from './server-keeper.ts';
 import {
   type Admin,
   type CellSettings,
   describeAddress,
+  type PersistentServer,
   protocolOf,
   type RunningTarget,
   type Target,
@@ -24,6 +25,8 @@ import {
 const HOST = '127.0.0.1';
 /** A server has so long from its start to its first answer. */
 const READY_TIMEOUT_MS = 15_000;
+/** After a crash it has its data to load first. */
+const RESTART_TIMEOUT_MS = 60_000;
 const READY_POLL_MS = 20;
 const HASTY_STOP_MS = 200;
 /** sun_path holds 108 bytes on Linux and 104 on macOS, the NUL among them. */
@@ -120,22 +123,34 @@ async function startOnce(
   };
   // memcached notices SIGTERM at its next clock tick, up to a second later, and has nothing to save (but with -e).
   const hasty = spec.engine === 'memcached' && !flags.some((flag) => flag.startsWith('-e'));
-  const kept = await keeper.spawn([...words, ...launch.args], folder, hasty ? HASTY_STOP_MS : undefined);
+  const spawn = () => keeper.spawn([...words, ...launch.args], folder, hasty ? HASTY_STOP_MS : undefined);
+  const kept = await spawn();
   try {
-    const admin = await waitReady(spec, kept, endpoint);
-    return runningLocal(kept, endpoint, admin, launch.notes);
+    const admin = await waitReady(spec, kept, endpoint, READY_TIMEOUT_MS);
+    const persistent = settings.scenario.persistence !== null;
+    return runningLocal({ spec, endpoint, folder, persistent, spawn }, kept, admin, launch.notes);
   } catch (error) {
     await kept.stop();
     throw error;
   }
 }
 
+/** What it takes to start a server once more. */
+interface Place {
+  spec: TargetSpec;
+  endpoint: Endpoint;
+  folder: string;
+  /** Its files are looked at, and removed at the end: they may be large. */
+  persistent: boolean;
+  spawn: () => Promise<KeptProcess>;
+}
+
 function connectAdmin(endpoint: Endpoint, timeoutMs: number): Promise<Admin> {
   return endpoint.protocol === 'redis' ? connectRedis(endpoint, timeoutMs) : connectMemcached(endpoint, timeoutMs);
 }
 
-async function waitReady(spec: TargetSpec, kept: KeptProcess, endpoint: Endpoint): Promise<Admin> {
-  const deadline = Date.now() + READY_TIMEOUT_MS;
+async function waitReady(spec: TargetSpec, kept: KeptProcess, endpoint: Endpoint, timeoutMs: number): Promise<Admin> {
+  const deadline = Date.now() + timeoutMs;
   for (;;) {
     const died = kept.died();
     if (died !== null) {
@@ -148,7 +163,7 @@ async function waitReady(spec: TargetSpec, kept: KeptProcess, endpoint: Endpoint
       if (Date.now() >= deadline) {
         const tail = kept.logTail();
         throw new TargetError(
-          `Cannot start ${spec.label}: no answer within ${READY_TIMEOUT_MS / 1000} s (${(error as Error).message})${tail === '' ? '' : `; its log: ${tail}`}`,
+          `Cannot start ${spec.label}: no answer within ${timeoutMs / 1000} s (${(error as Error).message})${tail === '' ? '' : `; its log: ${tail}`}`,
         );
       }
     }
@@ -166,11 +181,35 @@ export function residentBytes(pid: number): number | null {
   }
 }
 
-function runningLocal(kept: KeptProcess, endpoint: Endpoint, admin: Admin, notes: string[]): RunningTarget {
+function runningLocal(place: Place, first: KeptProcess, firstAdmin: Admin, notes: string[]): RunningTarget {
+  const { endpoint, folder, spec } = place;
+  // A crash replaces both.
+  let kept = first;
+  let admin = firstAdmin;
+  const redis = (): RedisAdmin => {
+    if (!(admin instanceof RedisAdmin)) throw new TargetError(`Cannot ask ${spec.label} for its files: it keeps none`);
+    return admin;
+  };
+  const persistent: PersistentServer = {
+    folder,
+    info: (section) => redis().info(section),
+    call: (...words) => redis().call(...words),
+    kill: async () => {
+      admin.close();
+      await kept.kill();
+    },
+    restart: async () => {
+      const started = performance.now();
+      kept = await place.spawn();
+      admin = await waitReady(spec, kept, endpoint, RESTART_TIMEOUT_MS);
+      return (performance.now() - started) / 1_000;
+    },
+  };
   return {
+    persistent: place.persistent ? persistent : null,
     endpoint,
-    pid: kept.pid,
-    commandLine: kept.commandLine,
+    pid: first.pid,
+    commandLine: first.commandLine,
     address: describeAddress(endpoint),
     notes,
     facts: () => admin.facts(),
@@ -193,6 +232,7 @@ function runningLocal(kept: KeptProcess, endpoint: Endpoint, admin: Admin, notes
     stop: async () => {
       admin.close();
       await kept.stop();
+      if (place.persistent) rmSync(folder, { recursive: true, force: true });
     },
   };
 }

@@ -31,6 +31,8 @@ export interface KeptProcess {
   readonly ended: Promise<void>;
   /** SIGTERM, then SIGKILL; resolves when it is gone. Safe to call twice. */
   stop(): Promise<void>;
+  /** SIGKILL at once; resolves when it is gone. */
+  kill(): Promise<void>;
 }
 
 interface Kept extends KeptProcess {
@@ -122,6 +124,10 @@ export class ServerKeeper {
         }
         this.running.delete(kept);
         this.tell({ forget: pid });
+      },
+      kill: async () => {
+        if (end === null) child.kill('SIGKILL');
+        await kept.stop();
       },
     };
     this.running.add(kept);

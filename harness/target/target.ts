@@ -27,6 +27,22 @@ export interface TargetFacts {
   keysBefore: number | null;
 }
 
+/** A started server that keeps files: what it takes to watch them, and to crash it. */
+export interface PersistentServer {
+  /** Where its files lie. */
+  readonly folder: string;
+  /** INFO of one section as a flat table. */
+  info(section: string): Promise<Record<string, string>>;
+  call(...words: string[]): Promise<unknown>;
+  /** Ends it with SIGKILL. */
+  kill(): Promise<void>;
+  /**
+   * Starts it again with the same flags and files, at the same address.
+   * @returns seconds until it answered
+   */
+  restart(): Promise<number>;
+}
+
 /** One server that is up. */
 export interface RunningTarget {
   readonly endpoint: Endpoint;
@@ -48,6 +64,8 @@ export interface RunningTarget {
    * keys by name, or everything with `allowFlush`. @returns keys removed, or null where all was flushed
    */
   flush(): Promise<number | null>;
+  /** Its files; null where the scenario asks for none, or the server is not ours. Absent: none. */
+  readonly persistent?: PersistentServer | null;
   /** null while it runs; otherwise a sentence that says how it ended. */
   died(): string | null;
   /** Ends a local server (waits for it) or closes the connection to a remote. Safe to call twice. */
