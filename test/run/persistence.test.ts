@@ -41,8 +41,9 @@ it('turns what INFO says from moment to moment into events, and copied bytes int
   const saving = { ...idle, rdb_bgsave_in_progress: '1', current_cow_size: '4096', aof_pending_bio_fsync: '1' };
   const told = [idle, idle, saving, saving, { ...idle, aof_delayed_fsync: '2', rdb_last_cow_size: '8192' }];
   const called: string[] = [];
+  const folder = mkdtempSync(join(tmpdir(), 'cachelab-test-'));
   const server: PersistentServer = {
-    folder: tmpdir(),
+    folder,
     info: async (section) => (section === 'stats' ? { latest_fork_usec: '77' } : (told.shift() ?? idle)),
     call: async (...words) => called.push(words.join(' ')),
     kill: async () => {},
@@ -65,6 +66,7 @@ it('turns what INFO says from moment to moment into events, and copied bytes int
   });
   expect(timeline[0]!.copied).toBe(8192);
   expect(called).toEqual([]);
+  rmSync(folder, { recursive: true, force: true });
 });
 
 it('lets a run pass only when the server came back, and lost nothing with appendfsync always', () => {
