@@ -111,22 +111,41 @@ function flagBits(words: string): number {
 }
 
 const MIN_SLOTS = 8;
+/** Clears the bit that tells the cases of letters apart in four characters. */
+const CASE_MASK = ~0x20202020;
 
-function hashName(u8: Uint8Array, offset: number, length: number): number {
-  let h = 0x811c9dc5;
-  for (let i = 0; i < length; i++) {
-    // Setting bit 5 folds the case of letters; that it also folds a few other bytes only costs a comparison.
-    h = Math.imul(h ^ (u8[offset + i] | 0x20), 0x01000193);
-  }
+/** The first four bytes of a name of at least three; of three bytes those. */
+function headWord(u8: Uint8Array, offset: number, length: number): number {
+  const word = u8[offset] | (u8[offset + 1] << 8) | (u8[offset + 2] << 16);
+  return length === 3 ? word : word | (u8[offset + 3] << 24);
+}
+
+/** The last four bytes, of which names shorter than eight share some with the first four. */
+function tailWord(u8: Uint8Array, offset: number, length: number): number {
+  if (length < 5) return 0;
+  const at = offset + length - 4;
+  return u8[at] | (u8[at + 1] << 8) | (u8[at + 2] << 16) | (u8[at + 3] << 24);
+}
+
+function mixWords(head: number, tail: number, length: number): number {
+  // Folding the case by clearing a bit also folds a few other bytes, which only costs a comparison.
+  const h = Math.imul((head & CASE_MASK) ^ Math.imul(tail & CASE_MASK, 0x01000193) ^ length, 0x9e3779b1);
   return h ^ (h >>> 15);
 }
 
-/** Commands by name, case-insensitive. Open addressing over a table at most half full. */
+function hashName(u8: Uint8Array, offset: number, length: number): number {
+  if (length >= 3) return mixWords(headWord(u8, offset, length), tailWord(u8, offset, length), length);
+  return length === 0 ? 0 : (u8[offset] & ~0x20) + length;
+}
+
+/** Commands by name, case-insensitive. Open addressing over a table at most a quarter full. */
 export class CommandTable {
   readonly all: readonly Command[];
   private readonly slots: Int32Array;
   private readonly mask: number;
   private readonly names: readonly Uint8Array[];
+  /** Heads and tails of the names in lower and in upper case: by index, 4 words each. */
+  private readonly words: Int32Array;
 
   /** @param lookupNames the names to find them by, where these are not their own (rename-command) */
   constructor(commands: readonly Command[], lookupNames: readonly string[] = commands.map((command) => command.name)) {
@@ -135,9 +154,19 @@ export class CommandTable {
     while (size < commands.length * 4) size *= 2;
     this.mask = size - 1;
     this.slots = new Int32Array(size).fill(-1);
-    this.names = lookupNames.map((name) => Uint8Array.from(name, (char) => char.charCodeAt(0)));
+    this.names = lookupNames.map(bytesOf);
+    this.words = new Int32Array(commands.length * 4);
     for (let i = 0; i < commands.length; i++) {
-      let at = hashName(this.names[i], 0, this.names[i].length) & this.mask;
+      const name = this.names[i];
+      const length = name.length;
+      if (length >= 3) {
+        const upper = bytesOf(lookupNames[i].toUpperCase());
+        this.words[i * 4] = headWord(name, 0, length);
+        this.words[i * 4 + 1] = tailWord(name, 0, length);
+        this.words[i * 4 + 2] = headWord(upper, 0, length);
+        this.words[i * 4 + 3] = tailWord(upper, 0, length);
+      }
+      let at = hashName(name, 0, length) & this.mask;
       while (this.slots[at] >= 0) at = (at + 1) & this.mask;
       this.slots[at] = i;
     }
@@ -145,6 +174,25 @@ export class CommandTable {
 
   /** @returns the command whose name is the `length` bytes at `offset` in any case, or null */
   find(u8: Uint8Array, offset: number, length: number): Command | null {
+    // Up to eight bytes, all in one case: head and tail are the whole name.
+    if (length >= 3 && length <= 8) {
+      const head = headWord(u8, offset, length);
+      const tail = tailWord(u8, offset, length);
+      const i = this.slots[mixWords(head, tail, length) & this.mask];
+      if (i < 0) return null;
+      const words = this.words;
+      const w = i * 4;
+      if (
+        this.names[i].length === length &&
+        ((words[w] === head && words[w + 1] === tail) || (words[w + 2] === head && words[w + 3] === tail))
+      ) {
+        return this.all[i];
+      }
+    }
+    return this.search(u8, offset, length);
+  }
+
+  private search(u8: Uint8Array, offset: number, length: number): Command | null {
     let at = hashName(u8, offset, length) & this.mask;
     for (;;) {
       const i = this.slots[at];
@@ -207,3 +255,7 @@ function joinLevel(
 
 /** The procedure of a container command that cannot be called by itself (its arity says so). */
 const NO_PROC: CommandProc = () => {};
+
+function bytesOf(name: string): Uint8Array {
+  return Uint8Array.from(name, (char) => char.charCodeAt(0));
+}
