@@ -1,4 +1,5 @@
 /** Monotonic time that all threads of a process (and all processes of a machine) share. */
+import { performance } from 'node:perf_hooks';
 
 /**
  * `performance.now()` is cheap but starts anew in each thread; `process.hrtime` is one clock for all but allocates. Both
