@@ -59,14 +59,17 @@ export function processInput(core: RedisCore, c: Client, start: number, end: num
   while (at < end) {
     if ((c.flags & CLIENT_STOP_MASK) !== 0) break;
     if (lookahead.isSpent(at)) lookahead.scan(heap, c.db, at, end);
-    const next = parseRequest(core, c, at, end);
-    if (next === INCOMPLETE) break;
-    if (next === FAILED) return end;
-    if (next === DIRECT) return end;
+    let next = c.requestType === 0 ? lookahead.take(heap, c, at) : 0;
+    if (next === 0) {
+      next = parseRequest(core, c, at, end);
+      if (next === INCOMPLETE) break;
+      if (next === FAILED) return end;
+      if (next === DIRECT) return end;
+    }
     if (c.argc > 0) {
-      if (c.argc > 1) lookahead.announce(heap, c.argOff[1]);
       processCommand(core, c);
       heap.knownOffset = 0;
+      heap.memberOffset = 0;
       if (limited) closeOverLimit(core, c);
     }
     if ((c.flags & CLIENT_PAUSED) !== 0) {

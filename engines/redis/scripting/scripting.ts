@@ -322,6 +322,7 @@ export class Scripting {
       core.currentClient = currentClient;
       core.lookahead.reset();
       core.heap.knownOffset = 0;
+      core.heap.memberOffset = 0;
     }
   }
 

@@ -271,6 +271,21 @@ export function dictRehash(h: Heap, d: number, buckets: number): boolean {
   return false;
 }
 
+/**
+ * Reads the entries of the next buckets to be rehashed, so that moving them need not wait for each (see lookahead.ts). Changes nothing.
+ * @returns what was read, which is of no use
+ */
+export function dictTouchRehash(h: Heap, d: number, buckets: number): number {
+  const u32 = h.u32;
+  const index = h.i32[(d + REHASH_INDEX) >>> 2];
+  if (index === -1) return 0;
+  const last = Math.min(index + buckets, dictTableSize(h, d, 0));
+  const from = u32[(d + TABLE) >>> 2];
+  let sink = 0;
+  for (let i = index; i < last; i++) sink ^= u32[(u32[(from + i * POINTER_BYTES) >>> 2] + HASH) >>> 2];
+  return sink;
+}
+
 /** Rehashes in batches until `untilUs` of the clock or the end. @returns whether it worked until the time was over */
 export function dictRehashUntil(h: Heap, d: number, nowUs: () => number, untilUs: number): boolean {
   if (h.u16[(d + PAUSE) >>> 1] !== 0) return false;
@@ -285,6 +300,7 @@ function rehashStep(h: Heap, d: number): void {
 /** The hash of bytes, computed now or ahead. */
 function hashOf(h: Heap, offset: number, length: number): number {
   if (offset === h.knownOffset && length === h.knownLength) return h.knownHash;
+  if (offset === h.memberOffset && length === h.memberLength) return h.memberHash;
   return keyHash(h.u8, h.view, offset, length, h.hashKey);
 }
 
@@ -322,9 +338,8 @@ export function dictFind(h: Heap, d: number, offset: number, length: number): nu
   return 0;
 }
 
-/** Finds an entry without moving a bucket meanwhile: it changes nothing. @returns 0 when the key is not there */
-export function dictFindQuietly(h: Heap, d: number, offset: number, length: number): number {
-  const hash = keyHash(h.u8, h.view, offset, length, h.hashKey);
+/** Finds an entry without moving a bucket meanwhile: it changes nothing. @param hash the key's. @returns 0 when the key is not there */
+export function dictFindQuietly(h: Heap, d: number, offset: number, length: number, hash: number): number {
   for (let table = 0; table < 2; table++) {
     const size = dictTableSize(h, d, table);
     if (size === 0) return 0;

@@ -43,6 +43,10 @@ export class Heap {
   knownOffset = 0;
   knownLength = 0;
   knownHash = 0;
+  /** The same for a member of the value. */
+  memberOffset = 0;
+  memberLength = 0;
+  memberHash = 0;
   /** Hash tables neither grow (below a forced ratio) nor shrink while false: as while a snapshot shares pages. */
   dictCanResize = true;
   /** The 24 bits that a new object's access field gets: the LRU clock, or minutes and first counter under LFU. */
