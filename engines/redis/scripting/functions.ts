@@ -76,7 +76,9 @@ export class FunctionLibraries {
   private create(code: string): Library | string {
     const head = readHead(code);
     if (typeof head === 'string') return head;
-    const interpreter = this.scripting.interpreter;
+    const problem = this.scripting.loadInterpreter();
+    if (problem !== '') return problem;
+    const { interpreter } = this.scripting;
     // The first line stays as an empty one, so that the line numbers are those of the text.
     const functions = interpreter.loadLibrary(code.slice(head.lineEnd), LOAD_TIMEOUT_MS);
     if (functions === null) return interpreter.problem;

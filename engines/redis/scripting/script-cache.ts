@@ -79,6 +79,8 @@ export class ScriptCache {
     if (script === undefined) {
       const header = readShebang(heap.u8, offset, length);
       if (typeof header === 'string') return header;
+      const problem = this.scripting.loadInterpreter();
+      if (problem !== '') return problem;
       const handle = this.scripting.interpreter.compileScript(offset + header.skip, length - header.skip);
       if (handle === 0) return `Error compiling script (new function): ${this.scripting.interpreter.problem}`;
       const body = heap.alloc(Math.max(1, length));

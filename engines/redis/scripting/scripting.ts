@@ -71,10 +71,23 @@ export class Scripting {
     this.functions = new FunctionLibraries(this);
   }
 
-  /** The interpreter, made when it is first asked for. */
+  /** The interpreter, made when it is first asked for. @throws where `loadInterpreter` tells an error */
   get interpreter(): ScriptInterpreter {
     this.made ??= this.factory(this);
     return this.made;
+  }
+
+  /** Makes the interpreter unless it is there. @returns '', or an error for the client: its package may be missing or broken */
+  loadInterpreter(): string {
+    try {
+      this.made ??= this.factory(this);
+      return '';
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      const text = `Cannot run scripts: the Lua interpreter cannot be loaded: ${reason.split('\n')[0]}`;
+      this.core.log(LOG_WARNING, text);
+      return text;
+    }
   }
 
   /** Memory of the interpreter's states in bytes; 0 before the first use. */
