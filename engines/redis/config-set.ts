@@ -22,7 +22,14 @@ export function findSetting(name: string): Setting | null {
   return settings.get(name.toLowerCase()) ?? null;
 }
 
-function checkNames(pairs: readonly (readonly [string, string])[], protectedAllowed: boolean): Setting[] | string {
+/** The reply to what cannot be done while data are loaded. */
+export const LOADING_ERROR = '-LOADING Redis is loading the dataset in memory';
+
+function checkNames(
+  pairs: readonly (readonly [string, string])[],
+  protectedAllowed: boolean,
+  loading: boolean,
+): Setting[] | string {
   const found: Setting[] = [];
   let error: string | null = null;
   for (const [name] of pairs) {
@@ -32,7 +39,8 @@ function checkNames(pairs: readonly (readonly [string, string])[], protectedAllo
       if (setting.about.immutable) error = failed(setting.name, "can't set immutable config");
       else if (setting.about.protectedSetting && !protectedAllowed) {
         error = failed(setting.name, "can't set protected config");
-      } else if (found.includes(setting)) error = failed(setting.name, 'duplicate parameter');
+      } else if (setting.about.notWhileLoading && loading) error = LOADING_ERROR;
+      else if (found.includes(setting)) error = failed(setting.name, 'duplicate parameter');
     }
     found.push(setting);
   }
@@ -49,8 +57,9 @@ export function setSettings(
   pairs: readonly (readonly [string, string])[],
   appliers: SettingAppliers,
   protectedAllowed: boolean,
+  loading = false,
 ): string | null {
-  const found = checkNames(pairs, protectedAllowed);
+  const found = checkNames(pairs, protectedAllowed, loading);
   if (typeof found === 'string') return found;
   const before = found.map((setting) => readSetting(config, setting));
   const undo = () => {
@@ -95,7 +104,9 @@ export function getSettings(
   };
   for (const pattern of patterns) {
     if (/[[*?]/.test(pattern)) {
-      for (const setting of settings.values()) if (matches(pattern, setting.name)) add(setting.name, setting);
+      for (const setting of settings.values()) {
+        if (!setting.about.hidden && matches(pattern, setting.name)) add(setting.name, setting);
+      }
     } else {
       const setting = findSetting(pattern);
       if (setting !== null) add(pattern, setting);

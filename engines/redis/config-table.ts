@@ -85,6 +85,10 @@ export interface Directive<T> {
   readonly multi: boolean;
   /** Why the engine accepts the setting without acting on it; null where it acts. */
   readonly inert: string | null;
+  /** For tests of servers: no pattern finds it, only its name. */
+  readonly hidden: boolean;
+  /** Cannot be set while data are loaded. */
+  readonly notWhileLoading: boolean;
 }
 
 interface Extra {
@@ -93,6 +97,8 @@ interface Extra {
   readonly alias?: string;
   readonly inert?: string;
   readonly multi?: boolean;
+  readonly hidden?: boolean;
+  readonly notWhileLoading?: boolean;
 }
 
 function directive<T>(
@@ -114,6 +120,8 @@ function directive<T>(
     alias: extra.alias ?? null,
     multi: extra.multi ?? false,
     inert: extra.inert ?? null,
+    hidden: extra.hidden ?? false,
+    notWhileLoading: extra.notWhileLoading ?? false,
   };
 }
 
@@ -288,7 +296,7 @@ export const directives = {
   'rdb-save-incremental-fsync': bool(true, disk),
   'sanitize-dump-payload': words('no', ['no', 'yes', 'clients'], types),
   'stop-writes-on-bgsave-error': bool(true, disk),
-  appendonly: bool(false, disk),
+  appendonly: bool(false, { notWhileLoading: true }),
   appendfilename: text('appendonly.aof', { ...fixed, ...disk }),
   appenddirname: text('appendonlydir', { ...fixed, ...disk }),
   appendfsync: words('everysec', ['everysec', 'always', 'no'], disk),
@@ -297,6 +305,8 @@ export const directives = {
   'auto-aof-rewrite-min-size': memory(64 * MIB, 0, LLONG_MAX, disk),
   'aof-load-truncated': bool(true, disk),
   'aof-use-rdb-preamble': bool(true, disk),
+  'loading-process-events-interval-bytes': integer(2 * MIB, 1024, INT_MAX, { hidden: true }),
+  'key-load-delay': integer(0, INT_MIN, INT_MAX, { hidden: true }),
   'aof-timestamp-enabled': bool(false, disk),
   'aof-disable-auto-gc': bool(false, disk),
   'aof-rewrite-incremental-fsync': bool(true, disk),

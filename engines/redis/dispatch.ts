@@ -21,6 +21,7 @@ import {
   CMD_ALLOW_BUSY,
   CMD_DENYOOM,
   CMD_FAST,
+  CMD_LOADING,
   CMD_MAY_REPLICATE,
   CMD_NO_AUTH,
   CMD_NO_MULTI,
@@ -31,6 +32,7 @@ import {
   CMD_WRITE,
   type Command,
 } from './command.ts';
+import { LOADING_ERROR } from './config-set.ts';
 import { EVICT_FAIL, performEvictions } from './evict.ts';
 import { LatencyHistogram } from './latency-histogram.ts';
 import { LOG_WARNING } from './log-levels.ts';
@@ -181,7 +183,7 @@ export function processCommand(core: RedisCore, c: Client): void {
       return;
     }
   }
-  if (core.maxmemory !== 0) {
+  if (core.maxmemory !== 0 && !core.persistence.loading) {
     const outOfMemory = performEvictions(core, c) === EVICT_FAIL;
     if (core.tracking.hasPending) core.tracking.sendPending();
     core.outOfMemory = outOfMemory;
@@ -206,6 +208,10 @@ export function processCommand(core: RedisCore, c: Client): void {
       command,
       `Can't execute '${command.fullName}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context`,
     );
+    return;
+  }
+  if (core.persistence.loading && !runsWhileLoading(c, command)) {
+    reject(core, c, command, LOADING_ERROR);
     return;
   }
   if (core.scripting?.timedOut === true && (command.flags & CMD_ALLOW_BUSY) === 0) {
@@ -243,6 +249,11 @@ function queue(core: RedisCore, c: Client, command: Command): void {
     }
   }
   addReplyProto(c, '+QUEUED\r\n');
+}
+
+function runsWhileLoading(c: Client, command: Command): boolean {
+  if ((command.flags & CMD_LOADING) === 0) return false;
+  return command.fullName !== 'exec' || c.queued === null || (c.queued.commonFlags & CMD_LOADING) !== 0;
 }
 
 function heldBack(core: RedisCore, command: Command, flags: number): boolean {

@@ -159,9 +159,24 @@ function appendOnly(core: RedisCore): Fields {
   ];
 }
 
+/** What is there only while data are loaded. */
+function loadingFields(core: RedisCore): Fields {
+  const { progress } = core.persistence;
+  return [
+    ['loading_start_time', progress.startedUnixtime],
+    ['loading_total_bytes', progress.totalBytes],
+    ['loading_rdb_used_mem', progress.rdbUsedMemory],
+    ['loading_loaded_bytes', progress.loadedBytes],
+    ['loading_loaded_perc', fixed((progress.loadedBytes * 100) / Math.max(1, progress.totalBytes))],
+    ['loading_eta_seconds', progress.secondsLeft(core.unixtime)],
+  ];
+}
+
 function persistence(core: RedisCore): Fields {
   const saver = core.persistence;
   const { aof } = saver;
+  // While it is being loaded it is switched on, but does not listen yet.
+  const on = aof.state !== 'off' || (saver.starting && core.config.appendonly);
   const done = saver.saving ? (saver.snapshots?.keysSaved ?? 0) : 0;
   const total = saver.saving ? saver.keysTotal : 0;
   return [
@@ -183,7 +198,7 @@ function persistence(core: RedisCore): Fields {
     ['rdb_last_cow_size', saver.lastCopiedBytes],
     ['rdb_last_load_keys_expired', saver.keysExpired],
     ['rdb_last_load_keys_loaded', saver.keysLoaded],
-    ['aof_enabled', aof.state === 'off' ? 0 : 1],
+    ['aof_enabled', on ? 1 : 0],
     ['aof_rewrite_in_progress', saver.rewriting ? 1 : 0],
     ['aof_rewrite_scheduled', saver.rewriteScheduled ? 1 : 0],
     ['aof_last_rewrite_time_sec', saver.lastRewriteSeconds],
@@ -195,7 +210,8 @@ function persistence(core: RedisCore): Fields {
     ['aof_last_cow_size', saver.lastRewriteCopiedBytes],
     ['module_fork_in_progress', 0],
     ['module_fork_last_cow_size', 0],
-    ...(aof.state === 'off' ? [] : appendOnly(core)),
+    ...(on ? appendOnly(core) : []),
+    ...(saver.loading ? loadingFields(core) : []),
   ];
 }
 

@@ -352,6 +352,8 @@ export class RedisCore implements ConnectionHandler {
   }
 
   onTurn(): void {
+    // Nothing may change data that are still coming, and no log listens yet.
+    if (this.persistence.starting) return;
     if (this.activeExpireEnabled) activeExpireCycle(this, true);
     if (this.evictionRunning) performEvictions(this);
     if (this.lazyFree.busy) this.lazyFree.endOfTurn(this);
@@ -381,6 +383,17 @@ export class RedisCore implements ConnectionHandler {
     this.persistence.cron();
     this.cronLoops++;
     return 1000 / this.hz;
+  }
+
+  /** What is left of the cron while data are loaded at the start: looking at clocks and memory. */
+  loadingCron(): void {
+    this.refreshTime();
+    const used = this.allocator.usedBytes;
+    if (used > this.stats.peakMemory) this.stats.peakMemory = used;
+    // Nothing here goes on in the middle of a command.
+    this.lookahead.reset();
+    this.heap.knownOffset = 0;
+    this.heap.memberOffset = 0;
   }
 
   /** Goes on with what is done bit by bit while no requests come. @returns ms until the next call, -1: nothing is left */

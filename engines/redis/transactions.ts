@@ -25,6 +25,8 @@ export class QueuedCommands {
   private room = 0;
   /** Flags that any queued command has. */
   flags = 0;
+  /** Flags that all of them have. */
+  commonFlags = -1;
   /** Bytes of all arguments, with 8 for each: the `multi-mem` of CLIENT LIST. */
   argumentBytes = 0;
 
@@ -60,6 +62,7 @@ export class QueuedCommands {
     h.u32[(entry + ARGC) >>> 2] = c.argc;
     this.commands.push(command);
     this.flags |= command.flags;
+    this.commonFlags &= command.flags;
     this.argumentBytes += bytes;
   }
 
@@ -104,6 +107,7 @@ export class QueuedCommands {
     this.table = 0;
     this.room = 0;
     this.flags = 0;
+    this.commonFlags = -1;
     this.argumentBytes = 0;
   }
 }

@@ -15,9 +15,9 @@ import { createLuaInterpreter } from '../lua/interpreter.ts';
 import { createArena, makeBuffer } from '../memory/arena.ts';
 import { createJemalloc, type Jemalloc } from '../memory/jemalloc.ts';
 import { loadUsersAtStart } from '../redis/acl/store.ts';
-import { type AdminHost, attachAdmin } from '../redis/admin.ts';
+import { type AdminHost, adminOf, attachAdmin } from '../redis/admin.ts';
 import { clientsCron } from '../redis/client-limits.ts';
-import { prepareShutdown } from '../redis/commands/persistence.ts';
+import { noShutdownOptions, prepareShutdown } from '../redis/commands/persistence.ts';
 import type { RedisConfig } from '../redis/config.ts';
 import { ConfigFileError, inertNotices } from '../redis/config-file.ts';
 import type { SettingAppliers } from '../redis/config-set.ts';
@@ -202,18 +202,75 @@ function processTitle(config: RedisConfig, configFile: string, port: number): st
   return config.procTitleTemplate.replace(/\{([^}]*)\}/g, (_, name: string) => values[name] ?? '').trimEnd();
 }
 
-/** Loads what the last run saved. @throws StartError when there is a file that cannot be loaded: no data is better than half of it */
-function loadData(core: RedisCore, loop: EventLoop, log: RedisLog): void {
+/**
+ * Loads what the last run saved. A load that takes long lets the loop turn after each step: clients are told that it is under way.
+ * @param running ends when the loop does
+ * @returns false when the server was told to stop meanwhile
+ * @throws StartError when there is a file that cannot be loaded: no data is better than half of it
+ */
+async function loadData(core: RedisCore, loop: EventLoop, log: RedisLog, run: () => Promise<void>): Promise<boolean> {
   const startUs = nowUs();
+  const steps = core.persistence.loadingAtStart();
+  let turning: Promise<void> | null = null;
   try {
-    if (!core.persistence.loadAtStart()) return;
+    let step = steps.next();
+    if (step.done !== true) {
+      let ended = false;
+      const admin = adminOf(core);
+      const loaded = new Promise<void>((resolve, reject) => {
+        loop.addTimer(0, () => {
+          if (ended) return -1;
+          core.loadingCron();
+          admin.cron();
+          try {
+            step = steps.next();
+          } catch (error) {
+            reject(error);
+            return -1;
+          }
+          if (step.done !== true) return 0;
+          resolve();
+          return -1;
+        });
+      });
+      turning = run();
+      await Promise.race([loaded, turning]);
+      ended = true;
+    }
+    if (step.done !== true) {
+      steps.return(false);
+      return false;
+    }
+    if (!step.value) return true;
   } catch (error) {
+    if (turning !== null) {
+      loop.stop();
+      await turning;
+    }
     loop.destroy();
     const reason = error instanceof Error ? error.message : String(error);
     log.write(LOG_WARNING, `Fatal error loading the DB: ${reason}. Exiting.`);
     throw new StartError(reason);
   }
   log.write(LOG_NOTICE, `DB loaded from disk: ${((nowUs() - startUs) / 1e6).toFixed(3)} seconds`);
+  return true;
+}
+
+/** What runs besides commands, once the data are there. */
+function startWork(core: RedisCore, loop: EventLoop, allocator: Jemalloc): void {
+  loop.addTimer(1, () => core.cron());
+  let backgroundRuns = false;
+  core.hooks.backgroundWork = () => {
+    if (backgroundRuns) return;
+    backgroundRuns = true;
+    loop.addTimer(1, () => {
+      const delayMs = core.background();
+      backgroundRuns = delayMs >= 0;
+      return delayMs;
+    });
+  };
+  core.defrag.figures = () => allocator.stats();
+  core.hooks.purgeMemory = () => allocator.purgeAll();
 }
 
 /**
@@ -223,7 +280,7 @@ function loadData(core: RedisCore, loop: EventLoop, log: RedisLog): void {
 export async function startRedisServer(
   start: RedisStart,
   log: RedisLog,
-  beforeReady: (stop: () => void) => void = () => {},
+  beforeReady: (core: RedisCore, stop: (code: number) => void) => void = () => {},
 ): Promise<RunningServer> {
   const { config, engine } = start;
   limitHz(config);
@@ -315,7 +372,6 @@ export async function startRedisServer(
     log.write(LOG_WARNING, text);
     process.exit(1);
   };
-  loadData(core, loop, log);
   let port: number;
   try {
     port = await listenEverywhere(loop, config, (level, text) => log.write(level, text));
@@ -324,39 +380,34 @@ export async function startRedisServer(
     if (error instanceof ListenError) throw new StartError(error.message);
     throw error;
   }
-  loop.addTimer(1, () => core.cron());
-  let backgroundRuns = false;
-  core.hooks.backgroundWork = () => {
-    if (backgroundRuns) return;
-    backgroundRuns = true;
-    loop.addTimer(1, () => {
-      const delayMs = core.background();
-      backgroundRuns = delayMs >= 0;
-      return delayMs;
-    });
-  };
-  core.defrag.figures = () => allocator.stats();
-  core.hooks.purgeMemory = () => allocator.purgeAll();
   if (config.setProcTitle) process.title = processTitle(config, start.configFile, port);
   log.write(LOG_NOTICE, `Running mode=standalone, port=${port !== 0 ? port : config.tlsPort}.`);
   log.write(LOG_WARNING, 'Server initialized');
   admin.startupMemory = allocator.usedBytes;
   // Whoever waits for the next line may look for the pid file or send a signal at once.
-  const stopOrderly = (): void => {
-    if (prepareShutdown(core, { save: false, noSave: false, force: false })) stop(0);
+  beforeReady(core, stop);
+  let running: Promise<void> | null = null;
+  const run = (): Promise<void> => {
+    running ??= loop.run();
+    return running;
   };
-  beforeReady(stopOrderly);
-  if (port !== 0 || config.tlsPort !== 0) log.write(LOG_NOTICE, 'Ready to accept connections');
-  if (config.unixsocket !== '') {
-    log.write(LOG_NOTICE, `The server is now ready to accept connections at ${config.unixsocket}`);
+  if (await loadData(core, loop, log, run)) {
+    startWork(core, loop, allocator);
+    if (port !== 0 || config.tlsPort !== 0) log.write(LOG_NOTICE, 'Ready to accept connections');
+    if (config.unixsocket !== '') {
+      log.write(LOG_NOTICE, `The server is now ready to accept connections at ${config.unixsocket}`);
+    }
   }
-  const ended = loop.run().then(async () => {
+  const ended = run().then(async () => {
     await snapshots?.close();
     await syncer.close();
     loop.destroy();
     mapping?.close();
     return exitCode;
   });
+  const stopOrderly = (): void => {
+    if (prepareShutdown(core, noShutdownOptions)) stop(0);
+  };
   return { core, loop, allocator, port, ended, stop: stopOrderly };
 }
 
@@ -447,8 +498,8 @@ export async function runRedisServer(argv: readonly string[]): Promise<number> {
   let forget = () => {};
   let server: RunningServer;
   try {
-    server = await startRedisServer(start, log, (stop) => {
-      forget = makeKnown(pidFile, log, stop);
+    server = await startRedisServer(start, log, (core, stop) => {
+      forget = makeKnown(pidFile, log, core, stop);
     });
   } catch (error) {
     if (!(error instanceof StartError)) throw error;
@@ -459,16 +510,29 @@ export async function runRedisServer(argv: readonly string[]): Promise<number> {
 }
 
 /** Writes the pid file and listens for signals. @returns what ends the listening */
-function makeKnown(pidFile: string, log: RedisLog, stop: () => void): () => void {
+function makeKnown(pidFile: string, log: RedisLog, core: RedisCore, stop: (code: number) => void): () => void {
   if (pidFile !== '') {
     const error = writePidFile(pidFile);
     if (error !== null) log.write(LOG_NOTICE, error);
   }
   return listenForShutdown({
     onSignal(signal) {
-      log.writeFromSignal(`Received ${signal} scheduling shutdown...`);
+      const { loading } = core.persistence;
+      log.writeFromSignal(
+        loading
+          ? 'Received shutdown signal during loading, scheduling shutdown.'
+          : `Received ${signal} scheduling shutdown...`,
+      );
       log.write(LOG_WARNING, 'User requested shutdown...');
-      stop();
+      const { shutdownOnSigint, shutdownOnSigterm } = core.config;
+      const words = signal === 'SIGINT' ? shutdownOnSigint : shutdownOnSigterm;
+      const ends = prepareShutdown(core, {
+        save: words.includes('save'),
+        noSave: words.includes('nosave'),
+        force: words.includes('force'),
+      });
+      if (ends) stop(0);
+      return ends;
     },
     onInsist: () => {
       log.writeFromSignal('You insist... exiting now.');

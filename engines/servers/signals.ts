@@ -1,8 +1,11 @@
 /** Signals that end a server, as the originals take them. */
 
 export interface ShutdownSignals {
-  /** Called once, with the first signal. Runs in the event loop's thread between two turns. */
-  onSignal: (signal: 'SIGTERM' | 'SIGINT') => void;
+  /**
+   * Called with the first signal, in the event loop's thread between two turns. Returns false when the server goes on after all: the
+   * next signal is then a first one again.
+   */
+  onSignal: (signal: 'SIGTERM' | 'SIGINT') => boolean | undefined;
   /**
    * Called when a second SIGINT comes while the shutdown is still under way: the user insists. The process then exits with code 1.
    * Good for a last log line and for removing temporary files; must not wait.
@@ -19,7 +22,7 @@ export function listenForShutdown(handlers: ShutdownSignals): () => void {
   const onSignal = (signal: NodeJS.Signals): void => {
     if (!signalled) {
       signalled = true;
-      handlers.onSignal(signal as 'SIGTERM' | 'SIGINT');
+      if (handlers.onSignal(signal as 'SIGTERM' | 'SIGINT') === false) signalled = false;
     } else if (signal === 'SIGINT') {
       handlers.onInsist?.();
       process.exit(1);

@@ -38,7 +38,7 @@ function set(core: RedisCore, c: Client): void {
   }
   const { host } = adminOf(core);
   const protectedAllowed = core.config.enableProtectedConfigs === 'yes';
-  const error = setSettings(core.config, pairs, host.appliers, protectedAllowed);
+  const error = setSettings(core.config, pairs, host.appliers, protectedAllowed, core.persistence.loading);
   if (error !== null) {
     addReplyError(c, error);
     return;

@@ -43,7 +43,7 @@ import {
 import { sdsAvail, sdsLen, sdsZmallocSize } from '../structures/sds.ts';
 import { integerArgument, integerOrReply } from './integer-arguments.ts';
 import { encodingName } from './object.ts';
-import { debugReload } from './persistence.ts';
+import { debugLoadAof, debugReload } from './persistence.ts';
 
 const NO_TOUCH = LOOKUP_NOTOUCH | LOOKUP_NONOTIFY | LOOKUP_NOSTATS;
 
@@ -292,6 +292,7 @@ const subcommands: Readonly<Record<string, readonly [arity: number, proc: Comman
   protocol: [3, debugProtocol],
   populate: [-3, debugPopulate],
   reload: [-2, debugReload],
+  loadaof: [2, debugLoadAof],
   // Knobs of parts that this engine does not have: accepted, so that test suites go on.
   'pause-cron': [3, accept],
   'quicklist-packed-threshold': [3, debugPackedThreshold],
@@ -310,6 +311,8 @@ const help: readonly string[] = [
   '    Reply the string as an error.',
   'HTSTATS <dbid>',
   '    Report figures of the hash tables of a database.',
+  'LOADAOF',
+  '    Empty all databases and load the append-only files.',
   'LISTPACK <key>',
   '    Tell whether a value lies in a listpack.',
   'LOG <message>',

@@ -2,6 +2,7 @@
 import { adminOf } from '../admin.ts';
 import type { Client } from '../client.ts';
 import type { CommandProc } from '../command.ts';
+import { LOADING_ERROR } from '../config-set.ts';
 import { emptyDb } from '../db.ts';
 import { LOG_NOTICE, LOG_WARNING } from '../log-levels.ts';
 import { diskErrorText } from '../persistence/persistence.ts';
@@ -15,6 +16,8 @@ import {
   SYNTAX_ERROR,
 } from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
+import { serveOthers } from '../serve-others.ts';
+import { ArenaExhausted } from '../structures/heap.ts';
 
 const NO_DISK = 'this server has no disk';
 
@@ -64,11 +67,13 @@ function bgrewriteaof(core: RedisCore, c: Client): void {
 }
 
 /** What SHUTDOWN was asked to do. */
-interface ShutdownOptions {
+export interface ShutdownOptions {
   save: boolean;
   noSave: boolean;
   force: boolean;
 }
+
+export const noShutdownOptions: Readonly<ShutdownOptions> = { save: false, noSave: false, force: false };
 
 /** SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [ABORT] */
 function shutdown(core: RedisCore, c: Client): void {
@@ -90,6 +95,9 @@ function shutdown(core: RedisCore, c: Client): void {
     addReplyError(c, SYNTAX_ERROR);
   } else if (abort) {
     addReplyError(c, 'No shutdown in progress.');
+  } else if (!options.noSave && core.scripting?.timedOut === true) {
+    // Half of what the script does must not be saved.
+    addReplyError(c, core.scripting.busyError()!);
   } else {
     core.log(LOG_WARNING, 'User requested shutdown...');
     if (prepareShutdown(core, options)) adminOf(core).host.shutdown(0);
@@ -101,24 +109,54 @@ function shutdown(core: RedisCore, c: Client): void {
  * Puts the data in safety before an end, as configured or as asked for.
  * @returns false when that failed and the server should go on
  */
-export function prepareShutdown(core: RedisCore, options: ShutdownOptions): boolean {
+export function prepareShutdown(core: RedisCore, options: Readonly<ShutdownOptions>): boolean {
   const saver = core.persistence;
-  if (saver.saving) {
-    core.log(LOG_WARNING, 'There is a thread saving an RDB file. Ending it!');
-    saver.abortSave();
+  // Half-loaded data must not replace those in the file.
+  const save = options.save && !saver.loading;
+  const noSave = options.noSave || saver.loading;
+  if (endChildren(core, options.force) && finishAof(core) && finalSave(core, save, noSave, options.force)) return true;
+  core.log(LOG_WARNING, 'Errors trying to shut down the server. Check the logs for more information.');
+  return false;
+}
+
+/** Ends what is being written in the background. @returns false when the data lie nowhere else yet */
+function endChildren(core: RedisCore, force: boolean): boolean {
+  const saver = core.persistence;
+  if (!saver.saving) return true;
+  if (!saver.rewriting) {
+    core.log(LOG_WARNING, 'There is a child saving an .rdb. Killing it!');
+  } else {
+    if (saver.aof.state === 'waiting') {
+      core.log(LOG_WARNING, `Writing initial AOF${force ? '. Exit anyway.' : ", can't exit."}`);
+      if (!force) return false;
+    }
+    core.log(LOG_WARNING, 'There is a child rewriting the AOF. Killing it!');
   }
-  if (saver.aof.state !== 'off') {
-    core.log(LOG_NOTICE, 'Calling fsync() on the AOF file.');
-    saver.aof.finish();
+  saver.abortSave();
+  return true;
+}
+
+function finishAof(core: RedisCore): boolean {
+  const { aof } = core.persistence;
+  if (aof.state === 'off') return true;
+  core.log(LOG_NOTICE, 'Calling fsync() on the AOF file.');
+  try {
+    aof.finish();
+  } catch (error) {
+    core.log(LOG_WARNING, `Fail to fsync the AOF file: ${diskErrorText(error)}.`);
   }
-  if (options.noSave || core.disk === null || (!options.save && core.config.save.length === 0)) return true;
+  return true;
+}
+
+function finalSave(core: RedisCore, save: boolean, noSave: boolean, force: boolean): boolean {
+  if (core.disk === null || !(save || (core.config.save.length > 0 && !noSave))) return true;
   core.log(LOG_NOTICE, 'Saving the final RDB snapshot before exiting.');
-  if (saver.save()) return true;
+  if (core.persistence.save()) return true;
   core.log(
     LOG_WARNING,
-    options.force ? 'Error trying to save the DB. Exit anyway.' : "Error trying to save the DB, can't exit.",
+    force ? 'Error trying to save the DB. Exit anyway.' : "Error trying to save the DB, can't exit.",
   );
-  return options.force;
+  return force;
 }
 
 /** DEBUG RELOAD [MERGE] [NOFLUSH] [NOSAVE]: saves, empties and loads everything. */
@@ -135,8 +173,8 @@ export function debugReload(core: RedisCore, c: Client): void {
       return;
     }
   }
-  if (core.disk === null) {
-    addReplyError(c, NO_DISK);
+  if (core.disk === null || core.persistence.loading) {
+    addReplyError(c, core.disk === null ? NO_DISK : LOADING_ERROR);
     return;
   }
   if (saveFirst && !core.persistence.save()) {
@@ -145,7 +183,7 @@ export function debugReload(core: RedisCore, c: Client): void {
   }
   if (flush) for (const db of core.dbs) emptyDb(core, db);
   try {
-    core.persistence.load(merge);
+    core.persistence.load(merge, () => serveOthers(core, c));
   } catch (error) {
     if (!(error instanceof RdbLoadError)) throw error;
     core.log(LOG_WARNING, diskErrorText(error));
@@ -153,6 +191,32 @@ export function debugReload(core: RedisCore, c: Client): void {
     return;
   }
   core.log(LOG_WARNING, 'DB reloaded by DEBUG RELOAD');
+  addReplyOk(c);
+}
+
+/** DEBUG LOADAOF: empties everything and loads the append-only files. */
+export function debugLoadAof(core: RedisCore, c: Client): void {
+  const saver = core.persistence;
+  if (core.disk === null || saver.loading) {
+    addReplyError(c, core.disk === null ? NO_DISK : LOADING_ERROR);
+    return;
+  }
+  if (saver.aof.state === 'on') saver.aof.flush(true);
+  for (const db of core.dbs) emptyDb(core, db);
+  let loaded = false;
+  try {
+    loaded = saver.loadAof(() => serveOthers(core, c));
+  } catch (error) {
+    if (error instanceof ArenaExhausted) throw error;
+    core.log(LOG_WARNING, diskErrorText(error));
+  }
+  if (!loaded) {
+    addReplyError(c, 'Error trying to load the AOF files, check server logs.');
+    return;
+  }
+  core.dirty = 0;
+  core.effects.suppress();
+  core.log(LOG_WARNING, 'Append Only File loaded by DEBUG LOADAOF');
   addReplyOk(c);
 }
 

@@ -1,9 +1,11 @@
 /** Loads append-only files: the base, then every increment, by doing again what they say. */
+import type { Disk } from '../../ports.ts';
 import { CLIENT_DENY_BLOCKING, CLIENT_MULTI, Client } from '../client.ts';
 import { LOG_NOTICE, LOG_WARNING } from '../log-levels.ts';
 import type { RedisCore } from '../redis-core.ts';
 import { discardTransaction, QueuedCommands } from '../transactions.ts';
 import type { AofManifest } from './aof-manifest.ts';
+import { delayAfterKey, type LoadSteps } from './load-progress.ts';
 import { loadRdb } from './rdb-load.ts';
 import { RdbFileSource } from './rdb-source.ts';
 
@@ -13,6 +15,8 @@ export class AofLoadError extends Error {}
 /** A header line ("*3", "$12") is no longer than this. */
 const LINE_BYTES_MAX = 128;
 const ARGUMENTS_MAX = 1024 * 1024;
+/** Others are served after so many commands. */
+const COMMANDS_PER_STEP = 1024;
 
 /** Why reading a request stopped. */
 type Stop = 'end' | 'short' | 'format';
@@ -125,7 +129,7 @@ function runRequest(core: RedisCore, c: Client, name: string): void {
  * @param last what breaks off at its end is cut off there if `aof-load-truncated` is on; other parts must be whole
  * @throws AofLoadError, RdbLoadError
  */
-function loadFile(core: RedisCore, path: string, name: string, last: boolean): void {
+function* loadFile(core: RedisCore, path: string, name: string, last: boolean): LoadSteps<void> {
   const disk = core.disk!;
   if (!disk.exists(path)) {
     throw new AofLoadError(
@@ -144,10 +148,14 @@ function loadFile(core: RedisCore, path: string, name: string, last: boolean): v
     if (source.size === 0) return;
     if (isRdb(source)) {
       core.log(LOG_NOTICE, 'Reading RDB base file on AOF loading...');
-      loadRdb(core, source, core.persistence.loadLibrary);
+      yield* loadRdb(core, source, core.persistence.loadLibrary);
       whole = source.position;
     }
-    for (;;) {
+    for (let commands = 0; ; commands++) {
+      if (commands % COMMANDS_PER_STEP === 0) {
+        core.persistence.progress.at(source.position);
+        yield;
+      }
       core.refreshTime();
       const stop = requests.next();
       if (stop === 'format') throw formatError(name, source.position);
@@ -160,8 +168,10 @@ function loadFile(core: RedisCore, path: string, name: string, last: boolean): v
       }
       runRequest(core, c, name);
       if ((c.flags & CLIENT_MULTI) === 0) whole = source.position;
+      if (core.config.keyLoadDelay !== 0) delayAfterKey(core);
     }
   } finally {
+    core.persistence.progress.fileEnded(source.size);
     discardTransaction(core, c);
     requests.release();
     source.release();
@@ -177,6 +187,15 @@ function isRdb(source: RdbFileSource): boolean {
   const is = r.heap.latin1(at, 5) === 'REDIS';
   r.at -= 5;
   return is;
+}
+
+function sizeOf(disk: Disk, path: string): number {
+  const file = disk.open(path, 'read');
+  try {
+    return disk.size(file);
+  } finally {
+    disk.close(file);
+  }
 }
 
 function cutOff(core: RedisCore, path: string, name: string, whole: number, size: number, last: boolean): void {
@@ -203,13 +222,21 @@ function cutOff(core: RedisCore, path: string, name: string, whole: number, size
  * Loads every part.
  * @throws AofLoadError, RdbLoadError, what the disk throws, or ARENA_EXHAUSTED
  */
-export function loadAppendOnlyFiles(core: RedisCore, manifest: AofManifest, pathOf: (name: string) => string): void {
+export function* loadAppendOnlyFiles(
+  core: RedisCore,
+  manifest: AofManifest,
+  pathOf: (name: string) => string,
+): LoadSteps<void> {
+  const disk = core.disk!;
   const parts = [...(manifest.base === null ? [] : [manifest.base]), ...manifest.increments];
-  core.persistence.loading = true;
+  let bytes = 0;
+  for (const { name } of parts) if (disk.exists(pathOf(name))) bytes += sizeOf(disk, pathOf(name));
+  core.persistence.beginLoading(bytes);
   try {
-    parts.forEach(({ name }, i) => {
-      loadFile(core, pathOf(name), name, i === parts.length - 1);
-    });
+    for (let i = 0; i < parts.length; i++) {
+      const { name } = parts[i]!;
+      yield* loadFile(core, pathOf(name), name, i === parts.length - 1);
+    }
   } finally {
     core.persistence.loading = false;
   }

@@ -5,6 +5,7 @@ import type { RedisCore } from '../redis-core.ts';
 import { dictSize } from '../structures/dict.ts';
 import { AppendOnlyFile } from './aof.ts';
 import { loadAppendOnlyFiles } from './aof-load.ts';
+import { LoadProgress, type LoadSteps, runSteps } from './load-progress.ts';
 import { type LibraryLoader, loadRdb, type RdbLoadResult } from './rdb-load.ts';
 import { type RdbPlan, saveRdbFile } from './rdb-save.ts';
 import { RdbFileSource } from './rdb-source.ts';
@@ -76,7 +77,11 @@ export class Persistence {
   saves = 0;
   keysLoaded = 0;
   keysExpired = 0;
+  /** Files are being loaded: nothing but that may change data, and clients get to do little. */
   loading = false;
+  readonly progress = new LoadProgress();
+  /** The load is the one at the start, and no cron runs yet. */
+  starting = false;
   /** The code of each function library, and what takes one while loading; set by the part that has functions. */
   libraries: () => readonly string[] = () => [];
   loadLibrary: LibraryLoader = () => {};
@@ -342,17 +347,37 @@ export class Persistence {
     this.saves++;
   }
 
+  /** @param bytes of all files to be loaded */
+  beginLoading(bytes: number): void {
+    this.loading = true;
+    this.progress.begin(this.core.unixtime, bytes);
+  }
+
   /**
    * Loads what there is at the start: the append-only file if it is switched on, else the RDB file.
    * @returns whether there was something
    * @throws an Error that says what cannot be loaded
    */
   loadAtStart(): boolean {
+    return runSteps(this.loadingAtStart());
+  }
+
+  /** The same in steps. */
+  *loadingAtStart(): LoadSteps<boolean> {
+    this.starting = true;
+    try {
+      return yield* this.loadingEverything();
+    } finally {
+      this.starting = false;
+    }
+  }
+
+  private *loadingEverything(): LoadSteps<boolean> {
     const { core, aof } = this;
     if (core.disk === null) return false;
-    if (!core.config.appendonly) return this.load() !== null;
+    if (!core.config.appendonly) return (yield* this.loadingRdb(false)) !== null;
     const manifest = aof.adoptOldFile(aof.readManifest());
-    if (manifest !== null) loadAppendOnlyFiles(core, manifest, (name) => aof.path(name));
+    if (manifest !== null) yield* loadAppendOnlyFiles(core, manifest, (name) => aof.path(name));
     aof.openAtStart(manifest, (name) => {
       const plan = { ...this.plan(true), heap: core.heap };
       saveRdbFile(plan, core.disk!, aof.folder, name, `temp-${core.host.pid}.rdb`);
@@ -379,18 +404,21 @@ export class Persistence {
    * @returns what was loaded, null when there is no file
    * @throws RdbLoadError, what the disk throws, or ARENA_EXHAUSTED
    */
-  load(merge = false): RdbLoadResult | null {
+  load(merge = false, pause: (() => void) | null = null): RdbLoadResult | null {
+    return runSteps(this.loadingRdb(merge), pause);
+  }
+
+  /** The same in steps. */
+  private *loadingRdb(merge: boolean): LoadSteps<RdbLoadResult | null> {
     const { core } = this;
     const { disk } = core;
     const name = core.config.dbfilename;
     if (disk === null || !disk.exists(`${this.folder}/${name}`)) return null;
     const file = disk.open(`${this.folder}/${name}`, 'read');
     const source = new RdbFileSource(core.heap, disk, file);
-    this.loading = true;
+    this.beginLoading(source.size);
     try {
-      const result = loadRdb(core, source, this.loadLibrary, merge);
-      this.keysLoaded = result.keysLoaded;
-      this.keysExpired = result.keysExpired;
+      const result = yield* loadRdb(core, source, this.loadLibrary, merge);
       core.log(LOG_NOTICE, `Done loading RDB, keys loaded: ${result.keysLoaded}, keys expired: ${result.keysExpired}.`);
       return result;
     } finally {
@@ -398,5 +426,29 @@ export class Persistence {
       source.release();
       disk.close(file);
     }
+  }
+
+  /**
+   * DEBUG LOADAOF: loads the append-only files that the manifest on disk names; the data have been emptied.
+   * @returns false when there are none
+   * @throws AofLoadError, RdbLoadError, ManifestError, what the disk throws
+   */
+  loadAof(pause: (() => void) | null): boolean {
+    const { core, aof } = this;
+    const manifest = aof.readManifest();
+    if (manifest === null) return false;
+    const { effects } = core;
+    const { active } = effects;
+    // What the files say must not be written to them again.
+    effects.active = false;
+    try {
+      runSteps(
+        loadAppendOnlyFiles(core, manifest, (name) => aof.path(name)),
+        pause,
+      );
+    } finally {
+      effects.active = active;
+    }
+    return true;
   }
 }

@@ -10,6 +10,7 @@ import type { RedisCore } from '../redis-core.ts';
 import { dictExpand, dictFind, dictInsert, dictSetIntBig, dictSetValue } from '../structures/dict.ts';
 import { decrRefCount, robjSetLru } from '../structures/robj.ts';
 import { sdsFree, sdsLen } from '../structures/sds.ts';
+import { delayAfterKey, type LoadSteps } from './load-progress.ts';
 import {
   OPCODE_AUX,
   OPCODE_EOF,
@@ -153,6 +154,7 @@ function readAux(core: RedisCore, r: RdbReader): void {
     const age = core.unixtime - Number(value);
     core.log(LOG_NOTICE, `RDB age ${Math.max(0, age)} seconds`);
   } else if (name === 'used-mem') {
+    core.persistence.progress.rdbUsedMemory = Number(value) || 0;
     core.log(LOG_NOTICE, `RDB memory usage when created ${(Number(value) / 1_048_576).toFixed(2)} Mb`);
   } else if (name.startsWith('%')) {
     core.log(LOG_NOTICE, `RDB '${name}': ${value}`);
@@ -176,22 +178,35 @@ function checkSum(core: RedisCore, source: RdbFileSource, version: number): void
 }
 
 /**
- * Loads everything up to the end mark; what lies behind it is left to the caller.
+ * Loads everything up to the end mark; what lies behind it is left to the caller. Pauses after every so many bytes
+ * (`loading-process-events-interval-bytes`), between two keys.
  * @param merge keys that are there already are replaced instead of being an error
  * @throws RdbLoadError, or ARENA_EXHAUSTED; the data loaded so far are in the core
  */
-export function loadRdb(
+export function* loadRdb(
   core: RedisCore,
   source: RdbFileSource,
   loadLibrary: LibraryLoader,
   merge = false,
-): RdbLoadResult {
+): LoadSteps<RdbLoadResult> {
   const r = source.reader;
   const version = readVersion(source);
   const result: RdbLoadResult = { keysLoaded: 0, keysExpired: 0, emptyKeys: 0 };
   const context = new KeyContext();
+  const saver = core.persistence;
+  saver.keysLoaded = 0;
+  saver.keysExpired = 0;
   let db = core.dbs[0]!;
+  let pauseAt = core.config.loadingProcessEventsIntervalBytes;
   for (;;) {
+    if (source.position >= pauseAt) {
+      const every = core.config.loadingProcessEventsIntervalBytes;
+      pauseAt = (Math.floor(source.position / every) + 1) * every;
+      saver.keysLoaded = result.keysLoaded;
+      saver.keysExpired = result.keysExpired;
+      saver.progress.at(source.position);
+      yield;
+    }
     const opcode = r.readByte();
     if (r.failed) throw brokenAt(source, 'the file ends before its end mark');
     switch (opcode) {
@@ -244,10 +259,13 @@ export function loadRdb(
         throw brokenAt(source, 'the file holds data of a module, and there are no modules here');
       case OPCODE_EOF:
         checkSum(core, source, version);
+        saver.keysLoaded = result.keysLoaded;
+        saver.keysExpired = result.keysExpired;
         if (result.emptyKeys > 0) core.log(LOG_WARNING, `Empty keys skipped: ${result.emptyKeys}.`);
         return result;
       default:
         readKey(core, source, opcode, db, context, result, merge);
+        if (core.config.keyLoadDelay !== 0) delayAfterKey(core);
         break;
     }
     if (r.failed) throw brokenAt(source, 'the bytes are broken');

@@ -10,6 +10,7 @@ import { LOG_NOTICE, LOG_WARNING } from '../log-levels.ts';
 import { RdbLoadError } from '../persistence/rdb-load.ts';
 import { addReplyError } from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
+import { serveOthers } from '../serve-others.ts';
 import { CaptureTransport } from './capture.ts';
 import {
   SCRIPT_FLAG_ALLOW_OOM,
@@ -304,39 +305,9 @@ export class Scripting {
       );
       this.timedOut = true;
     }
-    this.serveOthers();
+    // Whoever stops the server stops the script with it.
+    if (!serveOthers(core, this.caller!)) this.killed = true;
     return this.killed;
-  }
-
-  /** One turn of the loop for the other clients. */
-  private serveOthers(): void {
-    const core = this.core;
-    const turn = core.hooks.processEventsWhileBlocked;
-    if (turn === null) return;
-    const caller = this.caller!;
-    // In the middle of an aggregate's collection nobody else may reply: no command calls a script there.
-    if (core.scratch.client !== null) return;
-    const { nowMs, unixtime, commandStartUs, executing, nesting, currentClient, inExec } = core;
-    if (caller.conn >= 0) caller.transport.pause(caller.conn);
-    core.effects.held = true;
-    core.executing = false;
-    core.nesting = 0;
-    core.inExec = false;
-    try {
-      // Whoever stops the server stops the script with it.
-      if (!turn()) this.killed = true;
-    } finally {
-      if (caller.conn >= 0) caller.transport.resume(caller.conn);
-      core.restoreTime(nowMs, unixtime, commandStartUs);
-      core.effects.held = false;
-      core.executing = executing;
-      core.nesting = nesting;
-      core.inExec = inExec;
-      core.currentClient = currentClient;
-      core.lookahead.reset();
-      core.heap.knownOffset = 0;
-      core.heap.memberOffset = 0;
-    }
   }
 
   /** Says in the log that the running script is being ended. */
