@@ -32,6 +32,22 @@ export const DARK_PALETTE: Palette = {
   background: '#14191e',
 };
 
+/** What marks are drawn with: a part of a canvas's context, which in Node.js no type of the platform describes. */
+interface Canvas {
+  font: string;
+  strokeStyle: string;
+  fillStyle: string;
+  textAlign: string;
+  save(): void;
+  restore(): void;
+  setLineDash(segments: number[]): void;
+  beginPath(): void;
+  moveTo(x: number, y: number): void;
+  lineTo(x: number, y: number): void;
+  stroke(): void;
+  fillText(text: string, x: number, y: number): void;
+}
+
 /**
  * @param chart a chart of the view model
  * @param palette colours
@@ -123,6 +139,38 @@ export function chartConfig(chart: Chart, palette: Palette, animate: boolean): C
       callback: (value: number | string) => (log ? logTick(Number(value), unit) : text(Number(value), unit)),
     },
   });
+  // Moments are drawn over the lines: dashed, from top to bottom, in the colour of whom they belong to.
+  const marks = {
+    id: 'marks',
+    afterDatasetsDraw: (drawn: {
+      ctx: Canvas;
+      chartArea: { left: number; right: number; top: number; bottom: number };
+      scales: Record<string, { getPixelForValue(value: number): number }>;
+    }) => {
+      const { ctx, chartArea } = drawn;
+      ctx.save();
+      ctx.font = '10px sans-serif';
+      ctx.setLineDash([2, 3]);
+      let texts = 0;
+      for (const mark of chart.marks ?? []) {
+        const x = drawn.scales['x']!.getPixelForValue(mark.x);
+        if (!(x >= chartArea.left && x <= chartArea.right)) continue;
+        const color = palette.series[mark.color % palette.series.length]!;
+        ctx.strokeStyle = color;
+        ctx.fillStyle = color;
+        ctx.beginPath();
+        ctx.moveTo(x, chartArea.top);
+        ctx.lineTo(x, chartArea.bottom);
+        ctx.stroke();
+        // Texts of neighbours stand in different rows.
+        if (texts >= 40) continue;
+        const atEdge = x > chartArea.right - 90;
+        ctx.textAlign = atEdge ? 'right' : 'left';
+        ctx.fillText(mark.text, atEdge ? x - 2 : x + 2, chartArea.top + 10 + 11 * (texts++ % 6));
+      }
+      ctx.restore();
+    },
+  };
   const stacked = chart.kind === 'stacked-bar';
   const xAxis = isBar
     ? {
@@ -150,6 +198,7 @@ export function chartConfig(chart: Chart, palette: Palette, animate: boolean): C
   return {
     type: isBar ? 'bar' : 'line',
     data: { labels: isBar ? (categories ?? []) : undefined, datasets },
+    plugins: (chart.marks?.length ?? 0) > 0 ? [marks] : [],
     options: {
       animation: animate ? { duration: 250 } : false,
       responsive: animate,

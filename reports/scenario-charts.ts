@@ -4,6 +4,7 @@
  */
 import type { CellResult, ScenarioResult } from '../harness/result.ts';
 import { formatBytes, formatLatency, formatNumber, formatRate, formatShare, printable } from './format.ts';
+import { isAboutPersistence, persistenceCourses } from './persistence-view.ts';
 import {
   axisText,
   hasSamples,
@@ -49,6 +50,9 @@ export function buildCharts(id: string, scenario: ScenarioResult): Built {
     if (facets === null) addTargetBars(built, id, scenario, metric);
     else addFacets(built, id, scenario, metric, facets);
   }
+  const courses = persistenceCourses(id, scenario);
+  built.charts.push(...courses.charts);
+  built.tables.push(...courses.tables);
   if (facets === null) {
     addPercentileCurves(built, id, scenario);
     addLedgerBars(built, id, scenario);
@@ -126,7 +130,41 @@ function metricsOf(scenario: ScenarioResult): Metric[] {
         }),
     },
   ];
+  if (isAboutPersistence(scenario))
+    return aboutPersistence(metrics, latency('p999', '99.9th percentile of response time', 'p999'));
   return fanout ? metrics.filter((metric) => metric.id !== 'hit-ratio' && metric.id !== 'bytes-per-key') : metrics;
+}
+
+/** Where files are the question, their costs stand in place of what they do not change. */
+function aboutPersistence(metrics: Metric[], tail: Metric): Metric[] {
+  const kept = metrics.filter((metric) => metric.id === 'throughput' || metric.id === 'cpu');
+  return [
+    kept[0]!,
+    tail,
+    ...kept.slice(1),
+    {
+      id: 'recovery',
+      title: 'Recovery after a crash',
+      unit: 'seconds',
+      yLabel: 'seconds until the first answer',
+      logY: false,
+      better: 'lower',
+      value: (cell) => medianOf(cell, (run) => run.persistence?.crash?.recoveryS),
+    },
+    {
+      id: 'lost',
+      title: 'Acknowledged writes lost in a crash',
+      unit: 'share',
+      yLabel: 'share of the writes just before it',
+      logY: false,
+      better: 'lower',
+      value: (cell) =>
+        medianOf(cell, ({ persistence }) => {
+          const crash = persistence?.crash;
+          return crash && crash.lost !== null && crash.acknowledged > 0 ? crash.lost / crash.acknowledged : null;
+        }),
+    },
+  ];
 }
 
 /** Text of a value in its unit. */

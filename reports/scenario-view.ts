@@ -1,6 +1,7 @@
 /** One scenario's result as paragraphs, tables and charts. */
 import type { CellResult, OperationLatency, RunResult, ScenarioResult, TargetResult } from '../harness/result.ts';
 import { formatBytes, formatLatency, formatNumber, formatRate, formatShare, printable, UNKNOWN } from './format.ts';
+import { persistenceTable } from './persistence-view.ts';
 import { buildCharts } from './scenario-charts.ts';
 import {
   axisText,
@@ -23,6 +24,7 @@ export function buildScenarioView(scenario: ScenarioResult, index: number): Scen
     latencyTable(id, scenario, 'service'),
     cacheAsideTable(id, scenario),
     fanoutTable(id, scenario),
+    persistenceTable(id, scenario),
     ledgerTable(id, scenario),
     repetitionsTable(id, scenario),
   ].filter((table): table is Table => table !== null && table.rows.length > 0);

@@ -32,6 +32,9 @@ function scenarioLines(scenario: ScenarioView, width: number, paint: (style: Sty
   ];
   const [summary] = scenario.tables;
   if (summary) lines.push(...tableLines(summary, width, paint), '');
+  for (const table of scenario.tables.filter((candidate) => candidate.essential)) {
+    lines.push(paint('bold', table.title), ...tableLines(table, width, paint), '');
+  }
   lines.push(...fold(scenario.headline, width).map((line) => paint('bold', line)));
   lines.push(...fold(scenario.answer, width));
   lines.push(paint('dim', `Confidence: ${scenario.confidence}.`));
@@ -47,7 +50,10 @@ function scenarioLines(scenario: ScenarioView, width: number, paint: (style: Sty
 }
 
 /** What a narrow terminal can do without, first to go first; the other reports have all of it. */
-const DISPENSABLE = ['service p99', 'p99.9', 'resident', 'server CPU/op', 'p50'];
+const DISPENSABLE = [
+  ...['service p99', 'p99.9', 'resident', 'server CPU/op', 'p50'],
+  ...['postponed', 'copied', 'each took', 'oldest lost', 'pause', 'rewrites'],
+];
 const GAP = 2;
 
 function columnWidths(table: Table): number[] {

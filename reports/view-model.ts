@@ -18,6 +18,8 @@ export interface Table {
   note: string;
   columns: Column[];
   rows: string[][];
+  /** Shown on a terminal as well. */
+  essential?: boolean;
 }
 
 /** Unit of a chart's values: decides ticks and tooltips. */
@@ -31,6 +33,14 @@ export interface ChartSeries {
   dashed: boolean;
   /** [x, y]: x is a number, or an index into `categories` where the chart has them. null leaves a gap. */
   points: [number, number | null][];
+}
+
+/** A moment that a chart over time marks by a vertical line. */
+export interface ChartMark {
+  x: number;
+  /** Index into the palette. */
+  color: number;
+  text: string;
 }
 
 export interface Chart {
@@ -50,6 +60,7 @@ export interface Chart {
   logY: boolean;
   /** y begins at zero unless logarithmic. */
   series: ChartSeries[];
+  marks?: ChartMark[];
   /** Id of the table with the same numbers. */
   table: string;
 }

@@ -8,7 +8,7 @@ import { asResultDocument, renderMarkdown, renderPngs, renderTerminal, writeRepo
 import { fold } from '../../reports/terminal.ts';
 import { buildReportView } from '../../reports/view-model.ts';
 import { describeReal } from '../support/real.ts';
-import { HOSTILE, sampleResult, sampleRun, sampleScenario } from '../support/sample-result.ts';
+import { HOSTILE, samplePersistence, sampleResult, sampleRun, sampleScenario } from '../support/sample-result.ts';
 
 const AXES = [
   { field: 'memory.limitShare', values: [0.1, 0.25, 0.5, 1] },
@@ -31,6 +31,41 @@ describe('the view model', () => {
   it('makes every row of every table as wide as its head', () => {
     const view = buildReportView(sampleResult([sampleScenario({ axes: AXES, repetitions: 2 })])).scenarios[0]!;
     for (const table of view.tables) for (const row of table.rows) expect(row.length).toBe(table.columns.length);
+  });
+
+  it('shows what persistence cost and what a crash lost, with the moments of snapshots marked over time', () => {
+    const axes = [
+      { field: 'persistence.mode', values: ['none', 'aof-rdb'] },
+      { field: 'mix', values: ['10% set', '90% set'] },
+    ];
+    const scenario = sampleScenario({ axes, repetitions: 2 });
+    for (const cell of scenario.cells) {
+      cell.runs.forEach((run, i) => {
+        run.persistence = samplePersistence(i);
+        if (cell.axis['persistence.mode'] === 'none') run.persistence.events = [];
+      });
+    }
+    const result = sampleResult([scenario]);
+    const view = buildReportView(result).scenarios[0]!;
+    const table = view.tables.find((candidate) => candidate.id === 's1-persistence')!;
+    const labels = table.columns.map((column) => column.label);
+    // A loss that happened once is not averaged away.
+    expect(table.rows[0]![labels.indexOf('writes lost')]).toBe('13 of 20,000');
+    expect(view.charts.some((chart) => chart.id.startsWith('s1-recovery'))).toBe(true);
+    const courses = view.charts.filter((chart) => chart.group.startsWith('Course'));
+    // One mode has something to mark; of the other axis the last value is drawn.
+    expect(courses.map((chart) => chart.title)).toEqual([
+      'Throughput (aof-rdb, 90% set)',
+      '99.9th percentile (aof-rdb, 90% set)',
+      'Memory (aof-rdb, 90% set)',
+    ]);
+    expect(courses[0]!.marks).toHaveLength(4 * scenario.targets.length);
+    expect(courses[0]!.marks![0]).toEqual({ x: 1.5, color: 0, text: 'snapshot begins' });
+    for (const chart of courses) expect(view.tables.some((candidate) => candidate.id === chart.table)).toBe(true);
+    for (const one of view.tables) for (const row of one.rows) expect(row.length).toBe(one.columns.length);
+    expect(renderTerminal(result, { color: false, width: 120 })).toContain('13 of 20,000');
+    expect(renderMarkdown(result)).toContain('1.50 s snapshot begins');
+    expect(renderHtml(result)).toContain('write waits for fsync');
   });
 
   it('leaves failed runs out of the figures and lists why they failed', () => {

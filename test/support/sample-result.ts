@@ -113,6 +113,38 @@ export function sampleRun(index: number, overrides: Partial<RunResult> = {}): Ru
   };
 }
 
+/** What a run of a scenario about persistence has beside the rest. */
+export function samplePersistence(index: number): NonNullable<RunResult['persistence']> {
+  return {
+    mode: 'aof-rdb',
+    events: [
+      { t: 1.5, kind: 'snapshot-start' },
+      { t: 2, kind: 'fsync' },
+      { t: 2.2, kind: 'write-postponed' },
+      { t: 3.25 + index / 100, kind: 'snapshot-end' },
+    ],
+    snapshots: 1,
+    rewrites: 0,
+    snapshotS: 1.75,
+    pauseUs: 900,
+    copiedBytes: 5e6,
+    delayedFsyncs: 1,
+    files: [
+      { name: 'appendonlydir/appendonly.aof.1.incr.aof', bytes: 9e6 },
+      { name: 'dump.rdb', bytes: 6e6 },
+    ],
+    crash: {
+      acknowledged: 20_000,
+      lost: 12 + index,
+      oldestLostS: 0.8,
+      recoveryS: 0.4,
+      keysBefore: 80_000,
+      keysAfter: 100_000,
+      failure: null,
+    },
+  };
+}
+
 export function sampleTargets(): TargetResult[] {
   const target = (
     id: string,
