@@ -20,7 +20,12 @@ import {
   dictValue,
   dictVerify,
 } from '../../engines/redis/structures/dict.ts';
-import { dictFairRandomEntry, dictRandomEntry, dictScan } from '../../engines/redis/structures/dict-sample.ts';
+import {
+  dictFairRandomEntry,
+  dictRandomEntry,
+  dictSampleEntries,
+  dictScan,
+} from '../../engines/redis/structures/dict-sample.ts';
 import { Heap } from '../../engines/redis/structures/heap.ts';
 import { createEncodedString, robjIntNumber } from '../../engines/redis/structures/robj.ts';
 import { sdsLen, sdsNewLen } from '../../engines/redis/structures/sds.ts';
@@ -48,6 +53,42 @@ function setup(seed: string) {
 }
 
 describe('the dict', () => {
+  it('samples each entry of a chain as often, also where the wanted number is reached within the chain', () => {
+    const { heap, set, keyOf } = setup('chain');
+    const d = dictCreate(heap, DICT_TYPE_DB);
+    // Four keys in four buckets: most seeds of the hash put several into one chain.
+    for (let i = 0; i < 4; i++) set(d, `key:${i}`, i);
+    const chains: string[][] = [];
+    let chain: string[] = [];
+    let cursor = 0;
+    do {
+      chain = [];
+      cursor = dictScan(heap, d, cursor, (entry) => chain.push(keyOf(entry)));
+      chains.push(chain);
+    } while (cursor !== 0);
+    const long = chains.reduce((a, b) => (b.length > a.length ? b : a));
+    expect(long.length, 'entries of a chain').toBeGreaterThan(1);
+    const into = new Float64Array(1);
+    const draw = {
+      sample: () => {
+        expect(dictSampleEntries(heap, d, into, 1)).toBe(1);
+        return into[0];
+      },
+      fair: () => dictFairRandomEntry(heap, d),
+    };
+    for (const [name, entryOf] of Object.entries(draw)) {
+      const times = new Map<string, number>(long.map((key) => [key, 0]));
+      let draws = 0;
+      for (let i = 0; i < 10_000; i++) {
+        const key = keyOf(entryOf());
+        if (!times.has(key)) continue;
+        times.set(key, times.get(key)! + 1);
+        draws++;
+      }
+      for (const [key, drawn] of times) expect(drawn / draws, `${name} ${key}`).toBeCloseTo(1 / long.length, 1);
+    }
+  });
+
   it('does what a Map does, through growing, shrinking and rehashing', { timeout: 60_000 }, () => {
     const random = seededRandom('dict');
     const { heap, allocator, put, set, keyOf } = setup('dict');

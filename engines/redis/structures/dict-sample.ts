@@ -17,6 +17,8 @@ import type { Heap } from './heap.ts';
 
 /** A fair choice is made among so many neighbours. */
 const FAIR_SAMPLE = 15;
+/** And among so many more at the most, which the last chain has beyond them; longer chains are very rare. */
+const FAIR_SLACK = 5;
 /** Sampling visits at most so many buckets for each entry wanted. */
 const STEPS_PER_SAMPLE = 10;
 const EMPTY_RUN = 5;
@@ -48,40 +50,67 @@ export function dictRandomEntry(h: Heap, d: number): number {
   return entry;
 }
 
-const fair = new Float64Array(FAIR_SAMPLE);
+const fair = new Float64Array(FAIR_SAMPLE + FAIR_SLACK);
 
 /**
  * An entry, chosen among neighbours so that a long chain does not make its members rare.
  *
- * The original collects 15 entries and takes one of them by chance. Which one is chosen here first, so that the rest, half of them on
- * average, need not be collected; the chances are the same.
+ * The original collects 15 entries and those that share a chain with the last, and takes one of them by chance. Which one is drawn here
+ * first, so that the rest need not be collected in most cases. How many there are is known only in the end: a draw beyond them is
+ * repeated, so that the chances are the same.
  * @returns 0 when empty
  */
 export function dictFairRandomEntry(h: Heap, d: number): number {
-  const size = dictSize(h, d);
-  if (size === 0) return 0;
-  const chosen = h.random.nextBelow(size < FAIR_SAMPLE ? size : FAIR_SAMPLE);
-  const count = sampleUntil(h, d, fair, FAIR_SAMPLE, chosen + 1);
-  if (count > chosen) return fair[chosen];
-  return count === 0 ? dictRandomEntry(h, d) : fair[h.random.nextBelow(count)];
+  const count = Math.min(FAIR_SAMPLE, dictSize(h, d));
+  if (count === 0) return 0;
+  const drawable = count + FAIR_SLACK;
+  let chosen = h.random.nextBelow(drawable);
+  const stored = Math.min(sampleUntil(h, d, fair, count, drawable, chosen + 1), drawable);
+  if (stored === 0) return dictRandomEntry(h, d);
+  if (chosen >= stored) chosen = h.random.nextBelow(stored);
+  return fair[chosen];
 }
 
 /**
  * Collects up to `wanted` entries from consecutive buckets beginning at a random one. Not all distinct samples are equally likely; it
- * is fast.
+ * is fast. The last chain is walked to its end even when there are enough: what comes too late may take the place of another, so that
+ * each entry seen is as likely as any other. Else the ends of chains, where the oldest entries are, would be sampled too seldom, and a
+ * cache whose access times are all alike would evict new keys rather than old ones.
  * @returns how many were stored in `into`
  */
 export function dictSampleEntries(h: Heap, d: number, into: Float64Array, wanted: number): number {
-  return sampleUntil(h, d, into, wanted, wanted);
-}
-
-/** As dictSampleEntries, of which it finds the first `enough` only. */
-function sampleUntil(h: Heap, d: number, into: Float64Array, wanted: number, enough: number): number {
   const count = Math.min(wanted, dictSize(h, d));
   if (count === 0) return 0;
+  return Math.min(sampleUntil(h, d, into, count, count, Number.MAX_SAFE_INTEGER), count);
+}
+
+/**
+ * Sees chain after chain until there are `count` entries.
+ * @param room so many are stored, a random choice if more are seen
+ * @param enough it may end with so many, also within a chain
+ * @returns how many were seen
+ */
+function sampleUntil(h: Heap, d: number, into: Float64Array, count: number, room: number, enough: number): number {
   for (let i = 0; i < count && dictIsRehashing(h, d); i++) dictRehash(h, d, 1);
-  const last = Math.min(enough, count);
-  return dictIsRehashing(h, d) ? sampleBoth(h, d, into, count, last) : sampleOne(h, d, into, count, last);
+  return dictIsRehashing(h, d)
+    ? sampleBoth(h, d, into, count, room, enough)
+    : sampleOne(h, d, into, count, room, enough);
+}
+
+/** Takes the entries of a chain: those for which no room is left replace another by chance. @returns how many were seen by then */
+function sampleChain(h: Heap, first: number, into: Float64Array, before: number, room: number, enough: number): number {
+  const u32 = h.u32;
+  let seen = before;
+  for (let entry = first; entry !== 0 && seen < enough; entry = u32[(entry + 16) >>> 2]) {
+    if (seen < room) {
+      into[seen] = entry;
+    } else {
+      const at = h.random.nextBelow(seen + 1);
+      if (at < room) into[at] = entry;
+    }
+    seen++;
+  }
+  return seen;
 }
 
 /** Takes up what was read ahead, so that no compiler may leave the reads out. */
@@ -102,7 +131,7 @@ function touchBuckets(h: Heap, table: number, at: number, mask: number): void {
   sink = sum;
 }
 
-function sampleOne(h: Heap, d: number, into: Float64Array, count: number, last: number): number {
+function sampleOne(h: Heap, d: number, into: Float64Array, count: number, room: number, enough: number): number {
   const u32 = h.u32;
   const size = dictTableSize(h, d, 0);
   const mask = size - 1;
@@ -110,14 +139,14 @@ function sampleOne(h: Heap, d: number, into: Float64Array, count: number, last: 
   let steps = count * STEPS_PER_SAMPLE;
   let at = h.random.nextBelow(size);
   let emptyRun = 0;
-  let stored = 0;
+  let seen = 0;
   let touched = 0;
   while (steps-- > 0) {
     if (touched-- === 0) {
       touchBuckets(h, table, at, mask);
       touched = TOUCHED_BUCKETS - 1;
     }
-    let entry = u32[(table + at * 8) >>> 2];
+    const entry = u32[(table + at * 8) >>> 2];
     if (entry === 0) {
       emptyRun++;
       if (emptyRun >= EMPTY_RUN && emptyRun > count) {
@@ -127,24 +156,22 @@ function sampleOne(h: Heap, d: number, into: Float64Array, count: number, last: 
       }
     } else {
       emptyRun = 0;
-      for (; entry !== 0; entry = u32[(entry + 16) >>> 2]) {
-        into[stored++] = entry;
-        if (stored === last) return stored;
-      }
+      seen = sampleChain(h, entry, into, seen, room, enough);
+      if (seen >= count || seen >= enough) return seen;
     }
     at = (at + 1) & mask;
   }
-  return stored;
+  return seen;
 }
 
-function sampleBoth(h: Heap, d: number, into: Float64Array, count: number, last: number): number {
+function sampleBoth(h: Heap, d: number, into: Float64Array, count: number, room: number, enough: number): number {
   const span = Math.max(dictTableSize(h, d, 0), dictTableSize(h, d, 1));
   const rehashed = dictRehashIndex(h, d);
   let steps = count * STEPS_PER_SAMPLE;
   let at = h.random.nextBelow(span);
   let emptyRun = 0;
-  let stored = 0;
-  while (stored < count && steps-- > 0) {
+  let seen = 0;
+  while (steps-- > 0) {
     for (let table = 0; table < 2; table++) {
       if (table === 0 && at < rehashed) {
         // Nothing is left here in the first table; if the second is too small for this index, jump ahead.
@@ -152,7 +179,7 @@ function sampleBoth(h: Heap, d: number, into: Float64Array, count: number, last:
         else continue;
       }
       if (at >= dictTableSize(h, d, table)) continue;
-      let entry = dictBucket(h, d, table, at);
+      const entry = dictBucket(h, d, table, at);
       if (entry === 0) {
         emptyRun++;
         if (emptyRun >= EMPTY_RUN && emptyRun > count) {
@@ -162,14 +189,12 @@ function sampleBoth(h: Heap, d: number, into: Float64Array, count: number, last:
         continue;
       }
       emptyRun = 0;
-      for (; entry !== 0; entry = dictNext(h, entry)) {
-        into[stored++] = entry;
-        if (stored === last) return stored;
-      }
+      seen = sampleChain(h, entry, into, seen, room, enough);
+      if (seen >= count || seen >= enough) return seen;
     }
     at = (at + 1) % span;
   }
-  return stored;
+  return seen;
 }
 
 function reverseBits(value: number): number {
