@@ -1,6 +1,8 @@
 /** From a command line to a configuration: the file it names, standard input, and the options behind it. */
+
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { systemText } from '../base/system-text.ts';
 import { defaultConfig, type RedisConfig } from '../redis/config.ts';
 import { type ConfigFileError, createLoadedConfig, type LoadedConfig, loadConfigText } from '../redis/config-file.ts';
 import { quoteWord, splitWords } from '../redis/config-words.ts';
@@ -36,27 +38,7 @@ export class ConfigFileMissing extends Error {
 /** An option of this program whose value is none. */
 export class OptionError extends Error {}
 
-const systemTexts: Readonly<Record<string, string>> = {
-  ENOENT: 'No such file or directory',
-  EACCES: 'Permission denied',
-  EISDIR: 'Is a directory',
-  ENOTDIR: 'Not a directory',
-  EADDRINUSE: 'Address already in use',
-  EADDRNOTAVAIL: 'Cannot assign requested address',
-  EAFNOSUPPORT: 'Address family not supported by protocol',
-  EPERM: 'Operation not permitted',
-  EROFS: 'Read-only file system',
-  ENOSPC: 'No space left on device',
-  ENAMETOOLONG: 'File name too long',
-  EINVAL: 'Invalid argument',
-};
-
-/** The C library's words for a system error, as the original's messages carry them. */
-export function systemText(error: unknown): string {
-  const code = (error as { code?: unknown }).code;
-  if (typeof code === 'string' && systemTexts[code] !== undefined) return systemTexts[code];
-  return error instanceof Error ? error.message : String(error);
-}
+export { systemText };
 
 const eventLoops = ['epoll', 'libuv', 'auto'] as const;
 const allocators = ['debian', 'upstream'] as const;

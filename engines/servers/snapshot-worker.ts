@@ -1,6 +1,7 @@
 /** The thread that writes snapshots: it sees the frozen memory through a buffer of its own and serialises it. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { createRandom } from '../base/random.ts';
+import { systemText } from '../base/system-text.ts';
 import { dropFrozen, mapFrozen } from '../io/arena-mapping.ts';
 import { nowUs } from '../io/now.ts';
 import { addressOf } from '../io/system.ts';
@@ -69,6 +70,6 @@ parentPort?.on('message', (message: SnapshotMessage) => {
     Atomics.store(status, STATUS_BYTES_HIGH, Math.floor(length / 4294967296));
     end(STATE_DONE, '');
   } catch (error) {
-    end(STATE_FAILED, error instanceof Error ? error.message : String(error));
+    end(STATE_FAILED, systemText(error));
   }
 });

@@ -1,6 +1,7 @@
 /** The thread that syncs files: sleeps until one is named, syncs it, sleeps again. */
 import { fdatasyncSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
+import { systemText } from '../base/system-text.ts';
 import { ERROR_BYTES, SYNC_CELLS, SYNC_ERROR_LENGTH, SYNC_FILE, SYNC_STATE } from './sync-job.ts';
 
 const shared = workerData as SharedArrayBuffer;
@@ -13,7 +14,7 @@ for (;;) {
   try {
     fdatasyncSync(Atomics.load(cells, SYNC_FILE));
   } catch (error) {
-    const bytes = Buffer.from(error instanceof Error ? error.message : String(error)).subarray(0, ERROR_BYTES);
+    const bytes = Buffer.from(systemText(error)).subarray(0, ERROR_BYTES);
     text.set(bytes);
     length = bytes.length;
   }

@@ -31,7 +31,7 @@ class File {
   bytes = new Uint8Array(64);
   length = 0;
   /** What a cut of the power leaves. */
-  synced = new Uint8Array(0);
+  synced: Uint8Array = new Uint8Array(0);
 
   content(): Uint8Array {
     return this.bytes.slice(0, this.length);

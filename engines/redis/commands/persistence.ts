@@ -1,11 +1,11 @@
 /** SAVE, BGSAVE, LASTSAVE, SHUTDOWN and DEBUG RELOAD. */
+import { systemText } from '../../base/system-text.ts';
 import { adminOf } from '../admin.ts';
 import type { Client } from '../client.ts';
 import type { CommandProc } from '../command.ts';
 import { LOADING_ERROR } from '../config-set.ts';
 import { emptyDb } from '../db.ts';
 import { LOG_NOTICE, LOG_WARNING } from '../log-levels.ts';
-import { diskErrorText } from '../persistence/persistence.ts';
 import { RdbLoadError } from '../persistence/rdb-load.ts';
 import {
   addReplyError,
@@ -186,7 +186,7 @@ export function debugReload(core: RedisCore, c: Client): void {
     core.persistence.load(merge, () => serveOthers(core, c));
   } catch (error) {
     if (!(error instanceof RdbLoadError)) throw error;
-    core.log(LOG_WARNING, diskErrorText(error));
+    core.log(LOG_WARNING, systemText(error));
     addReplyError(c, 'Error trying to load the RDB dump, check server logs.');
     return;
   }

@@ -219,6 +219,14 @@ function cutOff(core: RedisCore, path: string, name: string, whole: number, size
 }
 
 /**
+ * Whether a part is the last one with something in it. The original asks for the last part; but one that breaks off and is followed by
+ * an empty one is what a rewrite leaves that could not begin because the disk failed between the manifest and its folder.
+ */
+function nothingFollows(disk: Disk, paths: readonly string[]): boolean {
+  return paths.every((path) => disk.exists(path) && sizeOf(disk, path) === 0);
+}
+
+/**
  * Loads every part.
  * @throws AofLoadError, RdbLoadError, what the disk throws, or ARENA_EXHAUSTED
  */
@@ -235,7 +243,8 @@ export function* loadAppendOnlyFiles(
   try {
     for (let i = 0; i < parts.length; i++) {
       const { name } = parts[i]!;
-      yield* loadFile(core, pathOf(name), name, i === parts.length - 1);
+      const later = parts.slice(i + 1).map((part) => pathOf(part.name));
+      yield* loadFile(core, pathOf(name), name, nothingFollows(disk, later));
     }
   } finally {
     core.persistence.loading = false;

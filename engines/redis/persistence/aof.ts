@@ -2,6 +2,7 @@
  * The append-only file: the effects of commands are written down before the replies leave, and reach the disk as `appendfsync` says.
  * It lies in parts in a folder of its own: a base (the data at one moment), increments behind it, and a manifest that names them.
  */
+import { systemText } from '../../base/system-text.ts';
 import { LOG_NOTICE, LOG_WARNING } from '../log-levels.ts';
 import type { RedisCore } from '../redis-core.ts';
 import { AofManifest } from './aof-manifest.ts';
@@ -138,7 +139,7 @@ export class AppendOnlyFile {
       core.disk!.sync(this.file);
     } catch (error) {
       this.fatal(
-        `Can't persist AOF for fsync error when the AOF fsync policy is 'always': ${(error as Error).message}. Exiting...`,
+        `Can't persist AOF for fsync error when the AOF fsync policy is 'always': ${systemText(error)}. Exiting...`,
       );
     }
     this.lastSync = core.unixtime;
@@ -232,7 +233,7 @@ export class AppendOnlyFile {
       }
       return written;
     } catch (error) {
-      const text = (error as Error).message;
+      const text = systemText(error);
       if (core.unixtime - this.errorLoggedAt > ERROR_LOG_SECONDS) {
         this.errorLoggedAt = core.unixtime;
         core.log(LOG_WARNING, `Error writing to the AOF file: ${text}`);
@@ -253,7 +254,7 @@ export class AppendOnlyFile {
       this.core.disk!.truncate(this.file, this.incrementSize);
       return 0;
     } catch (error) {
-      this.core.log(LOG_WARNING, `Could not remove short write from the append-only file: ${(error as Error).message}`);
+      this.core.log(LOG_WARNING, `Could not remove short write from the append-only file: ${systemText(error)}`);
       return written;
     }
   }
@@ -367,26 +368,58 @@ export class AppendOnlyFile {
     const { base, increments } = this.manifest;
     let bytes = 0;
     for (const { name } of [...(base === null ? [] : [base]), ...increments]) {
-      const file = disk.open(this.path(name), 'read');
-      bytes += disk.size(file);
-      disk.close(file);
+      try {
+        const file = disk.open(this.path(name), 'read');
+        bytes += disk.size(file);
+        disk.close(file);
+      } catch (error) {
+        // Only the growth is reckoned from it.
+        this.core.log(LOG_WARNING, `Unable to obtain the AOF file ${name} length: ${systemText(error)}`);
+      }
     }
     return bytes;
   }
 
-  /** A rewrite begins: from here on effects go to a new increment. @returns the name of the base file to write */
+  /**
+   * A rewrite begins: from here on effects go to a new increment. When that fails the present one goes on.
+   * @returns the name of the base file to write
+   * @throws an Error that says why it cannot begin
+   */
   beginRewrite(): string {
     const { core } = this;
     const { appendfilename } = core.config;
     const disk = core.disk!;
     disk.makeFolder(this.folder);
-    this.closeIncrement();
+    const present = this.file;
+    if (present >= 0) {
+      this.flush(true);
+      // The snapshot has what waits: in the new increment it would be done twice.
+      if (this.length > 0) throw new Error(`the present increment cannot be written: ${this.writeError}`);
+      this.syncer?.wait();
+      // What is missing at its end after a loss of power would be missing before what the new increment says.
+      disk.sync(present);
+    }
     const next = this.manifest.clone();
     const increment = next.addIncrement(appendfilename);
     core.log(LOG_NOTICE, `Creating AOF incr file ${increment.name} on background rewrite`);
     this.openIncrement(increment.name);
-    if (this.state === 'on') this.persist(next);
-    else this.manifest = next;
+    try {
+      if (this.state === 'on') this.persist(next);
+      else this.manifest = next;
+    } catch (error) {
+      // The new file stays, empty, as the manifest on disk may name it already, unless the old one can be put back.
+      disk.close(this.file);
+      try {
+        this.persist(this.manifest);
+      } catch (failure) {
+        core.log(LOG_WARNING, `Could not put back the AOF manifest: ${systemText(failure)}`);
+      }
+      this.file = present;
+      this.incrementSize = disk.size(present);
+      this.syncedSize = this.incrementSize;
+      throw error;
+    }
+    if (present >= 0) disk.close(present);
     if (this.state === 'off') {
       this.state = 'waiting';
       this.listen();
@@ -405,7 +438,13 @@ export class AppendOnlyFile {
     this.state = 'on';
     this.size = this.sizeOnDisk();
     this.rewriteBaseSize = this.size;
-    if (!core.config.aofDisableAutoGc) this.removeHistory();
+    if (core.config.aofDisableAutoGc) return;
+    try {
+      this.removeHistory();
+    } catch (error) {
+      // They stay in the manifest's history, and the next rewrite tries again.
+      core.log(LOG_WARNING, `Could not remove files of the AOF that are no longer needed: ${systemText(error)}`);
+    }
   }
 
   /** Removes files that are no longer needed. */

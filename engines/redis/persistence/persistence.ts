@@ -1,4 +1,5 @@
 /** What a core knows of its files: when and how it was last saved, and how it is saved and loaded while it stands still. */
+import { systemText } from '../../base/system-text.ts';
 import { POLICY_FLAG_LFU, POLICY_FLAG_LRU } from '../config.ts';
 import { LOG_NOTICE, LOG_WARNING } from '../log-levels.ts';
 import type { RedisCore } from '../redis-core.ts';
@@ -10,11 +11,6 @@ import { type LibraryLoader, loadRdb, type RdbLoadResult } from './rdb-load.ts';
 import { type RdbPlan, saveRdbFile } from './rdb-save.ts';
 import { RdbFileSource } from './rdb-source.ts';
 import type { SnapshotEnd, Snapshots } from './snapshots.ts';
-
-/** Text of an error of the disk, as the system words it. */
-export function diskErrorText(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
 
 /** A save point whose time has come is tried again no sooner than this after a failure. */
 const RETRY_SECONDS = 5;
@@ -128,7 +124,7 @@ export class Persistence {
         `temp-${core.host.pid}.rdb`,
       );
     } catch (error) {
-      core.log(LOG_WARNING, `Write error saving DB on disk: ${diskErrorText(error)}`);
+      core.log(LOG_WARNING, `Write error saving DB on disk: ${systemText(error)}`);
       this.lastSaveOk = false;
       return false;
     }
@@ -201,7 +197,7 @@ export class Persistence {
     } catch (error) {
       this.lastRewriteOk = false;
       this.rewriteFailures++;
-      core.log(LOG_WARNING, `Can't rewrite append only file in background: ${diskErrorText(error)}`);
+      core.log(LOG_WARNING, `Can't rewrite append only file in background: ${systemText(error)}`);
       return 'failed';
     }
     this.rewriting = true;
@@ -216,7 +212,7 @@ export class Persistence {
       try {
         aof.endRewrite();
       } catch (failure) {
-        error = diskErrorText(failure);
+        error = systemText(failure);
       }
     }
     this.lastRewriteOk = error === '';
@@ -252,6 +248,16 @@ export class Persistence {
     const { config } = this.core;
     if (!this.lastSaveOk && config.stopWritesOnBgsaveError && config.save.length > 0) return MISCONF_RDB;
     return this.aof.writeOk || this.aof.state === 'off' ? '' : `${MISCONF_AOF}${this.aof.writeError}`;
+  }
+
+  /** Why scripts that may write do not even begin; empty: they do. */
+  get scriptsRefused(): string {
+    const refused = this.writesRefused;
+    if (refused === '') return '';
+    const advice = "Writable scripts are blocked. Use 'no-writes' flag for read only scripts.";
+    return refused === MISCONF_RDB
+      ? `-MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. ${advice}`
+      : `-MISCONF Redis is configured to persist data to AOF, but it's currently unable to persist to disk. ${advice} AOF error: ${this.aof.writeError}`;
   }
 
   /** The end of a save is noticed and the next is begun; to be called from the server's cron. */

@@ -146,6 +146,11 @@ export class Scripting {
         addReplyError(c, "Can not run script on cluster, 'no-cluster' flag is set.");
         return false;
       }
+      const unsafe = (flags & SCRIPT_FLAG_NO_WRITES) === 0 ? core.persistence.scriptsRefused : '';
+      if (unsafe !== '') {
+        addReplyError(c, unsafe);
+        return false;
+      }
       if ((flags & SCRIPT_FLAG_NO_WRITES) === 0 && readOnlyCommand) {
         addReplyError(c, 'Can not execute a script with write flag using *_ro command.');
         return false;
@@ -282,6 +287,10 @@ export class Scripting {
     }
     if (this.readOnly && (flags & (CMD_WRITE | CMD_MAY_REPLICATE)) !== 0) {
       return 'Write commands are not allowed from read-only scripts.';
+    }
+    // What has begun to write goes on: half of it would be worse.
+    if ((flags & CMD_WRITE) !== 0 && !this.wrote && this.core.persistence.writesRefused !== '') {
+      return this.core.persistence.writesRefused;
     }
     if ((flags & CMD_DENYOOM) !== 0 && this.outOfMemory && !this.allowOom && !this.wrote) return OOM_ERROR;
     return null;

@@ -3,7 +3,7 @@ import { createRandom } from '../../../engines/base/random.ts';
 import { createArena } from '../../../engines/memory/arena.ts';
 import { createJemalloc, type Jemalloc } from '../../../engines/memory/jemalloc.ts';
 import type { ClassTableName } from '../../../engines/memory/size-classes.ts';
-import type { Memory, Transport } from '../../../engines/ports.ts';
+import type { Disk, Memory, Transport } from '../../../engines/ports.ts';
 import { clientFootprint } from '../../../engines/redis/client-memory.ts';
 import { defaultConfig, type RedisConfig } from '../../../engines/redis/config.ts';
 import { createRedisCore, type RedisCore } from '../../../engines/redis/redis-core.ts';
@@ -101,6 +101,7 @@ export class Loopback {
     configure: (config: RedisConfig) => void = () => {},
     seed: number | string = 1,
     classes: ClassTableName = 'debian',
+    disk: Disk | null = null,
   ) {
     this.memory = createArena({ byteLength: arenaBytes });
     const clock = {
@@ -117,6 +118,7 @@ export class Loopback {
       transport: this.transport,
       clock,
       random: createRandom(seed),
+      disk,
       config,
       commands: createCommandTable(),
       log: () => {},
