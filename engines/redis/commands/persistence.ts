@@ -143,7 +143,7 @@ function finishAof(core: RedisCore): boolean {
   try {
     aof.finish();
   } catch (error) {
-    core.log(LOG_WARNING, `Fail to fsync the AOF file: ${diskErrorText(error)}.`);
+    core.log(LOG_WARNING, `Fail to fsync the AOF file: ${systemText(error)}.`);
   }
   return true;
 }
@@ -208,7 +208,7 @@ export function debugLoadAof(core: RedisCore, c: Client): void {
     loaded = saver.loadAof(() => serveOthers(core, c));
   } catch (error) {
     if (error instanceof ArenaExhausted) throw error;
-    core.log(LOG_WARNING, diskErrorText(error));
+    core.log(LOG_WARNING, systemText(error));
   }
   if (!loaded) {
     addReplyError(c, 'Error trying to load the AOF files, check server logs.');
