@@ -5,6 +5,7 @@
 import type { RunResult, ScenarioResult, TargetResult, Verdict } from '../result.ts';
 import { METRICS, type Metric } from './metrics.ts';
 import { amountOf, compareTargets, FEW_PAIRS, isBelieved, type PairedDifference } from './paired.ts';
+import { persistenceAnswer } from './persistence.ts';
 
 const MANY_PAIRS = 5;
 /** So many claims go into the headline. */
@@ -33,6 +34,13 @@ export function candidatePairs(targets: readonly TargetResult[]): Pair[] {
 }
 
 export function judge(result: ScenarioResult): Verdict {
+  const verdict = judgeTargets(result);
+  const answer = persistenceAnswer(result);
+  // Where modes of persistence were varied, they are the question; how the targets compare comes after it.
+  return answer === null ? verdict : { ...verdict, headline: answer.headline, text: `${answer.text} ${verdict.text}` };
+}
+
+function judgeTargets(result: ScenarioResult): Verdict {
   const caveats = caveatsOf(result);
   const [principal, ...others] = candidatePairs(result.targets);
   if (principal === undefined) return alone(result, caveats);
