@@ -262,6 +262,7 @@ export class RedisCore implements ConnectionHandler {
   /** Takes over settings that are copied for speed. Call it after every change of the configuration. */
   applyConfig(): void {
     this.maxmemory = this.config.maxmemory;
+    this.heap.maxmemory = this.maxmemory;
     this.clientEviction.applyConfig(this);
     this.defrag.configurationChanged = true;
     this.notifyFlags = this.config.notifyKeyspaceEvents;

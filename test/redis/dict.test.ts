@@ -89,6 +89,19 @@ describe('the dict', () => {
     }
   });
 
+  it('does not grow the table of a database beyond the memory limit while its chains are short', () => {
+    const { heap, allocator, set } = setup('limit');
+    const d = dictCreate(heap, DICT_TYPE_DB);
+    for (let i = 0; i < 1_024; i++) set(d, `key:${i}`, i);
+    expect(dictTableSize(heap, d, 0)).toBe(1_024);
+    heap.maxmemory = allocator.usedBytes;
+    let keys = 1_024;
+    for (; !dictIsRehashing(heap, d); keys++) set(d, `key:${keys}`, keys);
+    // The original's load factor, at which it grows in any case, is 1.618.
+    expect(keys - 1).toBe(Math.ceil(1_024 * 1.618));
+    dictRelease(heap, d);
+  });
+
   it('does what a Map does, through growing, shrinking and rehashing', { timeout: 60_000 }, () => {
     const random = seededRandom('dict');
     const { heap, allocator, put, set, keyOf } = setup('dict');

@@ -38,6 +38,8 @@ const POINTER_BYTES = 8;
 const INITIAL_SIZE = 4;
 /** A table denser than so many entries a bucket grows even while resizing is to be avoided. */
 const FORCE_RESIZE_RATIO = 5;
+/** So dense a table of a database grows though its memory is beyond the limit. */
+const MAX_LOAD_FACTOR = 1.618;
 /** One step of rehashing visits at most so many empty buckets for each bucket it moves. */
 const EMPTY_VISITS = 10;
 /** A table filled to less than so many percent shrinks. */
@@ -214,7 +216,14 @@ function expandIfNeeded(h: Heap, d: number): void {
   }
   const size = 1 << exponent;
   const used = h.u32[(d + USED) >>> 2];
-  if (used >= size && (h.dictCanResize || used / size > FORCE_RESIZE_RATIO)) dictExpand(h, d, used + 1);
+  if (used < size || (!h.dictCanResize && used / size <= FORCE_RESIZE_RATIO)) return;
+  if (mayGrow(h, d, used, size)) dictExpand(h, d, used + 1);
+}
+
+/** Whether the memory limit lets a table of a database grow: keys are not to be evicted for a larger table while chains are short. */
+function mayGrow(h: Heap, d: number, used: number, size: number): boolean {
+  if (h.maxmemory === 0 || h.u32[d >>> 2] > DICT_TYPE_EXPIRES || used / size > MAX_LOAD_FACTOR) return true;
+  return h.allocator.usedBytes + 2 ** exponentFor(used + 1) * POINTER_BYTES <= h.maxmemory;
 }
 
 /**

@@ -49,6 +49,8 @@ export class Heap {
   memberHash = 0;
   /** Hash tables neither grow (below a forced ratio) nor shrink while false: as while a snapshot shares pages. */
   dictCanResize = true;
+  /** Bytes beyond which the tables of databases do not grow unless their chains are long; 0: no limit. */
+  maxmemory = 0;
   /** The 24 bits that a new object's access field gets: the LRU clock, or minutes and first counter under LFU. */
   newObjectLru = 0;
   /** Offsets of the shared integer objects, by value (see robj.ts). Empty until createSharedIntegers. */
