@@ -22,7 +22,7 @@ const FAIR_SLACK = 5;
 /** Sampling visits at most so many buckets for each entry wanted. */
 const STEPS_PER_SAMPLE = 10;
 const EMPTY_RUN = 5;
-/** So many buckets are read ahead while sampling. */
+/** At most so many buckets are read ahead at once while sampling. */
 const TOUCHED_BUCKETS = 16;
 
 /** An entry, each bucket being equally likely. @returns 0 when the dict is empty */
@@ -120,10 +120,10 @@ export let sink = 0;
  * Reads the first entries of a run of buckets. Entries lie anywhere in memory, and each one that is not in the cache is a wait; read
  * in a row that needs no result of any of them, the waits are one.
  */
-function touchBuckets(h: Heap, table: number, at: number, mask: number): void {
+function touchBuckets(h: Heap, table: number, at: number, mask: number, buckets: number): void {
   const u32 = h.u32;
   let sum = 0;
-  for (let i = 0; i < TOUCHED_BUCKETS; i++) {
+  for (let i = 0; i < buckets; i++) {
     // An empty bucket makes this a read near offset 0, which is harmless.
     const entry = u32[(table + ((at + i) & mask) * 8) >>> 2];
     sum ^= u32[(entry + 16) >>> 2];
@@ -143,8 +143,10 @@ function sampleOne(h: Heap, d: number, into: Float64Array, count: number, room: 
   let touched = 0;
   while (steps-- > 0) {
     if (touched-- === 0) {
-      touchBuckets(h, table, at, mask);
-      touched = TOUCHED_BUCKETS - 1;
+      // A bucket holds nearly one entry on average.
+      const buckets = Math.min(TOUCHED_BUCKETS, last - stored + 1);
+      touchBuckets(h, table, at, mask, buckets);
+      touched = buckets - 1;
     }
     const entry = u32[(table + at * 8) >>> 2];
     if (entry === 0) {

@@ -124,6 +124,11 @@ export function dictNext(h: Heap, entry: number): number {
   return h.u32[(entry + 16) >>> 2];
 }
 
+/** The hash of an entry's key. */
+export function dictEntryHash(h: Heap, entry: number): number {
+  return h.i32[(entry + HASH) >>> 2];
+}
+
 /** The key of an entry: an sds. */
 export function dictKey(h: Heap, entry: number): number {
   return h.u32[entry >>> 2];
@@ -454,12 +459,16 @@ export function dictAddBytes(h: Heap, d: number, offset: number, length: number)
 
 /** Takes an entry out without freeing anything. @returns the entry, or 0; free it with dictFreeEntry */
 export function dictUnlink(h: Heap, d: number, offset: number, length: number): number {
+  return dictSize(h, d) === 0 ? 0 : dictUnlinkHashed(h, d, offset, length, hashOf(h, offset, length));
+}
+
+/** As dictUnlink, of a key whose hash is known (that of an entry is: dictEntryHash). */
+export function dictUnlinkHashed(h: Heap, d: number, offset: number, length: number, hash: number): number {
   const u32 = h.u32;
   const u8 = h.u8;
   const usedAt = (d + USED) >>> 2;
   if (u32[usedAt] + u32[usedAt + 2] === 0) return 0;
   rehashStep(h, d);
-  const hash = keyHash(u8, h.view, offset, length, h.hashKey);
   const rehashing = h.i32[(d + REHASH_INDEX) >>> 2] !== -1;
   for (let table = 0; table < 2; table++) {
     const exponent = u8[d + EXPONENT + table];
@@ -469,7 +478,11 @@ export function dictUnlink(h: Heap, d: number, offset: number, length: number): 
     let entry = u32[slot];
     while (entry !== 0) {
       const key = u32[entry >>> 2];
-      if (h.i32[(entry + HASH) >>> 2] === hash && sdsLen(h, key) === length && h.equal(key, offset, length)) {
+      // The key may be given as the entry's own.
+      if (
+        h.i32[(entry + HASH) >>> 2] === hash &&
+        (key === offset || (sdsLen(h, key) === length && h.equal(key, offset, length)))
+      ) {
         u32[slot] = u32[(entry + 16) >>> 2];
         u32[(d + USED + table * 8) >>> 2]--;
         return entry;

@@ -13,14 +13,17 @@ import {
   dictAddBytes,
   dictCreate,
   dictDelete,
+  dictEntryHash,
   dictExpand,
   dictFind,
+  dictFreeEntry,
   dictKey,
   dictNeedsResize,
   dictRelease,
   dictResize,
   dictSize,
   dictSlots,
+  dictUnlinkHashed,
   dictVerify,
 } from '../structures/dict.ts';
 import { DictIterator } from '../structures/dict-iterator.ts';
@@ -151,6 +154,14 @@ export function setTypeRemove(h: Heap, o: number, offset: number, length: number
   return parseInt64(h.u8, offset, length) && removeInteger(h, o, parsedLow, parsedHigh);
 }
 
+function removeHashed(h: Heap, d: number, offset: number, length: number, hash: number): boolean {
+  const entry = dictUnlinkHashed(h, d, offset, length, hash);
+  if (entry === 0) return false;
+  dictFreeEntry(h, d, entry);
+  if (dictNeedsResize(h, d)) dictResize(h, d);
+  return true;
+}
+
 function removeInteger(h: Heap, o: number, low: number, high: number): boolean {
   robjSetPtr(h, o, intsetRemove(h, robjPtr(h, o), low, high));
   return intsetChanged;
@@ -168,10 +179,15 @@ export class SetMember {
   high = 0;
   offset = 0;
   length = 0;
+  /** Whether it is that of an entry, and its hash then. */
+  private isHashed = false;
+  private hash = 0;
 
   /** Makes it the member of a dict's entry. */
   fromEntry(h: Heap, entry: number): void {
     this.isInteger = false;
+    this.isHashed = true;
+    this.hash = dictEntryHash(h, entry);
     this.offset = dictKey(h, entry);
     this.length = sdsLen(h, this.offset);
   }
@@ -179,6 +195,7 @@ export class SetMember {
   /** Makes it the integer that intsetGet found last. */
   fromIntset(): void {
     this.isInteger = true;
+    this.isHashed = false;
     this.low = intsetLow;
     this.high = intsetHigh;
   }
@@ -208,6 +225,8 @@ export class SetMember {
   /** Removes it from a set; its bytes may be those in the set, and are gone then. @returns whether it was there */
   removeFrom(h: Heap, o: number): boolean {
     if (this.isInteger && robjEncoding(h, o) === OBJ_ENCODING_INTSET) return removeInteger(h, o, this.low, this.high);
+    if (this.isHashed && robjEncoding(h, o) === OBJ_ENCODING_HT)
+      return removeHashed(h, robjPtr(h, o), this.offset, this.length, this.hash);
     this.asBytes(h);
     return setTypeRemove(h, o, this.offset, this.length);
   }
