@@ -106,7 +106,7 @@ function work(lab: Loopback, random: Random, make: Source): void {
     if (!(waits && free === 0)) lab.feed(free, encodeCommand(args));
     for (let one = 0; one <= WAITING_CLIENTS; one++) lab.take(one);
     if (random.nextBelow(50) === 0 && conns > 1) {
-      lab.core.onClose(conn);
+      lab.core.onClose(conn, 0);
       lab.open(conn);
     }
     if (i % VERIFY_EVERY === 0) verifyCore(lab.core);
