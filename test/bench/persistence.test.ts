@@ -11,7 +11,8 @@ describeReal(['redis-server', 'redis-benchmark'], 'bench persistence', () => {
   it('measures snapshots, copies and loading on both servers', async () => {
     const only = PERSISTENCE_GROUPS.filter((group) => group !== 'latency' && group !== 'aof');
     const rows = await benchPersistence({ rounds: 1, scale: 0.01, only, progress: () => {} });
-    expect(rows).toHaveLength(only.length);
+    // Copies are measured in two ways.
+    expect(rows).toHaveLength(only.length + 1);
     for (const row of rows) {
       expect(row.ratio, row.work).toBeGreaterThan(0);
       expect(row.ours, row.work).toMatch(/\d/);
