@@ -144,7 +144,7 @@ function sampleOne(h: Heap, d: number, into: Float64Array, count: number, room: 
   while (steps-- > 0) {
     if (touched-- === 0) {
       // A bucket holds nearly one entry on average.
-      const buckets = Math.min(TOUCHED_BUCKETS, last - stored + 1);
+      const buckets = Math.min(TOUCHED_BUCKETS, Math.min(count, enough) - seen + 1);
       touchBuckets(h, table, at, mask, buckets);
       touched = buckets - 1;
     }
