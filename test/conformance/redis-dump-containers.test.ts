@@ -4,50 +4,26 @@
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { Random } from '../../engines/ports.ts';
-import { verifyCore } from '../../engines/redis/verify.ts';
 import { payload, rdbString, ziplist, zipmap } from '../redis/support/payloads.ts';
-import { startOurs, startReal, type TestServer } from '../redis/support/servers.ts';
+import { type Arguments, Twins } from '../redis/support/twins.ts';
 import { describeReal } from '../support/real.ts';
-import { encodeCommand, RespClient, RespError, type RespValue } from '../support/resp-client.ts';
+import { RespError, type RespValue } from '../support/resp-client.ts';
 import { seededRandom, testScale } from '../support/seed.ts';
 
 const FORGED = 4_000 * testScale;
 const BATCH = 200;
 
-type Arguments = readonly (string | number)[];
-
-const show = (value: RespValue): unknown => (value instanceof RespError ? `error: ${value.message}` : value);
-
 describeReal(['redis-server'], 'DUMP and RESTORE of sets and hashes', () => {
-  let ours: TestServer;
-  let real: TestServer;
-  let mine: RespClient;
-  let theirs: RespClient;
+  let twins: Twins;
 
   beforeAll(async () => {
-    [ours, real] = await Promise.all([startOurs(), startReal(['--sanitize-dump-payload', 'yes'])]);
-    [mine, theirs] = await Promise.all([
-      RespClient.connect({ path: ours.path }),
-      RespClient.connect({ path: real.path }),
-    ]);
+    twins = await Twins.start(['--sanitize-dump-payload', 'yes']);
   });
   afterAll(async () => {
-    await Promise.all([mine?.close(), theirs?.close()]);
-    await Promise.all([ours?.stop(), real?.stop()]);
+    await twins?.stop();
   });
 
-  const send = (client: RespClient, commands: readonly Arguments[]): Promise<RespValue[]> =>
-    client.raw(Buffer.concat(commands.map((command) => encodeCommand(command))), commands.length);
-
-  async function alike(commands: readonly Arguments[]): Promise<RespValue[]> {
-    const [a, b] = await Promise.all([send(mine, commands), send(theirs, commands)]);
-    for (let i = 0; i < commands.length; i++) {
-      const shown = JSON.stringify([commands[Math.max(0, i - 1)], commands[i]]).slice(0, 1_000);
-      expect(show(a[i]!), shown).toEqual(show(b[i]!));
-    }
-    verifyCore(ours.running!.core);
-    return a;
-  }
+  const alike = (commands: readonly Arguments[]): Promise<RespValue[]> => twins.alike(commands);
 
   /** The commands that make the values of the tests, one for each kind. */
   function makers(random: Random): Arguments[] {
@@ -72,7 +48,7 @@ describeReal(['redis-server'], 'DUMP and RESTORE of sets and hashes', () => {
     const random = seededRandom('container payloads');
     for (const maker of makers(random)) {
       const [a, b] = await Promise.all(
-        [mine, theirs].map((client) => send(client, [['DEL', 'k'], maker, ['DUMP', 'k']])),
+        [twins.mine, twins.theirs].map((client) => twins.send(client, [['DEL', 'k'], maker, ['DUMP', 'k']])),
       );
       const dumps = [a![2] as string, b![2] as string];
       // Compact encodings have an order of their own, so even the bytes are the same; what a dict gives depends on its hash function.
@@ -177,7 +153,7 @@ describeReal(['redis-server'], 'DUMP and RESTORE of sets and hashes', () => {
     for (const maker of makers(random).filter((one) => one.length < 40)) {
       const replies = await alike([['CONFIG', 'SET', 'rdbcompression', 'no'], ['DEL', 'k'], maker]);
       expect(replies[2]).not.toBeInstanceOf(RespError);
-      bodies.push(((await send(theirs, [['DUMP', 'k']]))[0] as string).slice(0, -10));
+      bodies.push(((await twins.send(twins.theirs, [['DUMP', 'k']]))[0] as string).slice(0, -10));
     }
     let good = 0;
     for (let done = 0; done < FORGED; done += BATCH) {

@@ -3,19 +3,15 @@
  * when told to look deep, as our engine always does).
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { verifyCore } from '../../engines/redis/verify.ts';
 import { little, payload, rdbString, ziplist } from '../redis/support/payloads.ts';
-import { startOurs, startReal, type TestServer } from '../redis/support/servers.ts';
+import { type Arguments, Twins } from '../redis/support/twins.ts';
 import { describeReal } from '../support/real.ts';
-import { encodeCommand, RespClient, RespError, type RespValue } from '../support/resp-client.ts';
+import type { RespValue } from '../support/resp-client.ts';
 import { seededRandom, testScale } from '../support/seed.ts';
 
 const FORGED = 4_000 * testScale;
 const BATCH = 200;
 
-type Arguments = readonly (string | number)[];
-
-const show = (value: RespValue): unknown => (value instanceof RespError ? `error: ${value.message}` : value);
 const words = (count: number, prefix: string, length = 0) =>
   Array.from({ length: count }, (_, i) => `${prefix}${i}`.padEnd(length, 'abc'));
 
@@ -29,33 +25,17 @@ const makers: readonly (readonly [string, string, string, Arguments])[] = [
 ];
 
 describeReal(['redis-server'], 'DUMP and RESTORE of lists', () => {
-  let ours: TestServer;
-  let real: TestServer;
-  let mine: RespClient;
-  let theirs: RespClient;
+  let twins: Twins;
 
   beforeAll(async () => {
-    [ours, real] = await Promise.all([startOurs(), startReal(['--sanitize-dump-payload', 'yes'])]);
-    [mine, theirs] = await Promise.all([ours, real].map(({ path }) => RespClient.connect({ path })));
+    twins = await Twins.start(['--sanitize-dump-payload', 'yes']);
   });
   afterAll(async () => {
-    await send(mine, [['DEBUG', 'QUICKLIST-PACKED-THRESHOLD', '0']]);
-    await Promise.all([mine?.close(), theirs?.close()]);
-    await Promise.all([ours?.stop(), real?.stop()]);
+    await twins?.send(twins.mine, [['DEBUG', 'QUICKLIST-PACKED-THRESHOLD', '0']]);
+    await twins?.stop();
   });
 
-  const send = (client: RespClient, commands: readonly Arguments[]): Promise<RespValue[]> =>
-    client.raw(Buffer.concat(commands.map((command) => encodeCommand(command))), commands.length);
-
-  async function alike(commands: readonly Arguments[]): Promise<RespValue[]> {
-    const [a, b] = await Promise.all([send(mine, commands), send(theirs, commands)]);
-    for (let i = 0; i < commands.length; i++) {
-      const shown = JSON.stringify(commands.slice(Math.max(0, i - 2), i + 1)).slice(0, 1_500);
-      expect(show(a[i]!), shown).toEqual(show(b[i]!));
-    }
-    verifyCore(ours.running!.core);
-    return a;
-  }
+  const alike = (commands: readonly Arguments[]): Promise<RespValue[]> => twins.alike(commands);
 
   async function make(index: number, compression = 'yes'): Promise<string> {
     const [fill, depth, packed, elements] = makers[index]!;

@@ -3,19 +3,15 @@
  * deep, as our engine always does).
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { verifyCore } from '../../engines/redis/verify.ts';
 import { payload } from '../redis/support/payloads.ts';
-import { startOurs, startReal, type TestServer } from '../redis/support/servers.ts';
+import { type Arguments, Twins } from '../redis/support/twins.ts';
 import { describeReal } from '../support/real.ts';
-import { encodeCommand, RespClient, RespError, type RespValue } from '../support/resp-client.ts';
+import { RespError, type RespValue } from '../support/resp-client.ts';
 import { seededRandom, testScale } from '../support/seed.ts';
 
 const FORGED = 3_000 * testScale;
 const BATCH = 200;
 
-type Arguments = readonly (string | number)[];
-
-const show = (value: RespValue): unknown => (value instanceof RespError ? `error: ${value.message}` : value);
 const add = (id: string, ...fields: (string | number)[]): Arguments => ['XADD', 'k', id, ...fields];
 
 /** What makes the streams of the tests. Times are given, but for those when consumers were seen. */
@@ -43,40 +39,21 @@ const MAKERS: readonly (readonly Arguments[])[] = [
 ];
 
 describeReal(['redis-server'], 'DUMP and RESTORE of streams', () => {
-  let ours: TestServer;
-  let real: TestServer;
-  let mine: RespClient;
-  let theirs: RespClient;
+  let twins: Twins;
 
   beforeAll(async () => {
-    [ours, real] = await Promise.all([startOurs(), startReal(['--sanitize-dump-payload', 'yes'])]);
-    [mine, theirs] = await Promise.all([
-      RespClient.connect({ path: ours.path }),
-      RespClient.connect({ path: real.path }),
-    ]);
+    twins = await Twins.start(['--sanitize-dump-payload', 'yes']);
   });
   afterAll(async () => {
-    await Promise.all([mine?.close(), theirs?.close()]);
-    await Promise.all([ours?.stop(), real?.stop()]);
+    await twins?.stop();
   });
 
-  const send = (client: RespClient, commands: readonly Arguments[]): Promise<RespValue[]> =>
-    client.raw(Buffer.concat(commands.map((command) => encodeCommand(command))), commands.length);
-
-  async function alike(commands: readonly Arguments[]): Promise<RespValue[]> {
-    const [a, b] = await Promise.all([send(mine, commands), send(theirs, commands)]);
-    for (let i = 0; i < commands.length; i++) {
-      const shown = Buffer.from(String(commands[i]![3] ?? commands[i]), 'latin1').toString('hex');
-      expect(show(a[i]!), shown).toEqual(show(b[i]!));
-    }
-    verifyCore(ours.running!.core);
-    return a;
-  }
+  const alike = (commands: readonly Arguments[]): Promise<RespValue[]> => twins.alike(commands);
 
   it('give each other payloads that become the same value', async () => {
     for (const maker of MAKERS) {
       const [a, b] = await Promise.all(
-        [mine, theirs].map((client) => send(client, [['DEL', 'k'], ...maker, ['DUMP', 'k']])),
+        [twins.mine, twins.theirs].map((client) => twins.send(client, [['DEL', 'k'], ...maker, ['DUMP', 'k']])),
       );
       const dumps = [a!.at(-1) as string, b!.at(-1) as string];
       // The bytes are the same but for the times when consumers were seen.
@@ -103,9 +80,9 @@ describeReal(['redis-server'], 'DUMP and RESTORE of streams', () => {
     const random = seededRandom('forged streams');
     const bodies: string[] = [];
     for (const maker of MAKERS.filter((one) => one.length < 40)) {
-      await Promise.all([mine, theirs].map((client) => send(client, [['DEL', 'k'], ...maker])));
+      await Promise.all([twins.mine, twins.theirs].map((client) => twins.send(client, [['DEL', 'k'], ...maker])));
       await alike([['CONFIG', 'SET', 'rdbcompression', 'no']]);
-      const body = ((await send(theirs, [['DUMP', 'k']]))[0] as string).slice(0, -10);
+      const body = ((await twins.send(twins.theirs, [['DUMP', 'k']]))[0] as string).slice(0, -10);
       bodies.push(body);
     }
     let good = 0;
@@ -136,8 +113,10 @@ describeReal(['redis-server'], 'DUMP and RESTORE of streams', () => {
   });
 
   it('refuse a payload cut short at any length, or with any byte turned', { timeout: 60_000 }, async () => {
-    await Promise.all([mine, theirs].map((client) => send(client, [['DEL', 'k'], ...MAKERS.at(-1)!])));
-    const dump = (await send(theirs, [['DUMP', 'k']]))[0] as string;
+    await Promise.all(
+      [twins.mine, twins.theirs].map((client) => twins.send(client, [['DEL', 'k'], ...MAKERS.at(-1)!])),
+    );
+    const dump = (await twins.send(twins.theirs, [['DUMP', 'k']]))[0] as string;
     const commands: Arguments[] = [['DEL', 'r']];
     for (let i = 0; i < dump.length; i++) {
       commands.push(['RESTORE', 'r', '0', dump.slice(0, i)]);

@@ -5,16 +5,14 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { crc64 } from '../../engines/base/crc64.ts';
 import { verifyCore } from '../../engines/redis/verify.ts';
-import { startOurs, startReal, type TestServer } from '../redis/support/servers.ts';
+import { type Arguments, Twins } from '../redis/support/twins.ts';
 import { describeReal } from '../support/real.ts';
-import { encodeCommand, RespClient, RespError, type RespValue } from '../support/resp-client.ts';
+import { RespError, type RespValue } from '../support/resp-client.ts';
 import { seededRandom, testScale } from '../support/seed.ts';
 
 const FORGED = 3_000 * testScale;
 const BATCH = 100;
 const FOOTER_BYTES = 10;
-
-type Arguments = readonly (string | number)[];
 
 /** A payload with a right footer around any bytes. */
 function payload(body: string): string {
@@ -101,37 +99,17 @@ const old: readonly string[] = [
   '\x05\x80\x7f\xff\xff\xff\x01a',
 ];
 
-const show = (value: RespValue): unknown => (value instanceof RespError ? `error: ${value.message}` : value);
-
 describeReal(['redis-server'], 'DUMP and RESTORE of sorted sets', () => {
-  let ours: TestServer;
-  let real: TestServer;
-  let mine: RespClient;
-  let theirs: RespClient;
+  let twins: Twins;
 
   beforeAll(async () => {
-    [ours, real] = await Promise.all([startOurs(), startReal(['--sanitize-dump-payload', 'yes'])]);
-    [mine, theirs] = await Promise.all([
-      RespClient.connect({ path: ours.path }),
-      RespClient.connect({ path: real.path }),
-    ]);
+    twins = await Twins.start(['--sanitize-dump-payload', 'yes']);
   });
   afterAll(async () => {
-    await Promise.all([mine?.close(), theirs?.close()]);
-    await Promise.all([ours?.stop(), real?.stop()]);
+    await twins?.stop();
   });
 
-  const send = (client: RespClient, commands: readonly Arguments[]): Promise<RespValue[]> =>
-    client.raw(Buffer.concat(commands.map((command) => encodeCommand(command))), commands.length);
-
-  async function alike(commands: readonly Arguments[]): Promise<RespValue[]> {
-    const [a, b] = await Promise.all([send(mine, commands), send(theirs, commands)]);
-    for (let i = 0; i < commands.length; i++) {
-      expect(show(a[i]!), JSON.stringify(commands[i]).slice(0, 500)).toEqual(show(b[i]!));
-    }
-    verifyCore(ours.running!.core);
-    return a;
-  }
+  const alike = (commands: readonly Arguments[]): Promise<RespValue[]> => twins.alike(commands);
 
   it('give the same bytes, which become the same value', async () => {
     for (const maker of makers) {
@@ -166,7 +144,7 @@ describeReal(['redis-server'], 'DUMP and RESTORE of sorted sets', () => {
 
   it('refuse a payload with any byte changed or cut off', async () => {
     await alike([['DEL', 'k', 'r'], makers[2]!]);
-    const dump = (await send(theirs, [['DUMP', 'k']]))[0] as string;
+    const dump = (await twins.send(twins.theirs, [['DUMP', 'k']]))[0] as string;
     const damaged: Arguments[] = [];
     for (let at = 0; at < dump.length; at++) {
       damaged.push(['RESTORE', 'r', 0, dump.slice(0, at)]);
@@ -181,7 +159,7 @@ describeReal(['redis-server'], 'DUMP and RESTORE of sorted sets', () => {
     const bodies = [...old.filter((body) => body.length > 12)];
     for (const maker of makers.filter((one) => one.length < 50)) {
       await alike([['CONFIG', 'SET', 'rdbcompression', 'no'], ['DEL', 'k'], maker]);
-      bodies.push(((await send(theirs, [['DUMP', 'k']]))[0] as string).slice(0, -FOOTER_BYTES));
+      bodies.push(((await twins.send(twins.theirs, [['DUMP', 'k']]))[0] as string).slice(0, -FOOTER_BYTES));
     }
     let good = 0;
     for (let done = 0; done < FORGED; done += BATCH) {
@@ -196,8 +174,8 @@ describeReal(['redis-server'], 'DUMP and RESTORE of sorted sets', () => {
         }
         commands.push(['DEL', 'r'], ['RESTORE', 'r', 0, payload(body)], ['DEBUG', 'DIGEST-VALUE', 'r']);
       }
-      const [a, b] = await Promise.all([send(mine, commands), send(theirs, commands)]);
-      verifyCore(ours.running!.core);
+      const [a, b] = await Promise.all([twins.send(twins.mine, commands), twins.send(twins.theirs, commands)]);
+      verifyCore(twins.ours.running!.core);
       for (let i = 1; i < commands.length; i += 3) {
         if (a[i] !== 'OK') continue;
         good++;
