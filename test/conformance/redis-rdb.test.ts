@@ -142,10 +142,7 @@ async function save(side: Side, inBackground: boolean): Promise<void> {
 /** Takes over the file of another server. */
 async function takeOver(from: Side, to: Side): Promise<void> {
   if (from !== to) copyFileSync(join(from.server.folder, 'dump.rdb'), join(to.server.folder, 'dump.rdb'));
-  await must(to, [
-    ['FUNCTION', 'FLUSH'],
-    ['DEBUG', 'RELOAD', 'NOSAVE'],
-  ]);
+  await must(to, [['DEBUG', 'RELOAD', 'NOSAVE']]);
 }
 
 function checkFile(side: Side): void {

@@ -68,6 +68,8 @@ export class MemoryDisk implements Disk {
   private readonly open_ = new Map<FileHandle, Open>();
   private nextHandle = 3;
   fault: Fault = () => null;
+  /** A read gives so many bytes at the most. */
+  readMost = Number.POSITIVE_INFINITY;
   /** Calls so far, and how many of them failed. */
   calls = 0;
   faults = 0;
@@ -93,6 +95,12 @@ export class MemoryDisk implements Disk {
     file.synced = file.content();
     this.files.set(path, file);
     this.durable.set(path, file);
+  }
+
+  /** Takes all files away. */
+  clear(): void {
+    this.files.clear();
+    this.durable.clear();
   }
 
   get(path: string): Uint8Array {
@@ -153,7 +161,7 @@ export class MemoryDisk implements Disk {
   read(handle: FileHandle, bytes: Uint8Array, offset: number, length: number): number {
     const open = this.opened(handle);
     this.check('read', open.path);
-    const count = Math.max(0, Math.min(length, open.file.length - open.at));
+    const count = Math.max(0, Math.min(length, this.readMost, open.file.length - open.at));
     bytes.set(open.file.bytes.subarray(open.at, open.at + count), offset);
     open.at += count;
     return count;

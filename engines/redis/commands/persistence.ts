@@ -159,6 +159,12 @@ function finalSave(core: RedisCore, save: boolean, noSave: boolean, force: boole
   return force;
 }
 
+/** Unlike FLUSHALL this takes the function libraries too. */
+function emptyEverything(core: RedisCore): void {
+  for (const db of core.dbs) emptyDb(core, db);
+  core.scripting?.functions.flush();
+}
+
 /** DEBUG RELOAD [MERGE] [NOFLUSH] [NOSAVE]: saves, empties and loads everything. */
 export function debugReload(core: RedisCore, c: Client): void {
   let merge = false;
@@ -181,13 +187,13 @@ export function debugReload(core: RedisCore, c: Client): void {
     addReplyProto(c, '-ERR\r\n');
     return;
   }
-  if (flush) for (const db of core.dbs) emptyDb(core, db);
+  if (flush) emptyEverything(core);
   try {
     core.persistence.load(merge, () => serveOthers(core, c));
   } catch (error) {
     if (!(error instanceof RdbLoadError)) throw error;
     core.log(LOG_WARNING, systemText(error));
-    addReplyError(c, 'Error trying to load the RDB dump, check server logs.');
+    addReplyError(c, 'Error trying to load the RDB dump');
     return;
   }
   core.log(LOG_WARNING, 'DB reloaded by DEBUG RELOAD');
@@ -202,7 +208,7 @@ export function debugLoadAof(core: RedisCore, c: Client): void {
     return;
   }
   if (saver.aof.state === 'on') saver.aof.flush(true);
-  for (const db of core.dbs) emptyDb(core, db);
+  emptyEverything(core);
   let loaded = false;
   try {
     loaded = saver.loadAof(() => serveOthers(core, c));

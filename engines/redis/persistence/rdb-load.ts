@@ -39,8 +39,8 @@ export interface RdbLoadResult {
   emptyKeys: number;
 }
 
-/** Takes a function library; @throws RdbLoadError when it cannot be had. */
-export type LibraryLoader = (code: string) => void;
+/** Takes a function library, in place of one that is there if so told; @throws RdbLoadError when it cannot be had. */
+export type LibraryLoader = (code: string, replace: boolean) => void;
 
 function brokenAt(source: RdbFileSource, what: string): RdbLoadError {
   return new RdbLoadError(`Cannot load the RDB file: ${what} near byte ${source.position} of ${source.size}`);
@@ -250,7 +250,7 @@ export function* loadRdb(
         break;
       case OPCODE_FUNCTION: {
         const code = text(r);
-        if (!r.failed) loadLibrary(code);
+        if (!r.failed) loadLibrary(code, merge);
         break;
       }
       case OPCODE_FUNCTION_PRE_GA:

@@ -17,6 +17,8 @@ export interface RdbByteSource {
    * @returns false when there are not so many left
    */
   refill(r: RdbReader, bytes: number): boolean;
+  /** Bytes that are left behind `r.end`. */
+  leftBehind(r: RdbReader): number;
 }
 
 export class RdbReader {
@@ -46,6 +48,11 @@ export class RdbReader {
     this.at = at;
     this.end = end;
     this.source = source;
+  }
+
+  /** Bytes that are left altogether: whatever promises more is broken. */
+  get left(): number {
+    return this.end - this.at + (this.source?.leftBehind(this) ?? 0);
   }
 
   /** Marks the bytes as broken. @returns 0 */

@@ -67,6 +67,10 @@ export class RdbFileSource implements RdbByteSource {
     return have >= bytes;
   }
 
+  leftBehind(r: RdbReader): number {
+    return this.size - this.before - (r.end - this.buffer);
+  }
+
   private sumTo(at: number): void {
     crc64Update(this.state, this.heap.u8, this.summed, at - this.summed);
     this.summed = at;

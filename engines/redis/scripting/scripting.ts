@@ -359,8 +359,8 @@ export function attachScripting(core: RedisCore, factory: InterpreterFactory): S
   const scripting = new Scripting(core, factory);
   core.scripting = scripting;
   core.persistence.libraries = () => [...scripting.functions.libraries.values()].map((library) => library.code);
-  core.persistence.loadLibrary = (code) => {
-    const library = scripting.functions.load(code, false);
+  core.persistence.loadLibrary = (code, replace) => {
+    const library = scripting.functions.load(code, replace);
     if (typeof library === 'string') throw new RdbLoadError(`Cannot load a function library: ${library}`);
   };
   return scripting;

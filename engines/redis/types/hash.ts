@@ -309,7 +309,7 @@ function loadFields(r: RdbReader): number {
   const h = r.heap;
   const count = r.readLength();
   // A field and its value take at least two bytes, so what a length promises beyond that is broken before room is made for it.
-  if (r.failed || count === 0 || count > (r.end - r.at) / 2) return 0;
+  if (r.failed || count === 0 || count > r.left / 2) return 0;
   const o = createHashObject(h);
   let whole = false;
   try {

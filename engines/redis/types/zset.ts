@@ -187,7 +187,7 @@ function loadMembers(r: RdbReader, rdbType: number): number {
   const h = r.heap;
   let left = r.readLength();
   // A member and its score take three bytes at least, so a length beyond what is there is a lie.
-  if (r.failed || left === 0 || left > r.end - r.at) return r.fail();
+  if (r.failed || left === 0 || left > r.left) return r.fail();
   const o = createZset(h);
   let longest = 0;
   let total = 0;
