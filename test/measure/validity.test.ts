@@ -106,3 +106,11 @@ test('fills do not stand in for offered operations that were not answered', () =
   expect(failed({ ...sound(), latency: [fill] })).toEqual(['achieved-rate']);
   expect(failed({ ...sound(), operations: 21_990, latency: [fill] })).toEqual([]);
 });
+
+test('of a few hits none need have been drawn for a check', () => {
+  const verified = { checked: 0, wrong: 0 };
+  const expectedHitRatio = null;
+  expect(failed({ ...sound(), expectedHitRatio, verified, hits: 6, verify: 0.05 })).toEqual([]);
+  expect(failed({ ...sound(), expectedHitRatio, verified, hits: 1, verify: 1 })).toEqual(['verification']);
+  expect(failed({ ...sound(), expectedHitRatio, verified, hits: 500, verify: 0.05 })).toEqual(['verification']);
+});
