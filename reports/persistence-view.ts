@@ -52,7 +52,7 @@ export function persistenceTable(id: string, scenario: ScenarioResult): Table | 
   return {
     id: `${id}-persistence`,
     title: 'What persistence cost, and what it saved',
-    note: 'Snapshots and rewrites that ended in the measured phase, how long one took on average, the longest pause at its start, and the most memory copied because data changed meanwhile. Then the server was killed (SIGKILL) amid writes, started again and asked for every write it had acknowledged; the worst repetition counts. A kill ends the process, not the machine: what the kernel was given survives, so a loss of power would cost more.',
+    note: 'Snapshots and rewrites that ended in the measured phase, how long one took on average, the longest pause at its start, and the most memory copied because data changed meanwhile. The data set was saved before. Then the server was killed (SIGKILL) amid writes, started again and asked for every write it had acknowledged; the worst repetition counts. A kill ends the process, not the machine: what the kernel was given survives, so a loss of power would cost more.',
     essential: true,
     columns: [
       ...scenario.axes.map((axis) => left(printable(axis.field))),
@@ -65,6 +65,7 @@ export function persistenceTable(id: string, scenario: ScenarioResult): Table | 
       right('postponed'),
       right('files'),
       right('recovery'),
+      right('keys back'),
       right('writes lost'),
       right('oldest lost'),
     ],
@@ -79,6 +80,7 @@ export function persistenceTable(id: string, scenario: ScenarioResult): Table | 
       formatNumber(medianOf(cell, (run) => run.persistence?.delayedFsyncs)),
       formatBytes(medianOf(cell, fileBytes)),
       secondsText(medianOf(cell, (run) => run.persistence?.crash?.recoveryS)),
+      formatNumber(medianOf(cell, (run) => run.persistence?.crash?.keysAfter)),
       lostText(cell),
       secondsText(worstOf(cell, (run) => run.persistence?.crash?.oldestLostS)),
     ]),

@@ -52,7 +52,7 @@ function scenarioLines(scenario: ScenarioView, width: number, paint: (style: Sty
 /** What a narrow terminal can do without, first to go first; the other reports have all of it. */
 const DISPENSABLE = [
   ...['service p99', 'p99.9', 'resident', 'server CPU/op', 'p50'],
-  ...['postponed', 'copied', 'each took', 'oldest lost', 'pause', 'rewrites'],
+  ...['postponed', 'copied', 'each took', 'oldest lost', 'pause', 'keys back', 'rewrites'],
 ];
 const GAP = 2;
 

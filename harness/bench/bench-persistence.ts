@@ -35,7 +35,7 @@ const BACKGROUND_TIMEOUT_MS = 120_000;
 /** Loading a million keys takes a second; a busy machine gets more. */
 const LOAD_TIMEOUT_MS = 60_000;
 /** Operations per second of the fixed load: a fraction of what either server could do on one core. */
-const OFFERED_RATE = 10_000;
+const OFFERED_RATE = 5_000;
 const OFFERED_SECONDS = 5;
 /** Writes during a snapshot, as a share of the keys: few enough that they end long before it does. */
 const OVERWRITTEN_SHARE = 0.02;
@@ -186,7 +186,9 @@ verify: 0%
     database: 0,
   };
   const report = await runLoad({ endpoint, scenario, seed: `round ${round}`, eventLoop: 'auto' });
-  if (report.errors > 0) throw new Error(`Cannot measure: ${JSON.stringify(report.errorTexts)}`);
+  // Operations that were not even sent in time are the worst of a stall: a figure without them would flatter.
+  if (report.errors > 0)
+    throw new Error(`Cannot measure: the machine is too busy for ${OFFERED_RATE} operations a second`);
   return report.latency.find((entry) => entry.kind === 'all')!.response.p999;
 }
 

@@ -12,7 +12,7 @@ import type { RunningTarget, Target, TargetFacts } from '../target/target.ts';
 import { expectedHitRatio } from '../workload/dataset-totals.ts';
 import { crash } from './crash.ts';
 import type { LoadDriver } from './load-driver.ts';
-import { PersistenceWatch } from './persistence-watch.ts';
+import { PersistenceWatch, saveDataSet } from './persistence-watch.ts';
 import { grouped, type Progress } from './progress.ts';
 import { RunError } from './run-error.ts';
 import { emptyReport, toRunResult } from './run-result.ts';
@@ -102,6 +102,10 @@ async function measureRunning(
     await driver.preload(plan, { signal, onInterval: (row) => progress.tick(row) });
     signal.throwIfAborted();
     phases.push(phaseOf('preloaded', await running.memory()));
+  }
+  if (running.persistent && scenario.persistence !== null) {
+    progress.phase('saving', null);
+    await saveDataSet(running.persistent, scenario.persistence.mode, signal);
   }
   await running.resetStats();
   const watched = await watchLoad(measurement, running, plan);

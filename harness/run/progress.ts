@@ -21,7 +21,7 @@ export interface Progress {
   begin(label: RunLabel): void;
   /** @param seconds that the phase will take, or null */
   phase(
-    name: 'starting' | 'preloading' | 'warming up' | 'measuring' | 'reading memory' | 'crashing',
+    name: 'starting' | 'preloading' | 'warming up' | 'measuring' | 'saving' | 'reading memory' | 'crashing',
     seconds: number | null,
   ): void;
   tick(row: TimelineRow): void;
