@@ -60,6 +60,7 @@ function end(state: number, text: string): void {
   errorText.set(bytes);
   Atomics.store(status, STATUS_ERROR_LENGTH, bytes.length);
   Atomics.store(status, STATUS_STATE, state);
+  Atomics.notify(status, STATUS_STATE);
 }
 
 parentPort?.on('message', (message: SnapshotMessage) => {

@@ -21,6 +21,9 @@ import {
   STATUS_STATE,
 } from './snapshot-job.ts';
 
+/** A thread that does not end by then hangs in the disk. */
+const ABORT_WAIT_MS = 10_000;
+
 export class ThreadSnapshots implements Snapshots {
   private readonly arena: Arena;
   private readonly mapping: ArenaMapping;
@@ -97,6 +100,8 @@ export class ThreadSnapshots implements Snapshots {
 
   abort(): void {
     Atomics.store(this.status, STATUS_ABORT, 1);
+    // What it would still put into its place could be older than what is saved next.
+    Atomics.wait(this.status, STATUS_STATE, STATE_RUNNING, ABORT_WAIT_MS);
   }
 
   tidy(budgetUs: number): boolean {

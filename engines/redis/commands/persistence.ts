@@ -22,8 +22,10 @@ import { ArenaExhausted } from '../structures/heap.ts';
 const NO_DISK = 'this server has no disk';
 
 function save(core: RedisCore, c: Client): void {
+  const saver = core.persistence;
   if (core.disk === null) addReplyError(c, NO_DISK);
-  else if (core.persistence.save()) addReplyOk(c);
+  else if (saver.saving && !saver.rewriting) addReplyError(c, 'Background save already in progress');
+  else if (saver.save()) addReplyOk(c);
   // The reason is in the log, as with the original.
   else addReplyProto(c, '-ERR\r\n');
 }

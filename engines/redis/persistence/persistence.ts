@@ -51,6 +51,8 @@ export class Persistence {
   private lastRewriteTry = 0;
   /** BGSAVE SCHEDULE: one is to be started as soon as it can be. */
   scheduled = false;
+  /** What is being written has been given up: how it ends says nothing about the disk. */
+  private aborted = false;
   private startedUnixtime = 0;
   private lastTry = 0;
   private changesAtStart = 0;
@@ -143,7 +145,7 @@ export class Persistence {
       core.log(LOG_WARNING, 'Saving in the foreground: this platform cannot freeze memory');
       return this.save() ? 'started' : 'failed';
     }
-    if (!this.startSnapshot(this.plan(false), this.folder, core.config.dbfilename, `temp-${core.host.pid}.rdb`)) {
+    if (!this.startSnapshot(this.plan(false), this.folder, core.config.dbfilename, `temp-bg-${core.host.pid}.rdb`)) {
       this.lastSaveOk = false;
       core.log(LOG_WARNING, "Can't save in background: the memory cannot be frozen");
       return 'failed';
@@ -164,6 +166,7 @@ export class Persistence {
     this.lastPauseUs = Math.round(pauseUs);
     this.snapshotsStarted++;
     this.saving = true;
+    this.aborted = false;
     this.startedUnixtime = core.unixtime;
     this.copiedBytes = 0;
     this.copiedPeak = 0;
@@ -240,7 +243,11 @@ export class Persistence {
 
   /** Ends a running save without a result: its data are no longer wanted. */
   abortSave(): void {
-    if (this.saving) this.snapshots?.abort();
+    if (!this.saving || this.snapshots === null) return;
+    this.aborted = true;
+    this.snapshots.abort();
+    const end = this.snapshots.takeEnd();
+    if (end !== null) this.ended(end);
   }
 
   /** Why commands that write are refused; empty: they are not. */
@@ -326,13 +333,16 @@ export class Persistence {
       this.lastRewriteSeconds = core.unixtime - this.startedUnixtime;
       this.lastRewriteCopiedBytes = end.copiedBytes;
       this.copiedBytes = 0;
-      this.rewriteEnded(end);
+      if (this.aborted) core.log(LOG_WARNING, 'Background AOF rewrite given up');
+      else this.rewriteEnded(end);
       return;
     }
     this.lastSaveSeconds = core.unixtime - this.startedUnixtime;
     this.lastCopiedBytes = end.copiedBytes;
     this.copiedBytes = 0;
-    if (end.error === '') {
+    if (this.aborted) {
+      core.log(LOG_WARNING, 'Background saving given up');
+    } else if (end.error === '') {
       core.log(
         LOG_NOTICE,
         `Background saving terminated with success; copied on write: ${Math.round(end.copiedBytes / 1_048_576)} MB`,

@@ -34,7 +34,7 @@ export interface Snapshots {
   copiedBytes(): number;
   /** Gives the end once, null before. */
   takeEnd(): SnapshotEnd | null;
-  /** Ends the work without a result; the temporary file is removed. */
+  /** Ends the work without a result, and waits until it has ended: no file is put into its place any more. The temporary file is removed. */
   abort(): void;
   /** Work that is left from the last snapshot, for so long at the most. @returns whether there is more */
   tidy(budgetUs: number): boolean;
