@@ -217,7 +217,7 @@ describeReal(['redis-server', 'memcached'], 'cachelab run', () => {
   it('stops in order at Ctrl-C: partial result, exit code 130, no server left', async () => {
     const { child, ended } = start(['run', 'quickstart', ...TINY, ...REAL, '--duration', '20s']);
     const server = await waitForServer(child.pid as number, /redis-server/);
-    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await new Promise((resolve) => setTimeout(resolve, 4_000));
     child.kill('SIGINT');
     const { code, stderr } = await ended;
     expect(stderr).toContain('what was measured is kept');
