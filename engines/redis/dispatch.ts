@@ -323,12 +323,17 @@ function runWithEffects(core: RedisCore, c: Client, command: Command): void {
   const { effects } = core;
   const outer = effects.replaced;
   const before = core.dirty;
+  const { ops } = effects;
   effects.replaced = false;
   // A transaction's and a script's effects are those of what they run.
   const wraps = WRAPPERS.has(command.name);
   try {
     command.proc(core, c);
     if (core.dirty !== before && !effects.replaced && !wraps) effects.addCommand(c);
+  } catch (error) {
+    // It broke off for want of memory and had changed something by then, or said that it would: no command says what has become of it.
+    if (core.dirty !== before || effects.ops !== ops) effects.lose();
+    throw error;
   } finally {
     effects.replaced = outer;
   }

@@ -8,11 +8,14 @@
  * half of them.
  *
  * While nobody listens nothing is written down, and `active` is all that anyone looks at.
+ *
+ * Nothing here throws: whoever writes down an effect has changed data already, or is about to. When there is no memory for it the whole
+ * unit is lost, and the listener is told that it no longer has what the data have become.
  */
 import type { Client } from './client.ts';
 import type { Db } from './db.ts';
 import { putUint } from './protocol/decimal.ts';
-import type { Heap } from './structures/heap.ts';
+import { ArenaExhausted, type Heap } from './structures/heap.ts';
 
 const FIRST_BYTES = 4_096;
 /** A buffer that has grown beyond this is given back after the unit. */
@@ -31,6 +34,9 @@ export class Effects {
   /** Whether effects are wanted. */
   active = false;
   private sink: EffectSink | null = null;
+  private lost: () => void = () => {};
+  /** The present unit is lost. */
+  private broken = false;
   private start = 0;
   private room = 0;
   private length = 0;
@@ -51,9 +57,14 @@ export class Effects {
     this.heap = heap;
   }
 
-  /** Begins to collect. The first effect will say which database it is about. */
-  listen(sink: EffectSink): void {
+  /**
+   * Begins to collect. The first effect will say which database it is about.
+   * @param sink may throw ARENA_EXHAUSTED, having taken nothing: the unit is lost then
+   * @param lost a unit has not been handed over
+   */
+  listen(sink: EffectSink, lost: () => void = () => {}): void {
     this.sink = sink;
+    this.lost = lost;
     this.active = true;
     this.selected = -1;
   }
@@ -70,11 +81,20 @@ export class Effects {
     this.selected = -1;
   }
 
+  /** The present unit cannot be written down: what the data have become does not follow from what is. */
+  lose(): void {
+    this.broken = true;
+    if (this.ops === 0) this.ops = 1;
+  }
+
+  /** @returns where the next bytes go; 0: nowhere, the unit is lost */
   private reserve(bytes: number): number {
+    if (this.broken) return 0;
     const needed = this.length + bytes;
     if (needed > this.room) {
       const room = Math.max(FIRST_BYTES, needed, this.room * 2);
-      const moved = this.heap.alloc(room);
+      const moved = this.allocate(room);
+      if (moved === 0) return 0;
       if (this.start !== 0) {
         this.heap.copy(this.start, moved, this.length);
         this.heap.free(this.start);
@@ -85,8 +105,19 @@ export class Effects {
     return this.start + this.length;
   }
 
+  private allocate(bytes: number): number {
+    try {
+      return this.heap.alloc(bytes);
+    } catch (error) {
+      if (!(error instanceof ArenaExhausted)) throw error;
+      this.lose();
+      return 0;
+    }
+  }
+
   private head(type: number, value: number): void {
     const at = this.reserve(HEAD_BYTES);
+    if (at === 0) return;
     const u8 = this.heap.u8;
     u8[at] = type;
     const p = putUint(u8, at + 1, value);
@@ -113,6 +144,7 @@ export class Effects {
   arg(offset: number, length: number): void {
     this.head(36, length);
     const at = this.reserve(length + 2);
+    if (at === 0) return;
     const h = this.heap;
     h.copy(offset, at, length);
     h.u8[at + length] = 13;
@@ -124,6 +156,7 @@ export class Effects {
   text(value: string): void {
     this.head(36, value.length);
     const at = this.reserve(value.length + 2);
+    if (at === 0) return;
     const h = this.heap;
     const end = h.putLatin1(value, at);
     h.u8[end] = 13;
@@ -173,14 +206,30 @@ export class Effects {
   /** Ends the unit: its effects are handed on. */
   endUnit(): void {
     if (this.held) return;
-    if (this.ops > 0) this.sink?.(this.start, this.length, this.ops > 1 && !this.single, this.ahead);
+    if (this.ops > 0 && !this.broken) this.handOver();
+    const lost = this.broken;
     this.clear();
+    if (lost) {
+      // The database that was said with it is lost too.
+      this.selected = -1;
+      this.lost();
+    }
+  }
+
+  private handOver(): void {
+    try {
+      this.sink?.(this.start, this.length, this.ops > 1 && !this.single, this.ahead);
+    } catch (error) {
+      if (!(error instanceof ArenaExhausted)) throw error;
+      this.broken = true;
+    }
   }
 
   private clear(): void {
     this.ops = 0;
     this.length = 0;
     this.ahead = 0;
+    this.broken = false;
     this.single = false;
     if (this.room > KEPT_BYTES) {
       this.heap.free(this.start);

@@ -116,9 +116,11 @@ describeReal(['redis-server'], 'append-only files', () => {
     const all = new AllCommands(createRandom(seed));
     const draw = new Draw(createRandom(seed + 1));
     for (let round = 0; round < 3 * testScale; round++) {
+      const drawn = Array.from({ length: 300 }, () => all.next().args);
+      // Loaded under another configuration a HyperLogLog may take another form.
       await each(
         pair,
-        Array.from({ length: 300 }, () => all.next().args),
+        drawn.filter(([name]) => !/^config$/i.test(name!)),
       );
       await each(pair, [['SELECT', '5'], ...Array.from({ length: 300 }, () => randomStreamCommand(draw).args)]);
       await Promise.all([rewrite(pair.ours), rewrite(pair.real)]);

@@ -493,11 +493,22 @@ describeReal(['redis-server'], 'effects in the append-only file', () => {
       try {
         for (const client of clients) await client.command('FLUSHALL');
         for (let batch = 0; batch < 10 * testScale; batch++) {
-          const drawn = Array.from({ length: 200 }, () => commands.next().args);
-          const bytes = Buffer.concat(drawn.flatMap((args, i) => [encodeCommand(markOf(i)), encodeCommand(args)]));
-          await Promise.all(clients.map((client) => client.raw(bytes, 2 * drawn.length)));
+          const labels: string[] = [];
+          const sent: Buffer[] = [];
+          for (let i = 0; i < 200 || commands.inside === true; i++) {
+            // A mark inside a transaction would be queued.
+            if (commands.inside !== true) {
+              sent.push(encodeCommand(markOf(i)));
+              labels.push('');
+            }
+            const drawn = commands.next().args;
+            // Loaded under another configuration a HyperLogLog may take another form.
+            const args = /^config$/i.test(drawn[0]!) ? ['PING'] : drawn;
+            sent.push(encodeCommand(args));
+            labels[labels.length - 1] += ` ${JSON.stringify(args).slice(0, 200)}`;
+          }
+          await Promise.all(clients.map((client) => client.raw(Buffer.concat(sent), sent.length)));
           const { mine, theirs } = newEffects();
-          const labels = drawn.map((args) => JSON.stringify(args).slice(0, 300));
           const differences = compareEffects(labels, effectsBySteps(mine), effectsBySteps(theirs));
           expect(differences.slice(0, 3).join('\n'), `seed ${seed}`).toBe('');
         }

@@ -241,11 +241,17 @@ function bitfieldGeneric(core: RedisCore, c: Client, readOnly: boolean): void {
   addReplyArrayLen(c, operations);
   let changes = 0;
   overflowMode = WRAP;
-  for (let i = 2; i < c.argc; ) {
-    i = readOperation(core, c, i);
-    if (opcode === OVERFLOW) continue;
-    if (opcode === GET) replyField(h, c, start, end);
-    else if (changeField(h, c, start, end, grew)) changes++;
+  try {
+    for (let i = 2; i < c.argc; ) {
+      i = readOperation(core, c, i);
+      if (opcode === OVERFLOW) continue;
+      if (opcode === GET) replyField(h, c, start, end);
+      else if (changeField(h, c, start, end, grew)) changes++;
+    }
+  } catch (error) {
+    // There was no memory for a reply, but the bits have changed.
+    if (highest >= 0) bitsChanged(core, c, Math.max(changes, 1));
+    throw error;
   }
   if (changes > 0) bitsChanged(core, c, changes);
 }

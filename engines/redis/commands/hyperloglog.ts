@@ -79,19 +79,25 @@ function pfaddCommand(core: RedisCore, c: Client): void {
     if (isNoHll(core, c, value)) return;
     value = unshare(core, entry, value);
   }
-  for (let i = 2; i < c.argc; i++) {
-    let result: number;
-    try {
-      result = hllAdd(h, robjPtr(h, value), c.argOff[i], c.argLen[i]);
-    } finally {
-      // The string may have moved before there was no room for what came next.
-      robjSetPtr(h, value, hllString);
+  try {
+    for (let i = 2; i < c.argc; i++) {
+      let result: number;
+      try {
+        result = hllAdd(h, robjPtr(h, value), c.argOff[i], c.argLen[i]);
+      } finally {
+        // The string may have moved before there was no room for what came next.
+        robjSetPtr(h, value, hllString);
+      }
+      if (result < 0) {
+        addReplyError(c, BROKEN);
+        return;
+      }
+      updated += result;
     }
-    if (result < 0) {
-      addReplyError(c, BROKEN);
-      return;
-    }
-    updated += result;
+  } catch (error) {
+    // At the least its form may have changed.
+    changed(core, c, Math.max(updated, 1));
+    throw error;
   }
   if (updated > 0) {
     hllInvalidateCount(h, robjPtr(h, value));
@@ -161,22 +167,30 @@ function pfmergeCommand(core: RedisCore, c: Client): void {
   let value = lookupKeyWrite(core, c.db, c.argOff[1], c.argLen[1]);
   value = value === 0 ? addHll(core, c) : unshare(core, foundEntry, value);
   let s = robjPtr(h, value);
-  if (dense === 1) {
-    s = hllToDense(h, s);
-    if (s === 0) {
-      addReplyError(c, BROKEN);
-      return;
-    }
-    robjSetPtr(h, value, s);
-  }
-  for (let i = 0; i < HLL_REGISTERS; i++) {
-    if (merged[i] === 0) continue;
-    try {
-      hllRaise(h, s, i, merged[i]);
-    } finally {
-      s = hllString;
+  let whole = false;
+  try {
+    if (dense === 1) {
+      const denser = hllToDense(h, s);
+      if (denser === 0) {
+        addReplyError(c, BROKEN);
+        whole = true;
+        return;
+      }
+      s = denser;
       robjSetPtr(h, value, s);
     }
+    for (let i = 0; i < HLL_REGISTERS; i++) {
+      if (merged[i] === 0) continue;
+      try {
+        hllRaise(h, s, i, merged[i]);
+      } finally {
+        s = hllString;
+        robjSetPtr(h, value, s);
+      }
+    }
+    whole = true;
+  } finally {
+    if (!whole) changed(core, c, 1);
   }
   hllInvalidateCount(h, s);
   changed(core, c, 1);

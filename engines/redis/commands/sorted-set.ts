@@ -172,6 +172,7 @@ function addScores(core: RedisCore, c: Client, flags: number, pairs: number, str
     } catch (error) {
       // What memory had room for stays, but a key without members must not.
       if (zsetLength(core.heap, o) === 0) dbDelete(core, c.db, c.argOff[1], c.argLen[1]);
+      core.dirty += added + updated;
       addDone(core, c, incr);
       throw error;
     }

@@ -4,7 +4,7 @@
  */
 import type { Client } from '../client.ts';
 import type { CommandProc } from '../command.ts';
-import { lookupKeyRead, lookupKeyWrite, NOTIFY_STREAM } from '../db.ts';
+import { dbDelete, lookupKeyRead, lookupKeyWrite, NOTIFY_STREAM } from '../db.ts';
 import {
   addReplyArrayLen,
   addReplyBigInt,
@@ -240,12 +240,14 @@ function xaddCommand(core: RedisCore, c: Client): void {
   const keyLength = c.argLen[1];
   let o = lookupKeyWrite(core, c.db, key, keyLength);
   if (isWrongType(core, c, o, OBJ_STREAM)) return;
+  let isNew = false;
   if (o === 0) {
     if (options.noMakeStream) {
       addReplyNull(c);
       return;
     }
     o = addStream(core, c, 1);
+    isNew = true;
   }
   const s = robjPtr(h, o);
   loadStreamId(h, s + STREAM_LAST_ID, lastId);
@@ -254,7 +256,14 @@ function xaddCommand(core: RedisCore, c: Client): void {
     return;
   }
   if (options.mode !== STREAM_ID_AUTO) addedId.set(options.id);
-  const result = streamAppend(h, s, c.argOff, c.argLen, first, values / 2, options.mode, core.nowMs, addedId);
+  let result: number;
+  try {
+    result = streamAppend(h, s, c.argOff, c.argLen, first, values / 2, options.mode, core.nowMs, addedId);
+  } catch (error) {
+    // A stream made for an entry that there is no memory for must not stay.
+    if (isNew) dbDelete(core, c.db, key, keyLength);
+    throw error;
+  }
   if (result !== STREAM_APPENDED) {
     addReplyError(
       c,
@@ -264,10 +273,11 @@ function xaddCommand(core: RedisCore, c: Client): void {
     );
     return;
   }
+  // Counted first: there may be no memory for the reply.
+  core.dirty++;
   addReplyStreamId(c, addedId);
   core.signalModifiedKey(c.db, key, keyLength);
   core.notifyKeyspaceEvent(NOTIFY_STREAM, 'xadd', key, keyLength, c.db.id);
-  core.dirty++;
   if (options.trim && trim(core, s) > 0) {
     core.notifyKeyspaceEvent(NOTIFY_STREAM, 'xtrim', key, keyLength, c.db.id);
   }

@@ -481,8 +481,9 @@ function msetGeneric(core: RedisCore, c: Client, onlyNew: boolean): void {
     const value = valueFromArgument(core, c, i + 1);
     setKey(core, c.db, c.argOff[i], c.argLen[i], value, false, entry);
     core.notifyKeyspaceEvent(NOTIFY_STRING, 'set', c.argOff[i], c.argLen[i], c.db.id);
+    // Counted one by one: the next one may find no memory.
+    core.dirty++;
   }
-  core.dirty += (c.argc - 1) / 2;
   if (onlyNew) addReplyLong(c, 1);
   else addReplyOk(c);
 }

@@ -5,6 +5,7 @@
 import { systemText } from '../../base/system-text.ts';
 import { LOG_NOTICE, LOG_WARNING } from '../log-levels.ts';
 import type { RedisCore } from '../redis-core.ts';
+import { ArenaExhausted } from '../structures/heap.ts';
 import { AofManifest } from './aof-manifest.ts';
 import { writeAll } from './rdb-save.ts';
 
@@ -86,7 +87,10 @@ export class AppendOnlyFile {
 
   /** Takes effects from now on. */
   private listen(): void {
-    this.core.effects.listen((offset, length, several, ahead) => this.append(offset, length, several, ahead));
+    this.core.effects.listen(
+      (offset, length, several, ahead) => this.takeUnit(offset, length, several, ahead),
+      () => this.unitLost(),
+    );
   }
 
   private reserve(bytes: number): number {
@@ -109,6 +113,40 @@ export class AppendOnlyFile {
     const at = this.reserve(text.length);
     this.core.heap.putLatin1(text, at);
     this.length += text.length;
+  }
+
+  /** @throws ARENA_EXHAUSTED, nothing taken */
+  private takeUnit(offset: number, length: number, several: boolean, ahead: number): void {
+    const before = this.length;
+    try {
+      this.append(offset, length, several, ahead);
+      return;
+    } catch (error) {
+      if (!(error instanceof ArenaExhausted)) throw error;
+      this.length = before;
+    }
+    // What waits is written now, which leaves its room to this unit.
+    this.flush(true);
+    const left = this.length;
+    try {
+      this.append(offset, length, several, ahead);
+    } catch (error) {
+      this.length = left;
+      throw error;
+    }
+  }
+
+  /** There was no memory to write something down. The file is whole again after a rewrite. */
+  private unitLost(): void {
+    const { core } = this;
+    if (core.config.appendfsync === 'always') {
+      this.fatal("Can't keep the AOF without memory when the AOF fsync policy is 'always'. Exiting...");
+    }
+    core.log(
+      LOG_WARNING,
+      'No memory to write a change to the AOF: it will be rewritten, and is not complete until then',
+    );
+    core.persistence.rewriteScheduled = true;
   }
 
   private append(offset: number, length: number, several: boolean, ahead: number): void {

@@ -34,10 +34,10 @@ export function markOf(i: number): string[] {
 
 function sameArgument(a: string, b: string): boolean {
   if (a === b) return true;
-  const [, ms, rest] = /^(\d{13,14})(-\d+)?$/.exec(a) ?? [];
-  const [, otherMs, otherRest] = /^(\d{13,14})(-\d+)?$/.exec(b) ?? [];
+  const [, ms, rest] = /^(\d{13,19})(-\d+)?$/.exec(a) ?? [];
+  const [, otherMs, otherRest] = /^(\d{13,19})(-\d+)?$/.exec(b) ?? [];
   if (ms === undefined || otherMs === undefined || rest !== otherRest) return false;
-  return Number(ms) > TIME_FROM && Math.abs(Number(ms) - Number(otherMs)) < TOLERANCE_MS;
+  return Number(ms) > TIME_FROM && Math.abs(Number(BigInt(ms) - BigInt(otherMs))) < TOLERANCE_MS;
 }
 
 /** Whether two effects are the same but for times. */
