@@ -14,6 +14,7 @@ import {
   dictIntBig,
   dictIntValue,
   dictKey,
+  dictRelease,
   dictSetIntBig,
   dictSetIntValue,
   dictSetValue,
@@ -295,7 +296,12 @@ export function emptyDb(core: RedisCore, db: Db, lazy = false): number {
   if (lazy) {
     const { dict, expires } = db;
     const freshDict = dictCreate(h, DICT_TYPE_DB);
-    db.expires = dictCreate(h, DICT_TYPE_EXPIRES);
+    try {
+      db.expires = dictCreate(h, DICT_TYPE_EXPIRES);
+    } catch (error) {
+      dictRelease(h, freshDict);
+      throw error;
+    }
     db.dict = freshDict;
     core.lazyFree.takeDatabase(core, dict, expires);
   } else {
