@@ -135,6 +135,7 @@ function restoreCommand(core: RedisCore, c: Client): void {
   try {
     dbAdd(core, c.db, key, keyLength, value);
   } catch (error) {
+    if (deleted) core.dirty++;
     decrRefCount(h, value);
     throw error;
   }

@@ -127,14 +127,21 @@ function renameGeneric(core: RedisCore, c: Client, onlyNew: boolean): void {
     else addReplyOk(c);
     return;
   }
-  if (lookupKeyWrite(core, c.db, to, toLength) !== 0) {
+  const taken = lookupKeyWrite(core, c.db, to, toLength) !== 0;
+  if (taken) {
     if (onlyNew) {
       addReplyLong(c, 0);
       return;
     }
     dbDelete(core, c.db, to, toLength);
   }
-  addShared(core, c.db, to, toLength, value);
+  try {
+    addShared(core, c.db, to, toLength, value);
+  } catch (error) {
+    // What was there is gone all the same.
+    if (taken) core.dirty++;
+    throw error;
+  }
   copyExpire(core, c.db, from, fromLength, c.db, to, toLength);
   dbDelete(core, c.db, from, fromLength);
   core.signalModifiedKey(c.db, from, fromLength);
@@ -218,6 +225,7 @@ function copyCommand(core: RedisCore, c: Client): void {
   try {
     dbAdd(core, target, to, toLength, copy);
   } catch (error) {
+    if (taken) core.dirty++;
     decrRefCount(core.heap, copy);
     throw error;
   }
