@@ -329,7 +329,7 @@ function runWithEffects(core: RedisCore, c: Client, command: Command): void {
   const wraps = WRAPPERS.has(command.name);
   try {
     command.proc(core, c);
-    if (core.dirty !== before && !effects.replaced && !wraps) effects.addCommand(c);
+    if (core.dirty > before && !effects.replaced && !wraps) effects.addCommand(c);
   } catch (error) {
     // It broke off for want of memory and had changed something by then, or said that it would: no command says what has become of it.
     if (core.dirty !== before || effects.ops !== ops) effects.lose();

@@ -12,6 +12,7 @@ import {
   readSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs';
 import type { Disk, OpenMode } from '../ports.ts';
@@ -58,7 +59,12 @@ export function createLocalDisk(): Disk {
     rename: renameSync,
     list: (folder) => (existsSync(folder) ? readdirSync(folder) : []),
     makeFolder: (path) => {
-      mkdirSync(path, { recursive: true, mode: 0o755 });
+      // Not `recursive`: Node then never returns when the process's own folder is gone.
+      try {
+        mkdirSync(path, 0o755);
+      } catch (error) {
+        if ((error as { code?: string }).code !== 'EEXIST' || !statSync(path).isDirectory()) throw error;
+      }
     },
     syncFolder,
   };

@@ -3,8 +3,9 @@
  * knows a socket.
  */
 import { randomBytes } from 'node:crypto';
-import { rmSync } from 'node:fs';
+import { rmSync, statSync } from 'node:fs';
 import { release, totalmem } from 'node:os';
+import { resolve } from 'node:path';
 import { createRandom } from '../base/random.ts';
 import { ArenaMapping } from '../io/arena-mapping.ts';
 import { createEventLoop } from '../io/create-event-loop.ts';
@@ -159,6 +160,23 @@ function createAppliers(
           );
         }
         return null;
+      },
+    ],
+    [
+      'dir',
+      (config: RedisConfig) => {
+        // A core with a folder of its own shares its process with others.
+        const shared = start.engine.dataFolder !== undefined;
+        try {
+          const folder = shared ? resolve(core().persistence.folder, config.dir) : config.dir;
+          if (!statSync(folder).isDirectory()) return 'Not a directory';
+          if (shared) core().persistence.folder = folder;
+          else process.chdir(folder);
+          config.dir = shared ? folder : process.cwd();
+          return null;
+        } catch (error) {
+          return systemText(error);
+        }
       },
     ],
     [

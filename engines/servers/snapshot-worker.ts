@@ -8,7 +8,8 @@ import { addressOf } from '../io/system.ts';
 import { createArena, makeBuffer } from '../memory/arena.ts';
 import type { ArenaBuffer } from '../memory/arena-buffer.ts';
 import { createJemalloc } from '../memory/jemalloc.ts';
-import { saveRdbFile } from '../redis/persistence/rdb-save.ts';
+import { SaveAborted, saveRdbFile } from '../redis/persistence/rdb-save.ts';
+import { SNAPSHOT_ABORTED } from '../redis/persistence/snapshots.ts';
 import { Heap } from '../redis/structures/heap.ts';
 import { objectTypes } from '../redis/types/index.ts';
 import { createLocalDisk } from './local-disk.ts';
@@ -34,8 +35,6 @@ const status = new Int32Array(shared, 0, STATUS_CELLS);
 const errorText = new Uint8Array(shared, STATUS_CELLS * 4, ERROR_BYTES);
 let bytes: ArenaBuffer | null = null;
 
-class Aborted extends Error {}
-
 function write({ job, view, freeFrom }: SnapshotMessage): number {
   bytes ??= makeBuffer(view.byteLength);
   const { buffer } = bytes;
@@ -48,7 +47,7 @@ function write({ job, view, freeFrom }: SnapshotMessage): number {
   let dropAt = DROP_EVERY_KEYS;
   return saveRdbFile({ ...job.plan, heap }, createLocalDisk(), job.folder, job.name, job.temporary, (keys) => {
     Atomics.store(status, STATUS_KEYS, keys);
-    if (Atomics.load(status, STATUS_ABORT) !== 0) throw new Aborted('aborted');
+    if (Atomics.load(status, STATUS_ABORT) !== 0) throw new SaveAborted(SNAPSHOT_ABORTED);
     if (keys < dropAt) return;
     dropFrozen(buffer, freeFrom);
     dropAt += DROP_EVERY_KEYS;

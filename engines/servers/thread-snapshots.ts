@@ -1,4 +1,5 @@
 /** Snapshots written by a thread from frozen memory (see io/arena-mapping.ts). */
+import { resolve } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { entryUrl } from '../base/entry.ts';
 import type { ArenaMapping } from '../io/arena-mapping.ts';
@@ -74,7 +75,8 @@ export class ThreadSnapshots implements Snapshots {
     if (view === null) return -1;
     this.status.fill(0);
     Atomics.store(this.status, STATUS_STATE, STATE_RUNNING);
-    const message: SnapshotMessage = { job, view, freeFrom };
+    // CONFIG SET dir may change the process's folder while it is written.
+    const message: SnapshotMessage = { job: { ...job, folder: resolve(job.folder) }, view, freeFrom };
     thread.postMessage(message);
     return pauseUs;
   }

@@ -292,7 +292,7 @@ const subcommands: Readonly<Record<string, readonly [arity: number, proc: Comman
   protocol: [3, debugProtocol],
   populate: [-3, debugPopulate],
   reload: [-2, debugReload],
-  loadaof: [2, debugLoadAof],
+  loadaof: [-2, debugLoadAof],
   // Knobs of parts that this engine does not have: accepted, so that test suites go on.
   'pause-cron': [3, accept],
   'quicklist-packed-threshold': [3, debugPackedThreshold],

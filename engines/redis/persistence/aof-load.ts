@@ -148,7 +148,8 @@ function* loadFile(core: RedisCore, path: string, name: string, last: boolean): 
     if (source.size === 0) return;
     if (isRdb(source)) {
       core.log(LOG_NOTICE, 'Reading RDB base file on AOF loading...');
-      yield* loadRdb(core, source, core.persistence.loadLibrary);
+      const { keysLoaded, keysExpired } = yield* loadRdb(core, source, core.persistence.loadLibrary);
+      core.log(LOG_NOTICE, `Done loading RDB, keys loaded: ${keysLoaded}, keys expired: ${keysExpired}.`);
       whole = source.position;
     }
     for (let commands = 0; ; commands++) {
@@ -242,9 +243,13 @@ export function* loadAppendOnlyFiles(
   core.persistence.beginLoading(bytes);
   try {
     for (let i = 0; i < parts.length; i++) {
-      const { name } = parts[i]!;
+      const { name, type } = parts[i]!;
+      const startUs = core.clock.monoUs();
       const later = parts.slice(i + 1).map((part) => pathOf(part.name));
       yield* loadFile(core, pathOf(name), name, nothingFollows(disk, later));
+      if (sizeOf(disk, pathOf(name)) === 0) continue;
+      const seconds = ((core.clock.monoUs() - startUs) / 1e6).toFixed(3);
+      core.log(LOG_NOTICE, `DB loaded from ${type === 'b' ? 'base' : 'incr'} file ${name}: ${seconds} seconds`);
     }
   } finally {
     core.persistence.loading = false;

@@ -50,9 +50,9 @@ export class AofManifest {
     return file;
   }
 
-  /** All increments but the last one become history: a rewrite holds what they held. */
-  retireIncrements(): void {
-    const last = this.increments.pop();
+  /** All increments but the last one become history, the last one too if `all`: a rewrite holds what they held. */
+  retireIncrements(all = false): void {
+    const last = all ? undefined : this.increments.pop();
     for (const file of this.increments) this.history.push({ ...file, type: 'h' });
     this.increments.length = 0;
     if (last !== undefined) this.increments.push(last);

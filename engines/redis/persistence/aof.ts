@@ -420,14 +420,24 @@ export class AppendOnlyFile {
 
   /**
    * A rewrite begins: from here on effects go to a new increment. When that fails the present one goes on.
+   * @param switchOn whether it is to be switched on by it if it is not yet
    * @returns the name of the base file to write
    * @throws an Error that says why it cannot begin
    */
-  beginRewrite(): string {
+  beginRewrite(switchOn: boolean): string {
     const { core } = this;
     const { appendfilename } = core.config;
     const disk = core.disk!;
-    disk.makeFolder(this.folder);
+    try {
+      disk.makeFolder(this.folder);
+    } catch (error) {
+      throw new Error(`Can't open or create append-only dir ${core.config.appenddirname}: ${systemText(error)}`);
+    }
+    // Files may lie there from a time when it was switched on.
+    if (this.state === 'off') this.manifest = this.readManifest() ?? new AofManifest();
+    this.rewriteSuffix = this.baseSuffix();
+    if (this.state === 'off' && !switchOn)
+      return this.manifest.clone().addBase(appendfilename, this.rewriteSuffix).name;
     const present = this.file;
     if (present >= 0) {
       this.flush(true);
@@ -440,6 +450,8 @@ export class AppendOnlyFile {
     const next = this.manifest.clone();
     const increment = next.addIncrement(appendfilename);
     core.log(LOG_NOTICE, `Creating AOF incr file ${increment.name} on background rewrite`);
+    // What an attempt that failed has left is in no manifest.
+    if (this.state === 'off') disk.remove(this.path(increment.name));
     this.openIncrement(increment.name);
     try {
       if (this.state === 'on') this.persist(next);
@@ -462,7 +474,6 @@ export class AppendOnlyFile {
       this.state = 'waiting';
       this.listen();
     }
-    this.rewriteSuffix = this.baseSuffix();
     return next.clone().addBase(appendfilename, this.rewriteSuffix).name;
   }
 
@@ -471,9 +482,10 @@ export class AppendOnlyFile {
     const { core } = this;
     const next = this.manifest.clone();
     next.addBase(core.config.appendfilename, this.rewriteSuffix);
-    next.retireIncrements();
+    next.retireIncrements(this.state === 'off');
     this.persist(next);
-    this.state = 'on';
+    // Rewritten while it is switched off, it stays so.
+    if (this.state === 'waiting') this.state = 'on';
     this.size = this.sizeOnDisk();
     this.rewriteBaseSize = this.size;
     if (core.config.aofDisableAutoGc) return;

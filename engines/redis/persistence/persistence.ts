@@ -126,7 +126,7 @@ export class Persistence {
         `temp-${core.host.pid}.rdb`,
       );
     } catch (error) {
-      core.log(LOG_WARNING, `Write error saving DB on disk: ${systemText(error)}`);
+      core.log(LOG_WARNING, systemText(error));
       this.lastSaveOk = false;
       return false;
     }
@@ -187,7 +187,7 @@ export class Persistence {
     if (this.saving || core.disk === null) return this.saving ? 'busy' : 'failed';
     this.lastRewriteTry = core.unixtime;
     try {
-      const base = aof.beginRewrite();
+      const base = aof.beginRewrite(core.config.appendonly);
       const temporary = `temp-rewriteaof-bg-${core.host.pid}.aof`;
       this.rewriteScheduled = false;
       if (snapshots === null) {
@@ -350,7 +350,8 @@ export class Persistence {
       this.saved(this.changesAtStart);
     } else {
       this.lastSaveOk = false;
-      core.log(LOG_WARNING, `Background saving error: ${end.error}`);
+      core.log(LOG_WARNING, end.error);
+      core.log(LOG_WARNING, 'Background saving error');
     }
   }
 
@@ -403,9 +404,30 @@ export class Persistence {
 
   /** CONFIG SET appendonly. @returns whether it could be done */
   setAppendOnly(on: boolean): boolean {
-    if (on === (this.aof.state !== 'off')) return true;
+    const { core } = this;
+    if (on && this.aof.state !== 'off') return true;
     if (on) {
-      if (!this.saving) return this.rewriteInBackground() === 'started';
+      if (!this.saving) {
+        if (this.rewriteInBackground() === 'started') return true;
+        core.log(
+          LOG_WARNING,
+          "Redis needs to enable the AOF but can't trigger a background AOF rewrite operation. Check the above logs for more info " +
+            'about the error.',
+        );
+        return false;
+      }
+      if (this.rewriting) {
+        core.log(
+          LOG_WARNING,
+          'AOF was enabled but there is already an AOF rewriting in background. Stopping background AOF and starting a rewrite now.',
+        );
+        this.abortSave();
+      } else {
+        core.log(
+          LOG_WARNING,
+          'AOF was enabled but there is already another background operation. An AOF background was scheduled to start when possible.',
+        );
+      }
       this.rewriteScheduled = true;
       return true;
     }

@@ -156,6 +156,8 @@ function readAux(core: RedisCore, r: RdbReader): void {
   } else if (name === 'used-mem') {
     core.persistence.progress.rdbUsedMemory = Number(value) || 0;
     core.log(LOG_NOTICE, `RDB memory usage when created ${(Number(value) / 1_048_576).toFixed(2)} Mb`);
+  } else if (name === 'aof-base') {
+    if (Number(value) !== 0) core.log(LOG_NOTICE, 'RDB is base AOF');
   } else if (name.startsWith('%')) {
     core.log(LOG_NOTICE, `RDB '${name}': ${value}`);
   }

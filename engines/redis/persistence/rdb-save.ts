@@ -12,7 +12,9 @@
  *
  * The data are taken from a view of the arena, so that a frozen one can be written while the engine goes on.
  */
+
 import { crc64Update } from '../../base/crc64.ts';
+import { systemText } from '../../base/system-text.ts';
 import type { Disk, FileHandle } from '../../ports.ts';
 import { idleSeconds } from '../access.ts';
 import {
@@ -208,6 +210,12 @@ export function writeRdb(
   return bytes;
 }
 
+/** A file that could not be saved; the message, the original's, says at which step and why. */
+export class SaveError extends Error {}
+
+/** Thrown by the `saved` callback: the data are no longer wanted. */
+export class SaveAborted extends Error {}
+
 /**
  * Replaces the file at `path` by one with the data: a temporary file beside it is written, synced and renamed. When that fails it is
  * removed, and the old file is as it was.
@@ -223,19 +231,26 @@ export function saveRdbFile(
   saved: (keys: number) => void = () => {},
 ): number {
   const beside = `${folder}/${temporary}`;
-  const file = disk.open(beside, 'write');
-  let open = true;
+  let failed = `Failed opening the temp RDB file ${temporary} (in server root dir ${folder}) for saving`;
+  let file = -1;
   try {
+    file = disk.open(beside, 'write');
+    failed = 'Write error saving DB on disk';
     const bytes = writeRdb(content, disk, file, saved);
     disk.sync(file);
-    open = false;
-    disk.close(file);
+    const open = file;
+    file = -1;
+    disk.close(open);
+    failed = `Error moving temp DB file ${temporary} on the final destination ${name} (in server root dir ${folder})`;
     disk.rename(beside, `${folder}/${name}`);
+    failed = 'Write error saving DB on disk';
     disk.syncFolder(folder);
     return bytes;
   } catch (error) {
-    if (open) disk.close(file);
+    if (file >= 0) disk.close(file);
     disk.remove(beside);
-    throw error;
+    // Who ends a save on purpose knows why.
+    if (error instanceof SaveAborted) throw error;
+    throw new SaveError(`${failed}: ${systemText(error)}`, { cause: error });
   }
 }

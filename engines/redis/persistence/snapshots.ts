@@ -1,6 +1,9 @@
 /** Saving in the background as a core asks for it. How memory is frozen and who writes is the business of the process around it. */
 import type { RdbPlan } from './rdb-save.ts';
 
+/** Error text of a snapshot that was ended on purpose. */
+export const SNAPSHOT_ABORTED = 'aborted';
+
 /** Where the file goes. */
 export interface SnapshotJob {
   readonly plan: RdbPlan;
