@@ -243,9 +243,11 @@ async function latencyRows(servers: Loaded, options: BenchOptions): Promise<Benc
   ];
 }
 
+const LOADED = /DB loaded from disk: ([\d.]+) seconds/;
+
 /** Seconds that a server says its start-up load took. */
 export function loadSeconds(log: string): number {
-  const told = /DB loaded from disk: ([\d.]+) seconds/.exec(log);
+  const told = LOADED.exec(log);
   if (told === null) throw new Error(`Cannot find the load time in the server's log: ${log.slice(-300)}`);
   return Number(told[1]);
 }
@@ -262,16 +264,17 @@ async function loadRows(keeper: ServerKeeper, servers: Loaded, options: BenchOpt
     copyFileSync(source, join(folder, 'dump.rdb'));
     const server = await startBenchServer(keeper, 'redis', which, { readyTimeoutMs: LOAD_TIMEOUT_MS }, folder);
     try {
-      let keys = Number.NaN;
+      // The line comes when all is loaded; until then commands are answered by LOADING.
       const deadline = performance.now() + LOAD_TIMEOUT_MS;
-      for (;;) {
-        keys = Number(await server.ask(['DBSIZE']).catch(() => Number.NaN));
-        if (keys === servers.keys) break;
-        if (performance.now() > deadline)
-          throw new Error(`Cannot measure: ${keys} of ${servers.keys} keys were loaded`);
+      let log = '';
+      while (!LOADED.test(log)) {
+        if (performance.now() > deadline) throw new Error('Cannot measure: a server does not finish loading');
         await sleep(50);
+        log = readFileSync(server.process.logPath, 'utf8');
       }
-      return loadSeconds(readFileSync(server.process.logPath, 'utf8'));
+      const keys = Number(await server.ask(['DBSIZE']));
+      if (keys !== servers.keys) throw new Error(`Cannot measure: ${keys} of ${servers.keys} keys were loaded`);
+      return loadSeconds(log);
     } finally {
       await server.process.stop();
     }
