@@ -72,7 +72,8 @@ export class AofManifest {
     let lastSeq = 0;
     for (const line of text.slice(0, -1).split('\n')) {
       // The original's lines end at a NUL, and then it misses the end of the line.
-      if (line.length > LINE_BYTES_MAX || line.includes('\0')) throw new ManifestError('The AOF manifest file contains too long line');
+      if (line.length > LINE_BYTES_MAX || line.includes('\0'))
+        throw new ManifestError('The AOF manifest file contains too long line');
       if (line.startsWith('#')) continue;
       const file = parseLine(line);
       if (file.type === 'b') {
