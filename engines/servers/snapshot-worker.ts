@@ -33,6 +33,8 @@ const DROP_EVERY_KEYS = 262_144;
 const shared = workerData as SharedArrayBuffer;
 const status = new Int32Array(shared, 0, STATUS_CELLS);
 const errorText = new Uint8Array(shared, STATUS_CELLS * 4, ERROR_BYTES);
+/** Nobody wakes who waits here. */
+const asleep = new Int32Array(new SharedArrayBuffer(4));
 let bytes: ArenaBuffer | null = null;
 
 function write({ job, view, freeFrom }: SnapshotMessage): number {
@@ -45,8 +47,13 @@ function write({ job, view, freeFrom }: SnapshotMessage): number {
   heap.types = objectTypes;
   heap.hashKey.set(job.hashKey);
   let dropAt = DROP_EVERY_KEYS;
+  let slept = 0;
   return saveRdbFile({ ...job.plan, heap }, createLocalDisk(), job.folder, job.name, job.temporary, (keys) => {
     Atomics.store(status, STATUS_KEYS, keys);
+    if (job.plan.keyDelayUs > 0) {
+      Atomics.wait(asleep, 0, 0, ((keys - slept) * job.plan.keyDelayUs) / 1000);
+      slept = keys;
+    }
     if (Atomics.load(status, STATUS_ABORT) !== 0) throw new SaveAborted(SNAPSHOT_ABORTED);
     if (keys < dropAt) return;
     dropFrozen(buffer, freeFrom);

@@ -25,7 +25,7 @@ function save(core: RedisCore, c: Client): void {
   const saver = core.persistence;
   if (core.disk === null) addReplyError(c, NO_DISK);
   else if (saver.saving && !saver.rewriting) addReplyError(c, 'Background save already in progress');
-  else if (saver.save()) addReplyOk(c);
+  else if (saver.saveCommanded()) addReplyOk(c);
   // The reason is in the log, as with the original.
   else addReplyProto(c, '-ERR\r\n');
 }

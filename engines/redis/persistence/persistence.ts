@@ -71,7 +71,7 @@ export class Persistence {
   lastSave: number;
   /** Whether the last save worked; writes may be refused while it did not. */
   lastSaveOk = true;
-  /** Saves since the start. */
+  /** Saves since the start, those that failed too. */
   saves = 0;
   keysLoaded = 0;
   keysExpired = 0;
@@ -109,6 +109,7 @@ export class Persistence {
       incrementalSync: aofBase ? config.aofRewriteIncrementalFsync : config.rdbSaveIncrementalFsync,
       access: lru ? 'idle' : (policy & POLICY_FLAG_LFU) !== 0 ? 'frequency' : 'none',
       lruClock: core.lruClock,
+      keyDelayUs: config.rdbKeySaveDelay,
     };
   }
 
@@ -135,12 +136,19 @@ export class Persistence {
     return true;
   }
 
+  /** SAVE: as `save`, and it is counted. */
+  saveCommanded(): boolean {
+    this.saves++;
+    return this.save();
+  }
+
   /** Starts saving in the background. */
   saveInBackground(): BackgroundSave {
     const { core, snapshots } = this;
     if (this.saving) return 'busy';
     this.lastTry = core.unixtime;
     if (core.disk === null) return 'failed';
+    this.saves++;
     if (snapshots === null) {
       core.log(LOG_WARNING, 'Saving in the foreground: this platform cannot freeze memory');
       return this.save() ? 'started' : 'failed';
@@ -361,7 +369,6 @@ export class Persistence {
     core.dirty -= changes;
     this.lastSave = core.unixtime;
     this.lastSaveOk = true;
-    this.saves++;
   }
 
   /** @param bytes of all files to be loaded */

@@ -68,6 +68,8 @@ export interface RdbPlan {
   /** What is saved of each object's accesses: nothing; seconds idle, reckoned from the LRU clock; the LFU counter. */
   readonly access: 'none' | 'idle' | 'frequency';
   readonly lruClock: number;
+  /** rdb-key-save-delay: a save in the background waits so many µs for each key, for tests of slow ones. */
+  readonly keyDelayUs: number;
 }
 
 /** A plan, and the memory that it is about. */

@@ -1,0 +1,406 @@
+/** Commands about files, and loads that take long: replies, log lines and files of our server process and of the original, side by side. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, it } from 'vitest';
+import { describeReal } from '../support/real.ts';
+import { embeddedCommand, realCommand } from '../support/redis-pair.ts';
+import { RespClient, RespError, type RespValue } from '../support/resp-client.ts';
+
+const START_TIMEOUT_MS = 20_000;
+const POLL_MS = 10;
+/** A key that is loaded takes at least so long where a load is to be slow. */
+const SLOW_KEY_US = 500;
+const SLOW_KEYS = 6_000;
+
+const running = new Set<ChildProcess>();
+const root = mkdtempSync(join(tmpdir(), 'cachelab-files-'));
+let folders = 0;
+
+afterAll(() => {
+  for (const child of running) child.kill('SIGKILL');
+  rmSync(root, { recursive: true, force: true });
+});
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+interface Server {
+  readonly name: string;
+  readonly process: ChildProcess;
+  readonly folder: string;
+  readonly client: RespClient;
+  /** What it said since the last look, without times, numbers and what only processes with children say. */
+  log(): string[];
+  said(text: string): Promise<void>;
+  connect(): Promise<RespClient>;
+  kill(): Promise<void>;
+}
+
+/** Lines that speak of the original's children, or of its platform, or come at any time. */
+const NOT_COMPARED =
+  /overcommit|Fork CoW|^C |Successfully renamed|Removing the history|rewrite terminated with success|saving terminated with success|RDB memory usage|Creating AOF incr|rewriting started|Background saving started|seconds$|RDB age|Redis version|is starting|Configuration loaded|monotonic|thread|Failed applying new conf/;
+
+function plain(line: string): string {
+  return line
+    .replace(/^\d+:(\S) \d+ \w+ \d+ [\d:.]+ /, '$1 ')
+    .replace(/^\d+:signal-handler \(\d+\)/, 'signal')
+    .replace(/\(in server root dir [^)]*\)/, '(in FOLDER)')
+    .replace(/temp-(bg-)?\d+\.rdb/, 'temp.rdb')
+    .replace("Can't rewrite append only file in background: ", '')
+    .replaceAll(root, 'ROOT')
+    .replace(/[0-9]{4,}/g, 'N');
+}
+
+async function connectTo(path: string, child: ChildProcess): Promise<RespClient> {
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  for (;;) {
+    try {
+      return await RespClient.connect({ path });
+    } catch (error) {
+      if (child.exitCode !== null || Date.now() > deadline) throw error;
+      await pause(POLL_MS);
+    }
+  }
+}
+
+/** Starts a server and connects as soon as that can be, whether it is ready or loads. */
+async function start(kind: 'ours' | 'real', folder: string, flags: readonly string[] = []): Promise<Server> {
+  const [program, args] = kind === 'ours' ? embeddedCommand() : realCommand();
+  const socket = join(root, `${kind}-${folders++}.s`);
+  const standard = ['--port', '0', '--unixsocket', socket, '--dir', folder, '--save', ''];
+  const allowed = ['--enable-debug-command', 'yes', '--enable-protected-configs', 'yes'];
+  const child = spawn(program, [...args, ...standard, ...allowed, ...flags], { stdio: ['ignore', 'pipe', 'pipe'] });
+  running.add(child);
+  child.once('exit', () => running.delete(child));
+  let output = '';
+  child.stdout.on('data', (data: Buffer) => (output += data.toString()));
+  child.stderr.on('data', (data: Buffer) => (output += data.toString()));
+  const client = await connectTo(socket, child);
+  let seen = 0;
+  return {
+    name: kind,
+    process: child,
+    folder,
+    client,
+    log() {
+      const end = output.lastIndexOf('\n') + 1;
+      const lines = output.slice(seen, Math.max(seen, end)).split('\n').filter(Boolean).map(plain);
+      seen = Math.max(seen, end);
+      // What a child of the original says is said by our one process, perhaps for the second time.
+      const compared = lines.filter((line) => !NOT_COMPARED.test(line));
+      return compared.filter((line, i) => line !== compared[i - 1]);
+    },
+    async said(text) {
+      const deadline = Date.now() + START_TIMEOUT_MS;
+      while (!output.includes(text)) {
+        if (Date.now() > deadline) throw new Error(`Cannot wait for "${text}" of ${kind} any longer: ${output}`);
+        await pause(POLL_MS);
+      }
+    },
+    connect: () => connectTo(socket, child),
+    async kill() {
+      if (child.exitCode === null && child.signalCode === null) {
+        const ended = once(child, 'exit');
+        child.kill('SIGKILL');
+        await ended;
+      }
+    },
+  };
+}
+
+function newFolder(): string {
+  const folder = join(root, `f${folders++}`);
+  mkdirSync(join(folder, 'inner'), { recursive: true });
+  return folder;
+}
+
+const show = (value: RespValue): unknown => (value instanceof RespError ? `-${value.message}` : value);
+
+/** Runs the same on both and expects the same account of it. */
+async function onBoth(
+  flags: readonly string[],
+  body: (server: Server, note: (what: unknown) => void) => Promise<void>,
+) {
+  const accounts: unknown[][] = [];
+  for (const kind of ['ours', 'real'] as const) {
+    const server = await start(kind, newFolder(), flags);
+    const account: unknown[] = [];
+    try {
+      await server.said('ready to accept connections at');
+      server.log();
+      await body(server, (what) => account.push(what));
+    } finally {
+      await server.client.close();
+      await server.kill();
+    }
+    accounts.push(account);
+  }
+  expect(accounts[0]).toEqual(accounts[1]);
+}
+
+/** Runs commands one after the other and notes their replies. */
+async function run(server: Server, note: (what: unknown) => void, commands: readonly string[]): Promise<void> {
+  for (const line of commands) {
+    note([
+      line.replace(server.folder, 'FOLDER'),
+      show(await server.client.command(...line.split(' ').map((word) => word.replaceAll('~', ' ')))),
+    ]);
+  }
+}
+
+async function idle(server: Server): Promise<void> {
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  for (;;) {
+    const info = String(await server.client.command('INFO', 'persistence'));
+    if (/rdb_bgsave_in_progress:0[\s\S]*aof_rewrite_in_progress:0\r\naof_rewrite_scheduled:0/.test(info)) return;
+    if (Date.now() > deadline) throw new Error(`Cannot wait any longer for ${server.name}: ${info}`);
+    await pause(POLL_MS);
+  }
+}
+
+/** INFO persistence: names of all fields, and the values that are no measurements. */
+async function persistenceFields(client: RespClient): Promise<string[]> {
+  const text = String(await client.command('INFO', 'persistence'));
+  const measured = /time|cow|perc|processed|keys_total|size|loaded|eta|used_mem|total_bytes|buffer|pending_bio/;
+  return text.split('\r\n').map((line) => (measured.test(line) ? line.replace(/:.*/, '') : line));
+}
+
+describeReal(['redis-server'], 'a command about files', () => {
+  it('that saves fails as the original does where the folder is gone, and so does the end', {
+    timeout: 60_000,
+  }, async () => {
+    await onBoth([], async (server, note) => {
+      await run(server, note, ['SET a 1', 'SAVE', 'LASTSAVE x', 'BGSAVE foo']);
+      await run(
+        server,
+        note,
+        [`CONFIG SET dir ${server.folder}/inner`].map((line) => line),
+      );
+      rmdirSync(join(server.folder, 'inner'));
+      await run(server, note, ['SAVE']);
+      note(show(await server.client.command('BGSAVE')));
+      await server.said('Background saving error');
+      await idle(server);
+      note(server.log());
+      await run(server, note, [
+        'SET b 1',
+        'CONFIG SET save 3600~1',
+        'SET b 1',
+        'PING',
+        'GET a',
+        'EVAL return~redis.call("set","a","1") 0',
+      ]);
+      await run(server, note, ['MULTI', 'SET b 1', 'GET b', 'EXEC']);
+      await run(server, note, [
+        'CONFIG SET stop-writes-on-bgsave-error no',
+        'SET b 2',
+        'CONFIG SET stop-writes-on-bgsave-error yes',
+      ]);
+      note(await persistenceFields(server.client));
+      await run(server, note, ['CONFIG SET appendonly yes', 'CONFIG GET appendonly', 'BGREWRITEAOF']);
+      await pause(100);
+      server.log();
+      await run(server, note, [
+        'SHUTDOWN',
+        'SHUTDOWN SAVE',
+        'SHUTDOWN NOSAVE FORCE ABORT',
+        'SHUTDOWN SAVE NOSAVE',
+        'SHUTDOWN ABORT',
+        'SHUTDOWN foo',
+      ]);
+      for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+        server.process.kill(signal);
+        await server.said(`Received ${signal} scheduling shutdown...`);
+        await pause(300);
+      }
+      await run(server, note, ['GET b']);
+      const ended = once(server.process, 'exit');
+      await server.client.command('SHUTDOWN', 'FORCE').catch(() => null);
+      note((await ended)[0]);
+      note(server.log());
+    });
+  });
+
+  it('follows CONFIG SET dir and dbfilename', { timeout: 60_000 }, async () => {
+    await onBoth([], async (server, note) => {
+      const { folder } = server;
+      const files = () => note(readdirSync(folder, { recursive: true }).map(String).sort());
+      const dir = async (path: string) => note(show(await server.client.command('CONFIG', 'SET', 'dir', path)));
+      await run(server, note, [
+        'SET a 1',
+        'SAVE',
+        'CONFIG SET dbfilename x/y',
+        'CONFIG SET dbfilename two.rdb',
+        'SAVE',
+      ]);
+      await dir(join(folder, 'inner'));
+      note(String(await server.client.command('CONFIG', 'GET', 'dir')).replace(folder, ''));
+      await run(server, note, ['SAVE', 'BGSAVE']);
+      await idle(server);
+      files();
+      await dir(join(folder, 'nowhere'));
+      await dir('..');
+      note(String(await server.client.command('CONFIG', 'GET', 'dir')).replace(folder, ''));
+      mkdirSync(join(folder, 'three.rdb'));
+      await run(server, note, ['CONFIG SET dbfilename three.rdb', 'SAVE', 'BGSAVE']);
+      await server.said('Background saving error');
+      await idle(server);
+      await run(server, note, ['CONFIG SET appendonly yes']);
+      await idle(server);
+      await run(server, note, ['SET b 1', 'BGREWRITEAOF']);
+      await idle(server);
+      files();
+      note(server.log());
+    });
+  });
+
+  it('waits for another or refuses as the original does', { timeout: 90_000 }, async () => {
+    await onBoth(['--rdb-key-save-delay', '100'], async (server, note) => {
+      await run(server, note, [
+        'DEBUG POPULATE 8000 k 100',
+        'BGSAVE',
+        'BGSAVE',
+        'BGSAVE SCHEDULE',
+        'SAVE',
+        'BGREWRITEAOF',
+      ]);
+      await run(server, note, ['BGREWRITEAOF', 'DBSIZE']);
+      await idle(server);
+      await run(server, note, ['BGREWRITEAOF', 'BGREWRITEAOF', 'BGSAVE', 'BGSAVE SCHEDULE', 'SHUTDOWN ABORT']);
+      await idle(server);
+      await run(server, note, ['CONFIG SET appendonly yes', 'DBSIZE']);
+      await idle(server);
+      await run(server, note, ['CONFIG SET appendonly no', 'DBSIZE']);
+    });
+  });
+});
+
+describeReal(['redis-server'], 'a load that takes long', () => {
+  /** Files of a server that has so many keys. */
+  async function prepared(appendonly: boolean): Promise<string> {
+    const server = await start('real', newFolder(), appendonly ? ['--appendonly', 'yes'] : []);
+    await server.said('ready to accept connections at');
+    await server.client.command('DEBUG', 'POPULATE', SLOW_KEYS, 'key', 100);
+    if (appendonly) for (let i = 0; i < SLOW_KEYS; i++) void server.client.command('SET', `s${i}`, i);
+    await server.client.command('SAVE');
+    await server.client.command('SHUTDOWN', 'NOSAVE').catch(() => null);
+    await server.client.close();
+    await server.kill();
+    return server.folder;
+  }
+
+  const loads = [
+    { what: 'an RDB file', appendonly: false, loops: ['epoll', 'libuv'] },
+    { what: 'an append-only file', appendonly: true, loops: ['epoll', 'libuv'] },
+  ];
+  for (const { what, appendonly, loops } of loads) {
+    it(`of ${what} lets clients know, as the original does`, { timeout: 120_000 }, async () => {
+      const source = await prepared(appendonly);
+      const accounts = new Map<string, unknown[]>();
+      for (const name of ['real', ...loops]) {
+        const folder = join(root, `load-${folders++}`);
+        cpSync(source, folder, { recursive: true });
+        const flags = ['--key-load-delay', String(SLOW_KEY_US), '--loading-process-events-interval-bytes', '1024'];
+        if (appendonly) flags.push('--appendonly', 'yes');
+        const kind = name === 'real' ? 'real' : 'ours';
+        const server = await start(kind, folder, kind === 'ours' ? [...flags, '--event-loop', name] : flags);
+        const account: unknown[] = [];
+        const note = (value: unknown) => account.push(value);
+        await server.said('Server initialized');
+        await run(server, note, [
+          'PING',
+          'GET a',
+          'SET a 1',
+          'BGSAVE',
+          'SHUTDOWN ABORT',
+          'MULTI',
+          'GET a',
+          'EXEC',
+          'BLPOP l 1',
+          'FLUSHALL',
+        ]);
+        await run(server, note, [
+          'CONFIG SET appendonly yes',
+          'CONFIG SET save 1~1',
+          'CONFIG GET loading*',
+          'WATCH a',
+          'PUBLISH x y',
+        ]);
+        await run(server, note, [
+          'CONFIG GET loading-process-events-interval-bytes',
+          'SCRIPT EXISTS a',
+          'EVAL return~1 0',
+          'ECHO a',
+        ]);
+        note(await persistenceFields(server.client));
+        const info = String(await server.client.command('INFO', 'persistence'));
+        const field = (of: string) => Number(new RegExp(`${of}:(.*)\r\n`).exec(info)?.[1]);
+        note([field('loading'), field('async_loading'), field('loading_total_bytes')]);
+        expect(field('loading_loaded_bytes'), name).toBeLessThan(field('loading_total_bytes'));
+        const listener = await server.connect();
+        note(show(await listener.command('SUBSCRIBE', 'x')));
+        await listener.close();
+        await server.said('ready to accept connections at');
+        await server.client.command('CONFIG', 'SET', 'save', '');
+        await run(server, note, ['DBSIZE', 'DEBUG DIGEST', 'PING']);
+        note(String(await server.client.command('INFO', 'persistence')).includes('loading_'));
+        // During DEBUG RELOAD nobody is served where the loop cannot turn within a turn.
+        await server.client.close();
+        await server.kill();
+        accounts.set(name, account);
+      }
+      for (const loop of loops) expect(accounts.get(loop), loop).toEqual(accounts.get('real'));
+    });
+  }
+
+  for (const how of ['SIGTERM', 'SIGINT', 'SHUTDOWN', 'SHUTDOWN SAVE'] as const) {
+    it(`is ended by ${how} without a save`, { timeout: 60_000 }, async () => {
+      const source = await prepared(false);
+      const accounts: unknown[] = [];
+      for (const kind of ['ours', 'real'] as const) {
+        const folder = join(root, `load-${folders++}`);
+        cpSync(source, folder, { recursive: true });
+        const server = await start(kind, folder, [
+          '--key-load-delay',
+          String(SLOW_KEY_US),
+          '--loading-process-events-interval-bytes',
+          '1024',
+          '--save',
+          '1 1',
+          '--dbfilename',
+          'dump.rdb',
+        ]);
+        await server.said('Loading RDB produced');
+        await server.client.command('INFO');
+        server.log();
+        const ended = once(server.process, 'exit');
+        if (how.startsWith('SIG')) server.process.kill(how as NodeJS.Signals);
+        else server.client.command(...how.split(' ')).catch(() => null);
+        const [code] = await ended;
+        accounts.push([code, server.log(), existsSync(join(folder, 'dump.rdb'))]);
+        await server.client.close();
+      }
+      expect(accounts[0]).toEqual(accounts[1]);
+    });
+  }
+
+  it('by DEBUG RELOAD tells the other clients too', { timeout: 60_000 }, async () => {
+    await onBoth(['--loading-process-events-interval-bytes', '1024'], async (server, note) => {
+      await run(server, note, [`DEBUG POPULATE ${SLOW_KEYS} key 100`, `CONFIG SET key-load-delay ${SLOW_KEY_US}`]);
+      const other = await server.connect();
+      await other.command('MULTI');
+      await other.command('GET', 'a');
+      const reloaded = server.client.command('DEBUG', 'RELOAD');
+      await pause(500);
+      note(show(await other.command('EXEC')));
+      note(show(await other.command('GET', 'a')));
+      note((await persistenceFields(other)).find((line) => line.startsWith('loading')));
+      await other.command('CONFIG', 'SET', 'key-load-delay', '0');
+      note(show(await reloaded));
+      await run(server, note, ['DBSIZE', 'DEBUG DIGEST']);
+      await other.close();
+    });
+  });
+});
