@@ -175,8 +175,8 @@ function loadingFields(core: RedisCore): Fields {
 function persistence(core: RedisCore): Fields {
   const saver = core.persistence;
   const { aof } = saver;
-  // While it is being loaded it is switched on, but does not listen yet.
-  const on = aof.state !== 'off' || (saver.starting && core.config.appendonly);
+  // As with the original it counts as switched off while it is being loaded at the start.
+  const on = aof.state !== 'off';
   const done = saver.saving ? (saver.snapshots?.keysSaved ?? 0) : 0;
   const total = saver.saving ? saver.keysTotal : 0;
   return [
@@ -210,7 +210,7 @@ function persistence(core: RedisCore): Fields {
     ['aof_last_cow_size', saver.lastRewriteCopiedBytes],
     ['module_fork_in_progress', 0],
     ['module_fork_last_cow_size', 0],
-    ...(on ? appendOnly(core) : []),
+    ...(on || (saver.starting && core.config.appendonly) ? appendOnly(core) : []),
     ...(saver.loading ? loadingFields(core) : []),
   ];
 }

@@ -14,6 +14,9 @@ const POLL_MS = 10;
 /** A key that is loaded takes at least so long where a load is to be slow. */
 const SLOW_KEY_US = 500;
 const SLOW_KEYS = 6_000;
+/** With an append-only file others are served after so many commands: more of them, and faster. */
+const SLOW_COMMAND_US = 10;
+const SLOW_COMMANDS = 60_000;
 
 const running = new Set<ChildProcess>();
 const root = mkdtempSync(join(tmpdir(), 'cachelab-files-'));
@@ -163,7 +166,8 @@ async function idle(server: Server): Promise<void> {
 /** INFO persistence: names of all fields, and the values that are no measurements. */
 async function persistenceFields(client: RespClient): Promise<string[]> {
   const text = String(await client.command('INFO', 'persistence'));
-  const measured = /time|cow|perc|processed|keys_total|size|loaded|eta|used_mem|total_bytes|buffer|pending_bio/;
+  const measured =
+    /changes_since|time|cow|perc|processed|keys_total|size|loaded|eta|used_mem|total_bytes|buffer|pending_bio/;
   return text.split('\r\n').map((line) => (measured.test(line) ? line.replace(/:.*/, '') : line));
 }
 
@@ -275,6 +279,37 @@ describeReal(['redis-server'], 'a command about files', () => {
       await run(server, note, ['CONFIG SET appendonly no', 'DBSIZE']);
     });
   });
+
+  it('rewrites an append-only file that is switched off, and switches on one that was there before', {
+    timeout: 60_000,
+  }, async () => {
+    await onBoth([], async (server, note) => {
+      await run(server, note, ['CONFIG SET appendonly yes', 'SET a 1', 'RPUSH l 1 2 3']);
+      await idle(server);
+      await run(server, note, [
+        'SET b 2',
+        'SAVE',
+        'DEBUG LOADAOF',
+        'DBSIZE',
+        'CONFIG SET appendonly no',
+        'SET c 3',
+        'BGREWRITEAOF',
+      ]);
+      await idle(server);
+      await run(server, note, [
+        'CONFIG GET appendonly',
+        'SET d 4',
+        'DEBUG LOADAOF',
+        'DBSIZE',
+        'CONFIG SET appendonly yes',
+        'SET e 5',
+      ]);
+      await idle(server);
+      await run(server, note, ['SET f 6', 'DEBUG LOADAOF', 'DBSIZE', 'DEBUG DIGEST', 'DEBUG RELOAD foo']);
+      await pause(200);
+      note(readdirSync(join(server.folder, 'appendonlydir')).sort());
+    });
+  });
 });
 
 describeReal(['redis-server'], 'a load that takes long', () => {
@@ -283,7 +318,7 @@ describeReal(['redis-server'], 'a load that takes long', () => {
     const server = await start('real', newFolder(), appendonly ? ['--appendonly', 'yes'] : []);
     await server.said('ready to accept connections at');
     await server.client.command('DEBUG', 'POPULATE', SLOW_KEYS, 'key', 100);
-    if (appendonly) for (let i = 0; i < SLOW_KEYS; i++) void server.client.command('SET', `s${i}`, i);
+    if (appendonly) for (let i = 0; i < SLOW_COMMANDS; i++) void server.client.command('SET', `s${i}`, i);
     await server.client.command('SAVE');
     await server.client.command('SHUTDOWN', 'NOSAVE').catch(() => null);
     await server.client.close();
@@ -302,7 +337,8 @@ describeReal(['redis-server'], 'a load that takes long', () => {
       for (const name of ['real', ...loops]) {
         const folder = join(root, `load-${folders++}`);
         cpSync(source, folder, { recursive: true });
-        const flags = ['--key-load-delay', String(SLOW_KEY_US), '--loading-process-events-interval-bytes', '1024'];
+        const delayUs = appendonly ? SLOW_COMMAND_US : SLOW_KEY_US;
+        const flags = ['--key-load-delay', String(delayUs), '--loading-process-events-interval-bytes', '1024'];
         if (appendonly) flags.push('--appendonly', 'yes');
         const kind = name === 'real' ? 'real' : 'ours';
         const server = await start(kind, folder, kind === 'ours' ? [...flags, '--event-loop', name] : flags);
