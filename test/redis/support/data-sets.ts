@@ -166,5 +166,9 @@ export function everyEncoding(random: Random): Words[] {
 /** Random commands of all types; whether they succeed is not known. */
 export function randomCommands(random: Random, count: number): Words[] {
   const source = new AllCommands(random);
-  return range(count, () => source.next().args).filter(([name]) => !/^(flush|select|swapdb|wait|debug)/i.test(name!));
+  const commands = range(count, () => source.next().args).filter(
+    ([name]) => !/^(flush|select|swapdb|wait|debug)/i.test(name!),
+  );
+  // The last transaction may still be open.
+  return [...commands, ['DISCARD']];
 }
