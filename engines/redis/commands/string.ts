@@ -78,7 +78,8 @@ const REPLY_ONE_OR_ZERO = 1;
 
 /** The value object for argument `i`: a directly read string is taken over, anything else is copied and encoded. */
 export function valueFromArgument(core: RedisCore, c: Client, i: number): number {
-  const s = c.takeSds(i);
+  // MSET may name a key twice: the first value is gone then when the command is written down as an effect.
+  const s = core.effects.active && c.argc > 3 && c.command?.name[0] === 'm' ? 0 : c.takeSds(i);
   if (s === 0) return createEncodedString(core.heap, c.argOff[i], c.argLen[i]);
   const o = wrapSds(core.heap, s);
   trimStringObject(core.heap, o);
