@@ -57,7 +57,7 @@ const commands: readonly string[] = [
   'GEORADIUSBYMEMBER none m 1 M STORE d',
   'ZSCORE k a',
   'ZRANDMEMBER k 5',
-  'ZSCAN k 0',
+  'ZSCAN k 0 MATCH a',
 ];
 
 /** The statistics that are told. Changes count from the first time on: what others have done before does not matter. */
