@@ -17,8 +17,13 @@ const { WebAssembly: wasm } = globalThis as unknown as { readonly WebAssembly: W
 /** Size of a page of WebAssembly memories. */
 const WASM_PAGE_BYTES = 65_536;
 
+/** What can be posted to another thread so that it opens the same bytes: a WebAssembly.Memory, or the buffer itself. */
+export type ArenaHandle = SharedArrayBuffer | { readonly buffer: SharedArrayBuffer };
+
 export interface ArenaBuffer {
   readonly buffer: SharedArrayBuffer;
+  /** For `openArenaBuffer` in another thread. A copy of the memory object is needed there: its copying instruction is the memory's, not the buffer's. */
+  readonly handle: ArenaHandle;
   /** Moves `length` bytes; the ranges may overlap. */
   readonly moveBytes: (from: number, to: number, length: number) => void;
 }
@@ -46,10 +51,29 @@ let compiled: object | null = null;
 
 function makeWasmBuffer(byteLength: number): ArenaBuffer {
   const pages = byteLength / WASM_PAGE_BYTES;
-  const memory = new wasm.Memory({ initial: pages, maximum: pages, shared: true });
+  return bindMemory(new wasm.Memory({ initial: pages, maximum: pages, shared: true }));
+}
+
+function bindMemory(memory: { readonly buffer: SharedArrayBuffer }): ArenaBuffer {
   compiled ??= new wasm.Module(MODULE_BYTES);
   const { exports } = new wasm.Instance(compiled, { e: { m: memory } });
-  return { buffer: memory.buffer, moveBytes: exports['move'] as ArenaBuffer['moveBytes'] };
+  return { buffer: memory.buffer, handle: memory, moveBytes: exports['move'] as ArenaBuffer['moveBytes'] };
+}
+
+function bindBuffer(buffer: SharedArrayBuffer): ArenaBuffer {
+  const u8 = new Uint8Array(buffer);
+  return {
+    buffer,
+    handle: buffer,
+    moveBytes: (from, to, length) => {
+      u8.copyWithin(to, from, from + length);
+    },
+  };
+}
+
+/** Opens the bytes of an arena that another thread has made; they lie at the same address in both. */
+export function openArenaBuffer(handle: ArenaHandle): ArenaBuffer {
+  return handle instanceof SharedArrayBuffer ? bindBuffer(handle) : bindMemory(handle);
 }
 
 /**
@@ -64,12 +88,5 @@ export function makeArenaBuffer(byteLength: number): ArenaBuffer {
       // Too many such memories, or none at all on this platform: an ordinary buffer does as well.
     }
   }
-  const buffer = new SharedArrayBuffer(byteLength);
-  const u8 = new Uint8Array(buffer);
-  return {
-    buffer,
-    moveBytes: (from, to, length) => {
-      u8.copyWithin(to, from, from + length);
-    },
-  };
+  return bindBuffer(new SharedArrayBuffer(byteLength));
 }

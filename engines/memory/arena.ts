@@ -6,8 +6,9 @@
  * the buffer, and the system can only take back whole pages of its own.
  */
 import type { Memory } from '../ports.ts';
-import { type ArenaBuffer, makeArenaBuffer } from './arena-buffer.ts';
+import { type ArenaBuffer, type ArenaHandle, makeArenaBuffer } from './arena-buffer.ts';
 import { PageRuns } from './page-runs.ts';
+import { SHARED_HEADER_BYTES, SharedPages } from './shared-pages.ts';
 
 /** Bytes of a page. */
 export const PAGE_BYTES = 4096;
@@ -24,6 +25,11 @@ export interface ArenaOptions {
   bytes?: ArenaBuffer;
   /** Pages may only be taken from this offset on: what lies before is somebody else's. */
   takeFrom?: number;
+  /**
+   * Several threads take pages of these bytes: each has an arena of its own over them, made with this option (and with the same
+   * `takeFrom`). Views and offsets mean the same in all. Pages are given back to the arena object that they were taken from.
+   */
+  shared?: boolean;
   /** Tells the address in this process of the first byte of a view, or 0 if it cannot. */
   addressOf?: (view: Uint8Array) => number;
   /** Returns whole pages to the system so that they read as zero (madvise DONTNEED); false if it could not. */
@@ -32,7 +38,9 @@ export interface ArenaOptions {
 
 /** What the arena tells about itself beyond the port. */
 export interface Arena extends Memory {
-  /** Pages not taken. */
+  /** The bytes, for `openArenaBuffer` in another thread. */
+  readonly handle: ArenaHandle;
+  /** Pages not taken; of a shared arena, those that this object could still get. */
   readonly freePages: number;
   /** Pages there are in all. */
   readonly totalPages: number;
@@ -80,15 +88,19 @@ class PagedArena implements Arena {
   readonly byteLength: number;
   readonly address: number;
   readonly moveBytes: (from: number, to: number, length: number) => void;
+  readonly handle: ArenaHandle;
   readonly totalPages: number;
   readonly #origin: number;
   #zeroFrom = 0;
   readonly #free: PageRuns;
+  /** Where more pages come from, when other threads take of them too. */
+  readonly #source: SharedPages | null;
   readonly #purge: ((address: number, bytes: number) => boolean) | null;
 
   constructor(options: ArenaOptions) {
-    const { buffer, moveBytes } = options.bytes ?? makeBuffer(options.byteLength);
+    const { buffer, handle, moveBytes } = options.bytes ?? makeBuffer(options.byteLength);
     this.buffer = buffer;
+    this.handle = handle;
     this.moveBytes = moveBytes;
     this.byteLength = buffer.byteLength;
     this.u8 = new Uint8Array(buffer);
@@ -101,34 +113,41 @@ class PagedArena implements Arena {
     this.address = options.addressOf?.(this.u8) ?? 0;
     this.#purge = options.purge ?? null;
     // Offset 0 is the null pointer, so the page space starts at the next page boundary at the latest.
-    this.#origin = PAGE_BYTES - (this.address % PAGE_BYTES);
+    const before = PAGE_BYTES - (this.address % PAGE_BYTES);
+    this.#origin = options.shared === true && before < SHARED_HEADER_BYTES ? before + PAGE_BYTES : before;
     if (this.#origin % 8 !== 0)
       throw new Error(`Cannot use an arena at address ${this.address}: it is not aligned to 8 bytes`);
     this.totalPages = Math.floor((this.byteLength - this.#origin) / PAGE_BYTES);
     this.#free = new PageRuns(this.totalPages);
     const reserved = Math.max(0, Math.ceil(((options.takeFrom ?? 0) - this.#origin) / PAGE_BYTES));
-    this.#free.give(reserved, this.totalPages - reserved);
+    this.#source = options.shared === true ? new SharedPages(this.i32, this.totalPages) : null;
+    if (this.#source !== null) this.#source.startAt(reserved);
+    else this.#free.give(reserved, this.totalPages - reserved);
   }
 
   takePages(pages: number, alignPages = 1): number {
     if (!Number.isInteger(pages) || pages < 1)
       throw new RangeError(`Cannot take ${pages} pages: give a whole number from 1`);
-    let page: number;
-    if (alignPages === 1) {
-      page = this.#free.take(pages);
-    } else {
-      if (!(alignPages > 0) || (alignPages & (alignPages - 1)) !== 0) {
-        throw new RangeError(`Cannot align to ${alignPages} pages: it is not a power of two`);
-      }
-      // Alignment counts in addresses of the process; without one, in offsets from the first page boundary.
-      const firstPage = Math.floor((this.address + this.#origin) / PAGE_BYTES) % alignPages;
-      page = this.#free.takeAligned(pages, alignPages, this.address === 0 ? 0 : -firstPage);
+    if (!(alignPages > 0) || (alignPages & (alignPages - 1)) !== 0) {
+      throw new RangeError(`Cannot align to ${alignPages} pages: it is not a power of two`);
+    }
+    // Alignment counts in addresses of the process; without one, in offsets from the first page boundary.
+    const firstPage = this.address === 0 ? 0 : Math.floor((this.address + this.#origin) / PAGE_BYTES) % alignPages;
+    let page = this.#takeRun(pages, alignPages, -firstPage);
+    if (page < 0 && this.#source?.take(pages, alignPages, -firstPage, this.#addStretch) === true) {
+      page = this.#takeRun(pages, alignPages, -firstPage);
     }
     if (page < 0) return 0;
     const offset = this.#origin + page * PAGE_BYTES;
     this.#zeroFrom = Math.max(this.#zeroFrom, offset + pages * PAGE_BYTES);
     return offset;
   }
+
+  #takeRun(pages: number, align: number, origin: number): number {
+    return align === 1 ? this.#free.take(pages) : this.#free.takeAligned(pages, align, origin);
+  }
+
+  readonly #addStretch = (page: number, pages: number): void => this.#free.give(page, pages);
 
   get zeroFrom(): number {
     return this.#zeroFrom;
@@ -155,11 +174,11 @@ class PagedArena implements Arena {
   }
 
   get freePages(): number {
-    return this.#free.total;
+    return this.#free.total + (this.#source?.left ?? 0);
   }
 
   get longestRun(): number {
-    return this.#free.longest;
+    return Math.max(this.#free.longest, this.#source?.left ?? 0);
   }
 
   verify(): void {
