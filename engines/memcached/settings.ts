@@ -55,6 +55,12 @@ export interface Settings {
   workerLogbufSize: number;
   readBufMemLimit: number;
   trackSizes: boolean;
+  /** -S: binary clients prove who they are by SASL PLAIN first. */
+  sasl: boolean;
+  /** -Y: ASCII clients prove it by a first `set`; the file's path, or null. */
+  authFile: string | null;
+  /** Content of the password file of -S or -Y, which the server has read; empty: nobody gets in. */
+  passwords: string;
 }
 
 /** The settings that 1.6.18 starts with when it is given no flags. */
@@ -110,5 +116,8 @@ export function defaultSettings(): Settings {
     workerLogbufSize: 64 * 1024,
     readBufMemLimit: 0,
     trackSizes: false,
+    sasl: false,
+    authFile: null,
+    passwords: '',
   };
 }
