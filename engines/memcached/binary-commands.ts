@@ -486,6 +486,7 @@ export class BinaryCommands {
     if (what.startsWith(' on')) settings.detailEnabled = true;
     else if (what.startsWith(' off')) settings.detailEnabled = false;
     else return null;
+    this.#core.publishSettings();
     return [];
   }
 

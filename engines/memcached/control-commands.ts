@@ -25,6 +25,13 @@ export class ControlCommands {
 
   /** @param count tokens, the closing one included. @returns false when there is no such command */
   execute(command: string, conn: number, count: number): boolean {
+    const isKnown = this.#execute(command, conn, count);
+    // Most of these commands change a setting; none is so frequent that the others should be told apart.
+    if (isKnown) this.#core.publishSettings();
+    return isKnown;
+  }
+
+  #execute(command: string, conn: number, count: number): boolean {
     const line = this.#line;
     switch (command) {
       case 'version':
@@ -152,12 +159,12 @@ export class ControlCommands {
       this.#line.reply(R.BAD_FORMAT);
       return true;
     }
-    const { largestClass, pages } = items.slabs;
+    const { largestClass } = items.slabs;
     if (from === to) return this.#say('SAME src and dst class are identical');
     if (from < -1 || from > largestClass || to < 0 || to > largestClass) {
       return this.#say('BADCLASS invalid src or dst class id');
     }
-    if (from === 0 || (from > 0 && pages[from]!.length < SPARE_PAGES_MIN)) {
+    if (from === 0 || (from > 0 && items.slabs.pageCount(from) < SPARE_PAGES_MIN)) {
       return this.#say('NOSPARE source class has no spare pages');
     }
     return this.#say('BUSY currently processing reassign request');

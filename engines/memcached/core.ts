@@ -11,14 +11,17 @@ import { murmur3 } from '../base/murmur3.ts';
 import type { Clock, ConnectionHandler, Memory, Transport } from '../ports.ts';
 import { AsciiCommands } from './ascii-commands.ts';
 import type { HashFunction } from './assoc.ts';
+import { Background } from './background.ts';
 import { BinaryCommands } from './binary-commands.ts';
 import { PROTOCOL_ASCII, PROTOCOL_BINARY, PROTOCOL_UNKNOWN } from './connection-protocol.ts';
-import { Counters } from './counters.ts';
+import { type Counters, makeCounters } from './counters.ts';
 import { Items } from './items.ts';
 import * as L from './layout.ts';
+import { Locks } from './locks.ts';
 import { Maintainer } from './maintainer.ts';
 import { PrefixStats } from './prefix-stats.ts';
-import type { Settings } from './settings.ts';
+import { type Settings, SharedSettings } from './settings.ts';
+import { type Placement, SharedBlock } from './shared-block.ts';
 import { copyBytes, Store } from './store.ts';
 
 const STATE_READY = 0;
@@ -51,6 +54,8 @@ export interface CoreHooks {
   onShutdown(kind: CoreEvent): void;
   /** Process figures for `stats`; all 0 under virtual time. */
   usage(): { pid: number; userSeconds: number; systemSeconds: number };
+  /** Another thread's commands have work for the background jobs: see to it that `maintain` is called soon there. */
+  wakeBackground?(): void;
 }
 
 export function hashFunction(name: Settings['hashAlgorithm']): HashFunction {
@@ -64,7 +69,15 @@ export class Core implements ConnectionHandler {
   readonly settings: Settings;
   readonly clock: Clock;
   readonly hooks: CoreHooks;
-  readonly counters = new Counters();
+  /** What this core is among the threads of its server, and its number there (the dispatcher comes behind the workers). */
+  readonly role: Placement['role'];
+  readonly thread: number;
+  readonly shared: SharedBlock;
+  readonly locks: Locks;
+  /** This thread's. */
+  readonly counters: Counters;
+  readonly background: Background;
+  readonly #sharedSettings: SharedSettings;
   readonly items: Items;
   readonly store: Store;
   readonly prefixes: PrefixStats;
@@ -98,6 +111,9 @@ export class Core implements ConnectionHandler {
   /** Reply to be sent once all is swallowed. */
   readonly #afterSwallow = new Map<number, Uint8Array>();
   #paused: number[] = [];
+  /** Whether a callback of a connection is under way, and what was released meanwhile. */
+  #isInside = false;
+  readonly #released: number[] = [];
   #kept = new Uint32Array(64);
   #keptCount = 0;
 
@@ -108,7 +124,14 @@ export class Core implements ConnectionHandler {
   #outLimit = 0;
   #outSinceCheck = 0;
 
-  constructor(memory: Memory, clock: Clock, settings: Settings, hooks: CoreHooks) {
+  /** @param placement which thread of its server it is; by default it is the only one */
+  constructor(
+    memory: Memory,
+    clock: Clock,
+    settings: Settings,
+    hooks: CoreHooks,
+    placement: Placement = { role: 'alone' },
+  ) {
     this.memory = memory;
     this.u8 = memory.u8;
     this.clock = clock;
@@ -116,10 +139,20 @@ export class Core implements ConnectionHandler {
     this.hooks = hooks;
     this.hash = hashFunction(settings.hashAlgorithm);
     this.#startMs = clock.monoUs() / 1000;
-    this.items = new Items(memory, settings, this.counters, this.hash, Math.floor(clock.wallMs() / 1000));
+    this.role = placement.role;
+    this.shared = new SharedBlock(memory, placement);
+    this.thread = placement.role === 'alone' ? 0 : placement.role === 'worker' ? placement.thread : placement.threads;
+    this.locks = new Locks(memory, this.shared, placement.role !== 'alone');
+    this.counters = makeCounters(this.shared.counters(this.thread));
+    const isFirst = placement.role !== 'worker';
+    const wallSeconds = Math.floor(clock.wallMs() / 1000);
+    this.items = new Items(memory, this.shared, this.locks, settings, this.counters, this.hash, isFirst, wallSeconds);
+    this.#sharedSettings = new SharedSettings(memory, this.shared, this.locks, settings, isFirst);
+    this.background = new Background(memory, this.shared, clock, () => hooks.wakeBackground?.());
     this.store = new Store(this.items);
     this.prefixes = new PrefixStats(settings.prefixDelimiter);
     this.maintainer = new Maintainer(this.items);
+    this.background.add(this.maintainer);
     this.#ascii = new AsciiCommands(this);
     this.#binary = new BinaryCommands(this);
   }
@@ -136,12 +169,34 @@ export class Core implements ConnectionHandler {
 
   /** Advances the core's second clock. To be called at least once a second, and before a simulated command. */
   tick(): void {
+    // The dispatcher's clock is everybody's.
+    if (this.role === 'worker') return;
     this.items.now = Math.floor((this.clock.monoUs() / 1000 - this.#startMs) / 1000) + 62;
   }
 
-  /** Background work in a slice: table growth and LRU juggling. @returns ms until it wants to be called again */
+  /** Background work in a slice; not for workers. @returns ms until it wants to be called again */
   maintain(): number {
-    return this.maintainer.run();
+    this.#sharedSettings.refresh();
+    return this.background.run();
+  }
+
+  /** Tells the other threads of settings that were changed in `settings`. */
+  publishSettings(): void {
+    this.#sharedSettings.publish();
+  }
+
+  /** Sums of all threads' counters. */
+  totals(): Counters {
+    if (this.role === 'alone') return this.counters;
+    const totals = makeCounters();
+    for (let thread = 0; thread <= this.shared.threads; thread++) totals.add(this.shared.counters(thread));
+    return totals;
+  }
+
+  /** `stats reset` for all threads. */
+  resetCounters(): void {
+    if (this.role === 'alone') this.counters.reset();
+    else for (let i = 0; i <= this.shared.threads; i++) makeCounters(this.shared.counters(i)).reset();
   }
 
   // ---- Connections
@@ -193,7 +248,14 @@ export class Core implements ConnectionHandler {
   }
 
   onReleased(lease: number): void {
-    this.items.release(lease);
+    // A command under way may hold the item's lock, which is not to be taken twice.
+    if (this.#isInside) this.#released.push(lease);
+    else this.items.releaseHeld(lease);
+  }
+
+  #releaseDeferred(): void {
+    for (const lease of this.#released) this.items.releaseHeld(lease);
+    this.#released.length = 0;
   }
 
   onTurn(): void {
@@ -211,6 +273,8 @@ export class Core implements ConnectionHandler {
   }
 
   onInput(conn: number, start: number, end: number): number {
+    this.#sharedSettings.refresh();
+    this.#isInside = true;
     this.#begin(conn);
     let at = start;
     while (at < end) {
@@ -230,6 +294,8 @@ export class Core implements ConnectionHandler {
     }
     this.#finish();
     if (this.#keptCount > 0) this.releaseKept();
+    this.#isInside = false;
+    if (this.#released.length > 0) this.#releaseDeferred();
     return at;
   }
 
@@ -359,7 +425,7 @@ export class Core implements ConnectionHandler {
 
   /** The replies so far are on their way. */
   releaseKept(): void {
-    while (this.#keptCount > 0) this.items.release(this.#kept[--this.#keptCount]);
+    while (this.#keptCount > 0) this.items.releaseHeld(this.#kept[--this.#keptCount]);
   }
 
   /** Closes after what was written has left. */
@@ -489,12 +555,16 @@ export class Core implements ConnectionHandler {
 
   onDirect(conn: number): void {
     if (this.open[conn] !== 1 || this.state[conn] !== STATE_READING) return;
+    this.#sharedSettings.refresh();
+    this.#isInside = true;
     this.#begin(conn);
     this.#advance(conn, this.#direct[conn]);
     this.#direct[conn] = 0;
     if (this.#remaining[conn] === 0) this.#complete(conn);
     else if (this.#remaining[conn] >= DIRECT_BYTES_MIN) this.#readDirectly(conn, this.#item[conn]);
     this.#finish();
+    this.#isInside = false;
+    if (this.#released.length > 0) this.#releaseDeferred();
   }
 
   /** No memory for the rest of a chunked value: the item is given up and what follows is swallowed. */
@@ -512,20 +582,23 @@ export class Core implements ConnectionHandler {
 
   #complete(conn: number): void {
     const item = this.#item[conn];
+    const hash = this.#itemHash[conn];
+    this.locks.item(hash);
     this.state[conn] = STATE_READY;
     this.#item[conn] = 0;
     if (this.protocol[conn] === PROTOCOL_BINARY) {
       if (this.#endLine(item, this.#chunk[conn])) {
         const opcode = this.#opcode[conn];
-        this.#binary.complete(item, this.#how[conn], this.#itemHash[conn], opcode, this.#opaque[conn]);
+        this.#binary.complete(item, this.#how[conn], hash, opcode, this.#opaque[conn]);
       } else {
         this.write(this.#binary.outOfMemory(this.#opcode[conn], this.#opaque[conn]));
       }
     } else {
       const isValid = this.#endsLine(item, this.#chunk[conn]);
-      this.#ascii.complete(item, this.#how[conn], this.#itemHash[conn], isValid, this.#quiet[conn] === 1);
+      this.#ascii.complete(item, this.#how[conn], hash, isValid, this.#quiet[conn] === 1);
     }
     this.items.release(item);
+    this.locks.unlockItem(hash);
   }
 
   /** Stores the line end of a binary value. */
@@ -563,7 +636,7 @@ export class Core implements ConnectionHandler {
     return u8[before + L.CHUNK_DATA + beforeUsed - 1] === 13 && last === 10;
   }
 
-  /** Deep check of everything stored. @throws Error naming the first contradiction */
+  /** Deep check of everything stored, while no other thread works. @throws Error naming the first contradiction */
   verify(): void {
     this.items.verify();
   }

@@ -4,76 +4,87 @@
  */
 import { CLASS_COUNT, LRU_COUNT } from './layout.ts';
 
-export class Counters {
-  totalItems = 0;
-  currConnections = 0;
-  totalConnections = 0;
-  rejectedConnections = 0;
-  getMisses = 0;
-  getExpired = 0;
-  getFlushed = 0;
-  getCmds = 0;
-  touchCmds = 0;
-  touchMisses = 0;
-  metaCmds = 0;
-  deleteMisses = 0;
-  incrMisses = 0;
-  decrMisses = 0;
-  casMisses = 0;
-  flushCmds = 0;
-  storeTooLarge = 0;
-  storeNoMemory = 0;
-  authCmds = 0;
-  authErrors = 0;
-  lruMaintainerJuggles = 0;
-  lruCrawlerStarts = 0;
-  listenDisabledNum = 0;
+/** Counters of a thread that are one number each. */
+const SCALARS = [
+  'totalItems',
+  'currConnections',
+  'totalConnections',
+  'rejectedConnections',
+  'getMisses',
+  'getExpired',
+  'getFlushed',
+  'getCmds',
+  'touchCmds',
+  'touchMisses',
+  'metaCmds',
+  'deleteMisses',
+  'incrMisses',
+  'decrMisses',
+  'casMisses',
+  'flushCmds',
+  'storeTooLarge',
+  'storeNoMemory',
+  'authCmds',
+  'authErrors',
+  'lruMaintainerJuggles',
+  'lruCrawlerStarts',
+  'listenDisabledNum',
+] as const;
+/** Room for further ones. */
+const SCALARS_MAX = 64;
+/** Counters by slab class. */
+const CLASS_ARRAYS = ['setCmds', 'touchHits', 'deleteHits', 'incrHits', 'decrHits', 'casHits', 'casBadval'] as const;
+/** f64 cells that the counters of one thread take in the shared block. */
+export const COUNTERS_CELLS = SCALARS_MAX + LRU_COUNT + 8 * CLASS_COUNT;
+
+/** What `stats reset` leaves alone. */
+const LASTING: readonly string[] = ['currConnections', 'lruMaintainerJuggles', 'lruCrawlerStarts'];
+
+class CounterCells {
+  readonly cells: Float64Array;
   /** Hits by LRU id. */
-  readonly lruHits = new Float64Array(LRU_COUNT);
-  /** By slab class. */
-  readonly setCmds = new Float64Array(CLASS_COUNT);
-  readonly touchHits = new Float64Array(CLASS_COUNT);
-  readonly deleteHits = new Float64Array(CLASS_COUNT);
-  readonly incrHits = new Float64Array(CLASS_COUNT);
-  readonly decrHits = new Float64Array(CLASS_COUNT);
-  readonly casHits = new Float64Array(CLASS_COUNT);
-  readonly casBadval = new Float64Array(CLASS_COUNT);
+  readonly lruHits: Float64Array;
+
+  constructor(cells: Float64Array) {
+    this.cells = cells;
+    this.lruHits = cells.subarray(SCALARS_MAX, SCALARS_MAX + LRU_COUNT);
+    CLASS_ARRAYS.forEach((name, index) => {
+      const at = SCALARS_MAX + LRU_COUNT + index * CLASS_COUNT;
+      Object.defineProperty(this, name, { value: cells.subarray(at, at + CLASS_COUNT), enumerable: true });
+    });
+  }
 
   /** `stats reset`: what the original sets to zero (threadlocal_stats_reset and stats_reset). */
   reset(): void {
-    this.totalItems = 0;
-    this.totalConnections = 0;
-    this.rejectedConnections = 0;
-    this.getMisses = 0;
-    this.getExpired = 0;
-    this.getFlushed = 0;
-    this.getCmds = 0;
-    this.touchCmds = 0;
-    this.touchMisses = 0;
-    this.metaCmds = 0;
-    this.deleteMisses = 0;
-    this.incrMisses = 0;
-    this.decrMisses = 0;
-    this.casMisses = 0;
-    this.flushCmds = 0;
-    this.storeTooLarge = 0;
-    this.storeNoMemory = 0;
-    this.authCmds = 0;
-    this.authErrors = 0;
-    this.listenDisabledNum = 0;
-    for (const perClass of [
-      this.lruHits,
-      this.setCmds,
-      this.touchHits,
-      this.deleteHits,
-      this.incrHits,
-      this.decrHits,
-      this.casHits,
-      this.casBadval,
-    ]) {
-      perClass.fill(0);
-    }
+    const { cells } = this;
+    for (let i = 0; i < cells.length; i++) if (i >= SCALARS.length || !LASTING.includes(SCALARS[i]!)) cells[i] = 0;
   }
+
+  /** Adds another thread's counters. */
+  add(other: Float64Array): void {
+    for (let i = 0; i < this.cells.length; i++) this.cells[i]! += other[i]!;
+  }
+}
+
+SCALARS.forEach((name, index) => {
+  Object.defineProperty(CounterCells.prototype, name, {
+    get(this: CounterCells) {
+      return this.cells[index];
+    },
+    set(this: CounterCells, value: number) {
+      this.cells[index] = value;
+    },
+  });
+});
+
+/** The counters of one thread (or the sums of all), as numbers to be counted up in place. */
+export type Counters = CounterCells &
+  Record<(typeof SCALARS)[number], number> &
+  Readonly<Record<(typeof CLASS_ARRAYS)[number], Float64Array>>;
+
+/** @param cells where they lie, COUNTERS_CELLS long; by default in an array of their own */
+export function makeCounters(cells: Float64Array = new Float64Array(COUNTERS_CELLS)): Counters {
+  return new CounterCells(cells) as Counters;
 }
 
 /** Sum of a per-class or per-LRU counter. */
@@ -83,26 +94,41 @@ export function sumOf(values: Float64Array): number {
   return sum;
 }
 
-/** Counters of each LRU id (items.c: `itemstats_t`). */
-export class LruCounters {
-  readonly evicted = new Float64Array(LRU_COUNT);
-  readonly evictedNonzero = new Float64Array(LRU_COUNT);
-  readonly evictedTime = new Float64Array(LRU_COUNT);
-  readonly reclaimed = new Float64Array(LRU_COUNT);
-  readonly outOfMemory = new Float64Array(LRU_COUNT);
-  readonly tailRepairs = new Float64Array(LRU_COUNT);
-  readonly expiredUnfetched = new Float64Array(LRU_COUNT);
-  readonly evictedUnfetched = new Float64Array(LRU_COUNT);
-  readonly evictedActive = new Float64Array(LRU_COUNT);
-  readonly crawlerReclaimed = new Float64Array(LRU_COUNT);
-  readonly crawlerItemsChecked = new Float64Array(LRU_COUNT);
-  readonly tailReflocked = new Float64Array(LRU_COUNT);
-  readonly movesToCold = new Float64Array(LRU_COUNT);
-  readonly movesToWarm = new Float64Array(LRU_COUNT);
-  readonly movesWithinLru = new Float64Array(LRU_COUNT);
-  readonly directReclaims = new Float64Array(LRU_COUNT);
+const LRU_COUNTERS = [
+  'evicted',
+  'evictedNonzero',
+  'evictedTime',
+  'reclaimed',
+  'outOfMemory',
+  'tailRepairs',
+  'expiredUnfetched',
+  'evictedUnfetched',
+  'evictedActive',
+  'crawlerReclaimed',
+  'crawlerItemsChecked',
+  'tailReflocked',
+  'movesToCold',
+  'movesToWarm',
+  'movesWithinLru',
+  'directReclaims',
+] as const;
 
-  reset(): void {
-    for (const values of Object.values(this)) (values as Float64Array).fill(0);
-  }
+/** Where the arrays by LRU id come from: index 0 holds the bytes, the counters follow. */
+export interface LruArrays {
+  lruArray(index: number): Float64Array;
+}
+
+/** Counters of each LRU id (items.c: `itemstats_t`), stored under the LRU's lock. */
+export type LruCounters = Readonly<Record<(typeof LRU_COUNTERS)[number], Float64Array>>;
+
+export function makeLruCounters(block: LruArrays): LruCounters {
+  const counters: Record<string, Float64Array> = {};
+  LRU_COUNTERS.forEach((name, index) => {
+    counters[name] = block.lruArray(index + 1);
+  });
+  return counters as LruCounters;
+}
+
+export function resetLruCounters(counters: LruCounters): void {
+  for (const values of Object.values(counters)) values.fill(0);
 }

@@ -1,17 +1,29 @@
 /**
  * Items: their memory, their place in hash table and LRU, their life (items.c).
  *
- * Commands run one at a time to their end, so a command needs no reference of its own on an item it merely looks at.
+ * A command works on an item under the item lock of its key (locks.ts), so it needs no reference of its own on an item it merely looks at.
  * A reference (refcount beyond the 1 for being linked) is held while a value is being read in, while a value is lent to a
  * connection's output, and by a command that allocates while it still needs another item, because allocating may evict.
+ *
+ * What is guarded by what: an item's refcount, flags, times, CAS id and value by its item lock; its `next` and `prev` and the heads, tails,
+ * counts and bytes of a list by the LRU's lock; `h_next` and buckets by the item lock. An item that was never linked belongs to its maker.
  */
 import type { Memory } from '../ports.ts';
 import { type HashFunction, HashTable } from './assoc.ts';
-import type { Counters } from './counters.ts';
-import { LruCounters } from './counters.ts';
+import { type Counters, type LruCounters, makeLruCounters } from './counters.ts';
 import * as L from './layout.ts';
+import { LOCK_CAS, LOCK_LRU } from './lock-cells.ts';
+import type { Locks } from './locks.ts';
 import { pullTail } from './lru.ts';
 import type { Settings } from './settings.ts';
+import {
+  CELL_NOW,
+  CELL_OLDEST_LIVE,
+  F64_CAS,
+  F64_OLDEST_CAS,
+  F64_PROCESS_STARTED,
+  type SharedBlock,
+} from './shared-block.ts';
 import { SizesHistogram } from './sizes.ts';
 import { Slabs } from './slabs.ts';
 
@@ -32,27 +44,34 @@ export class Items {
   readonly counters: Counters;
   readonly slabs: Slabs;
   readonly table: HashTable;
-  readonly lru = new LruCounters();
+  readonly lru: LruCounters;
+  readonly locks: Locks;
   readonly hash: HashFunction;
   /** Heads (most recent) and tails of the LRU lists by LRU id. */
-  readonly heads = new Uint32Array(L.LRU_COUNT);
-  readonly tails = new Uint32Array(L.LRU_COUNT);
-  readonly lruItems = new Uint32Array(L.LRU_COUNT);
-  readonly lruBytes = new Float64Array(L.LRU_COUNT);
+  readonly heads: Uint32Array;
+  readonly tails: Uint32Array;
+  readonly lruItems: Uint32Array;
+  readonly lruBytes: Float64Array;
   readonly sizes: SizesHistogram;
-  /** Present time in relative seconds; the server's tick advances it. */
-  now = ITEM_UPDATE_INTERVAL + 2;
-  /** Unix time in seconds of relative time 0. */
-  processStarted: number;
-  currItems = 0;
-  currBytes = 0;
-  /** Items not newer than this (relative seconds) are flushed; 0: none. */
-  oldestLive = 0;
-  oldestCas = 0;
-  #lastCas = 0;
+  readonly #f64: Float64Array;
+  /** Indices of the shared block's cells in u32 and f64. */
+  readonly #cells: number;
+  readonly #numbers: number;
 
-  /** @param wallSeconds Unix time in whole seconds at the start */
-  constructor(memory: Memory, settings: Settings, counters: Counters, hash: HashFunction, wallSeconds: number) {
+  /**
+   * @param isFirst whether the shared block is new; otherwise another thread has filled it
+   * @param wallSeconds Unix time in whole seconds at the start
+   */
+  constructor(
+    memory: Memory,
+    block: SharedBlock,
+    locks: Locks,
+    settings: Settings,
+    counters: Counters,
+    hash: HashFunction,
+    isFirst: boolean,
+    wallSeconds: number,
+  ) {
     this.memory = memory;
     this.u8 = memory.u8;
     this.u16 = memory.u16;
@@ -61,15 +80,77 @@ export class Items {
     this.settings = settings;
     this.counters = counters;
     this.hash = hash;
-    this.processStarted = wallSeconds - ITEM_UPDATE_INTERVAL - 2;
-    this.slabs = new Slabs(memory, settings);
-    this.table = new HashTable(memory, settings.hashPowerInit, settings.hashExpand, hash);
+    this.locks = locks;
+    this.#f64 = memory.f64;
+    this.#cells = block.cells;
+    this.#numbers = block.numbers;
+    this.lru = makeLruCounters(block);
+    this.heads = block.heads;
+    this.tails = block.tails;
+    this.lruItems = block.lruItems;
+    this.lruBytes = block.lruArray(0);
+    if (isFirst) {
+      this.now = ITEM_UPDATE_INTERVAL + 2;
+      this.#f64[this.#numbers + F64_PROCESS_STARTED] = wallSeconds - ITEM_UPDATE_INTERVAL - 2;
+    }
+    this.slabs = new Slabs(memory, block, locks, settings, isFirst);
+    const power = isFirst ? settings.hashPowerInit : -1;
+    this.table = new HashTable(memory, block, locks, power, settings.hashExpand, hash);
     this.sizes = new SizesHistogram(settings);
     if (settings.trackSizes && settings.useCas) this.sizes.enable(this.nextCas());
   }
 
+  /** Present time in relative seconds; the server's tick advances it. */
+  get now(): number {
+    return this.u32[this.#cells + CELL_NOW];
+  }
+
+  set now(seconds: number) {
+    this.u32[this.#cells + CELL_NOW] = seconds;
+  }
+
+  /** Unix time in seconds of relative time 0. */
+  get processStarted(): number {
+    return this.#f64[this.#numbers + F64_PROCESS_STARTED];
+  }
+
+  set processStarted(seconds: number) {
+    this.#f64[this.#numbers + F64_PROCESS_STARTED] = seconds;
+  }
+
+  /** Items not newer than this (relative seconds) are flushed; 0: none. */
+  get oldestLive(): number {
+    return this.u32[this.#cells + CELL_OLDEST_LIVE];
+  }
+
+  set oldestLive(seconds: number) {
+    this.u32[this.#cells + CELL_OLDEST_LIVE] = seconds;
+  }
+
+  get oldestCas(): number {
+    return this.#f64[this.#numbers + F64_OLDEST_CAS];
+  }
+
+  set oldestCas(cas: number) {
+    this.#f64[this.#numbers + F64_OLDEST_CAS] = cas;
+  }
+
+  /** Items that can be found. */
+  get currItems(): number {
+    return this.lruItems.reduce((sum, count) => sum + count, 0);
+  }
+
+  get currBytes(): number {
+    return this.lruBytes.reduce((sum, bytes) => sum + bytes, 0);
+  }
+
   nextCas(): number {
-    return ++this.#lastCas;
+    const { locks } = this;
+    locks.take(LOCK_CAS);
+    const cas = this.#f64[this.#numbers + F64_CAS] + 1;
+    this.#f64[this.#numbers + F64_CAS] = cas;
+    locks.give(LOCK_CAS);
+    return cas;
   }
 
   /** Turns a client's expiry time (seconds) into a relative time: 0 never, 1 long ago. */
@@ -154,7 +235,7 @@ export class Items {
   /** Gives an item its new CAS id. */
   renewCas(item: number): void {
     if ((this.u16[(item + L.ITEM_FLAGS) >>> 1] & L.FLAG_CAS) === 0) return;
-    const cas = ++this.#lastCas;
+    const cas = this.nextCas();
     this.u32[(item + L.ITEM_HEADER_BYTES) >>> 2] = cas >>> 0;
     this.u32[(item + L.ITEM_HEADER_BYTES + 4) >>> 2] = Math.floor(cas / 4_294_967_296);
   }
@@ -187,7 +268,11 @@ export class Items {
         pullTail(this, id, L.LRU_HOT, 0, false, 0);
       }
     }
-    if (tries > 0) this.lru.directReclaims[id] += tries;
+    if (tries > 0) {
+      this.locks.take(LOCK_LRU + id);
+      this.lru.directReclaims[id] += tries;
+      this.locks.give(LOCK_LRU + id);
+    }
     return chunk;
   }
 
@@ -215,7 +300,9 @@ export class Items {
       item = this.pull(id);
     }
     if (item === 0) {
+      this.locks.take(LOCK_LRU + id);
       this.lru.outOfMemory[id]++;
+      this.locks.give(LOCK_LRU + id);
       return 0;
     }
     let lru: number = L.LRU_COLD;
@@ -304,12 +391,40 @@ export class Items {
     if (--this.u16[cell] === 0) this.#free(item);
   }
 
+  /** `release` for who holds an item that may be linked, but not its lock. */
+  releaseHeld(item: number): void {
+    if (!this.locks.isShared) {
+      this.release(item);
+      return;
+    }
+    const hash = this.hashOf(item);
+    this.locks.item(hash);
+    this.release(item);
+    this.locks.unlockItem(hash);
+  }
+
   refcount(item: number): number {
     return this.u16[(item + L.ITEM_REFCOUNT) >>> 1];
   }
 
   /** Puts an item at the head of its LRU. @param size its totalBytes, where the caller knows it */
   lruLink(item: number, size = this.totalBytes(item)): void {
+    const lock = LOCK_LRU + this.u8[item + L.ITEM_CLSID];
+    this.locks.take(lock);
+    this.lruLinkNolock(item, size);
+    this.locks.give(lock);
+  }
+
+  /** Takes an item out of its LRU. @param size its totalBytes, where the caller knows it */
+  lruUnlink(item: number, size = this.totalBytes(item)): void {
+    const lock = LOCK_LRU + this.u8[item + L.ITEM_CLSID];
+    this.locks.take(lock);
+    this.lruUnlinkNolock(item, size);
+    this.locks.give(lock);
+  }
+
+  /** `lruLink` for who holds the LRU's lock. */
+  lruLinkNolock(item: number, size: number): void {
     const u32 = this.u32;
     const id = this.u8[item + L.ITEM_CLSID];
     const head = this.heads[id];
@@ -322,8 +437,8 @@ export class Items {
     this.lruBytes[id] += size;
   }
 
-  /** Takes an item out of its LRU. @param size its totalBytes, where the caller knows it */
-  lruUnlink(item: number, size = this.totalBytes(item)): void {
+  /** `lruUnlink` for who holds the LRU's lock. */
+  lruUnlinkNolock(item: number, size: number): void {
     const u32 = this.u32;
     const id = this.u8[item + L.ITEM_CLSID];
     const next = u32[(item + L.ITEM_NEXT) >>> 2];
@@ -341,8 +456,6 @@ export class Items {
     const size = this.totalBytes(item);
     this.u16[(item + L.ITEM_FLAGS) >>> 1] |= L.FLAG_LINKED;
     this.u32[(item + L.ITEM_TIME) >>> 2] = this.now;
-    this.currBytes += size;
-    this.currItems++;
     this.counters.totalItems++;
     this.renewCas(item);
     this.table.insert(hash, item);
@@ -353,15 +466,22 @@ export class Items {
 
   /** The contrary of `link`. */
   unlink(item: number, hash: number): void {
+    if ((this.u16[(item + L.ITEM_FLAGS) >>> 1] & L.FLAG_LINKED) === 0) return;
+    const lock = LOCK_LRU + this.u8[item + L.ITEM_CLSID];
+    this.locks.take(lock);
+    this.unlinkNolock(item, hash);
+    this.locks.give(lock);
+  }
+
+  /** `unlink` for who holds the LRU's lock as well as the item's. */
+  unlinkNolock(item: number, hash: number): void {
     const cell = (item + L.ITEM_FLAGS) >>> 1;
     if ((this.u16[cell] & L.FLAG_LINKED) === 0) return;
     const size = this.totalBytes(item);
     this.u16[cell] &= ~L.FLAG_LINKED;
-    this.currBytes -= size;
-    this.currItems--;
     if (this.sizes.enabled) this.sizes.remove(size, this.casOf(item));
     this.table.remove(hash, item);
-    this.lruUnlink(item, size);
+    this.lruUnlinkNolock(item, size);
     this.release(item);
   }
 
@@ -373,7 +493,6 @@ export class Items {
     u16[(old + L.ITEM_FLAGS) >>> 1] &= ~L.FLAG_LINKED;
     u16[(item + L.ITEM_FLAGS) >>> 1] |= L.FLAG_LINKED;
     this.u32[(item + L.ITEM_TIME) >>> 2] = this.now;
-    this.currBytes += size - oldSize;
     this.counters.totalItems++;
     if (this.sizes.enabled) this.sizes.remove(oldSize, this.casOf(old));
     this.table.replace(hash, old, item);
@@ -385,9 +504,9 @@ export class Items {
     if (this.sizes.enabled) this.sizes.add(size, this.casOf(item));
   }
 
-  /** Unlinks an item whose key's hash is not at hand. */
-  unlinkUnhashed(item: number): void {
-    this.unlink(item, this.hash(this.u8, this.keyOf(item), this.u8[item + L.ITEM_NKEY]));
+  /** Hash of an item's key. */
+  hashOf(item: number): number {
+    return this.hash(this.u8, this.keyOf(item), this.u8[item + L.ITEM_NKEY]);
   }
 
   /** The item with a key if it is alive; an expired or flushed one is unlinked on the way. @returns 0 for none */
@@ -460,16 +579,21 @@ export class Items {
   reclaimExpired(id: number): number {
     let reclaimed = 0;
     let previous = 0;
+    this.locks.take(LOCK_LRU + id);
     for (let item = this.tails[id]; item !== 0; item = previous) {
       previous = this.u32[(item + L.ITEM_PREV) >>> 2];
       this.lru.crawlerItemsChecked[id]++;
       const exptime = this.u32[(item + L.ITEM_EXPTIME) >>> 2];
       if ((exptime === 0 || exptime > this.now) && !this.isFlushed(item)) continue;
+      const hash = this.hashOf(item);
+      if (!this.locks.tryItem(hash)) continue;
       if ((this.u16[(item + L.ITEM_FLAGS) >>> 1] & L.FLAG_FETCHED) === 0) this.lru.expiredUnfetched[id]++;
       this.lru.crawlerReclaimed[id]++;
-      this.unlinkUnhashed(item);
+      this.unlinkNolock(item, hash);
+      this.locks.unlockItem(hash);
       reclaimed++;
     }
+    this.locks.give(LOCK_LRU + id);
     return reclaimed;
   }
 
@@ -487,7 +611,7 @@ export class Items {
   /** Checks slabs, table and lists against each other. @throws Error naming the first contradiction */
   verify(): void {
     this.slabs.verify();
-    this.table.verify();
+    this.table.verify(this.currItems);
     let items = 0;
     let bytes = 0;
     for (let id = 0; id < L.LRU_COUNT; id++) {
@@ -509,9 +633,7 @@ export class Items {
       if (this.tails[id] !== previous) throw new Error(`LRU ${id}: the tail is not the last item`);
       items += count;
     }
-    if (items !== this.currItems || items !== this.table.count) {
-      throw new Error(`items: ${items} in LRUs, ${this.table.count} in the table, ${this.currItems} counted`);
-    }
+    if (items !== this.currItems) throw new Error(`items: ${items} in LRUs, ${this.currItems} counted`);
     if (bytes !== this.currBytes) throw new Error(`items: ${bytes} bytes in LRUs, ${this.currBytes} counted`);
   }
 }

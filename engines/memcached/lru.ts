@@ -5,14 +5,27 @@
  */
 import type { Items } from './items.ts';
 import * as L from './layout.ts';
+import { LOCK_LRU } from './lock-cells.ts';
 
 /** Items looked at from a tail before it is given up (references under way lock them). */
 const PULL_TRIES_MAX = 5;
+/** What becomes of the item at a tail: it and those before it stay where they are. */
+const STAYS = 0;
+/** It was evicted, which is enough. */
+const LEFT = 1;
+/** It is gone or at the head, and the next one is looked at. */
+const AGAIN = 2;
+/** Somebody holds it; the next one is looked at. */
+const PASSED = 3;
+const TO_WARM = 4;
+const TO_COLD = 5;
+
 /** Moves a class gets in one turn of the maintainer. */
 const JUGGLES_MAX = 500;
 
 /**
- * Looks at the tail of a class's LRU and frees, evicts or moves what is due there.
+ * Looks at the tail of a class's LRU and frees, evicts or moves what is due there. Takes the LRU's lock, and tries those of the items: one that
+ * somebody works on is passed over.
  * @param lru LRU_HOT …
  * @param totalBytes bytes in all LRUs of the class, of which HOT and WARM may have a share
  * @param evict COLD only: unlink the tail even if it is alive
@@ -28,67 +41,95 @@ export function pullTail(
   maxAge: number,
 ): number {
   if (classId === 0) return 0;
-  const { u16, u32, settings } = items;
-  const stats = items.lru;
+  const { locks } = items;
   const id = classId | lru;
   let removed = 0;
   let next = 0;
+  locks.take(LOCK_LRU + id);
   let search = items.tails[id];
   for (let tries = PULL_TRIES_MAX; tries > 0 && search !== 0; tries--, search = next) {
-    next = u32[(search + L.ITEM_PREV) >>> 2];
-    if (items.refcount(search) !== 1) {
-      stats.tailReflocked[id]++;
+    next = items.u32[(search + L.ITEM_PREV) >>> 2];
+    // Linked, it cannot vanish while its LRU is locked: its key may be read before its own lock is had.
+    const hash = items.hashOf(search);
+    if (!locks.tryItem(hash)) continue;
+    const fate = judge(items, search, id, hash, totalBytes, evict, maxAge);
+    if (fate < TO_WARM) {
+      locks.unlockItem(hash);
+      if (fate === LEFT || fate === AGAIN) removed++;
+      if (fate === STAYS || fate === LEFT) break;
       continue;
     }
-    const flagsCell = (search + L.ITEM_FLAGS) >>> 1;
-    const exptime = u32[(search + L.ITEM_EXPTIME) >>> 2];
-    if ((exptime !== 0 && exptime < items.now) || items.isFlushed(search)) {
-      stats.reclaimed[id]++;
-      if ((u16[flagsCell] & L.FLAG_FETCHED) === 0) stats.expiredUnfetched[id]++;
-      items.unlinkUnhashed(search);
-      removed++;
-      continue;
-    }
-    const isActive = (u16[flagsCell] & L.FLAG_ACTIVE) !== 0;
-    if (lru === L.LRU_TEMP) break;
-    if (lru === L.LRU_COLD) {
-      if (evict) {
-        if (!settings.evictToFree) break;
-        countEviction(items, search, id);
-        items.unlinkUnhashed(search);
-        removed++;
-      } else if (isActive && settings.lruSegmented) {
-        stats.movesToWarm[id]++;
-        u16[flagsCell] &= ~L.FLAG_ACTIVE;
-        items.lruMove(search, L.LRU_WARM);
-        removed++;
-      }
-      break;
-    }
-    if (isActive) {
-      // Rescued aggressively: the loop goes on within WARM, and ends for one that leaves HOT.
-      u16[flagsCell] &= ~L.FLAG_ACTIVE;
-      removed++;
-      if (lru === L.LRU_WARM) {
-        stats.movesWithinLru[id]++;
-        items.lruUnlink(search);
-        items.lruLink(search);
-        continue;
-      }
-      stats.movesToWarm[id]++;
-      items.lruMove(search, L.LRU_WARM);
-      break;
-    }
-    const percent = lru === L.LRU_HOT ? settings.hotLruPct : settings.warmLruPct;
-    const limit = Math.floor((totalBytes * percent) / 100);
-    if (items.lruBytes[id] > limit || items.now - u32[(search + L.ITEM_TIME) >>> 2] > maxAge) {
-      stats.movesToCold[id]++;
-      items.lruMove(search, L.LRU_COLD);
-      removed++;
-    }
-    break;
+    // It moves to another list, whose lock is taken after ours is given back: never two at a time.
+    items.lruUnlinkNolock(search, items.totalBytes(search));
+    locks.give(LOCK_LRU + id);
+    items.u8[search + L.ITEM_CLSID] = classId | (fate === TO_WARM ? L.LRU_WARM : L.LRU_COLD);
+    items.lruLink(search);
+    locks.unlockItem(hash);
+    return removed + 1;
   }
+  locks.give(LOCK_LRU + id);
   return removed;
+}
+
+/** Under the LRU's and the item's lock. @returns what became or is to become of the item */
+function judge(
+  items: Items,
+  search: number,
+  id: number,
+  hash: number,
+  totalBytes: number,
+  evict: boolean,
+  maxAge: number,
+): number {
+  const { u16, u32, settings } = items;
+  const stats = items.lru;
+  const lru = id & L.LRU_MASK;
+  if (items.refcount(search) !== 1) {
+    stats.tailReflocked[id]++;
+    return PASSED;
+  }
+  const flagsCell = (search + L.ITEM_FLAGS) >>> 1;
+  const exptime = u32[(search + L.ITEM_EXPTIME) >>> 2];
+  if ((exptime !== 0 && exptime < items.now) || items.isFlushed(search)) {
+    stats.reclaimed[id]++;
+    if ((u16[flagsCell] & L.FLAG_FETCHED) === 0) stats.expiredUnfetched[id]++;
+    items.unlinkNolock(search, hash);
+    return AGAIN;
+  }
+  const isActive = (u16[flagsCell] & L.FLAG_ACTIVE) !== 0;
+  if (lru === L.LRU_TEMP) return STAYS;
+  if (lru === L.LRU_COLD) {
+    if (evict) {
+      if (!settings.evictToFree) return STAYS;
+      countEviction(items, search, id);
+      items.unlinkNolock(search, hash);
+      return LEFT;
+    }
+    if (!isActive || !settings.lruSegmented) return STAYS;
+    stats.movesToWarm[id]++;
+    u16[flagsCell] &= ~L.FLAG_ACTIVE;
+    return TO_WARM;
+  }
+  if (isActive) {
+    // Rescued aggressively: the loop goes on within WARM, and ends for one that leaves HOT.
+    u16[flagsCell] &= ~L.FLAG_ACTIVE;
+    if (lru === L.LRU_WARM) {
+      stats.movesWithinLru[id]++;
+      const size = items.totalBytes(search);
+      items.lruUnlinkNolock(search, size);
+      items.lruLinkNolock(search, size);
+      return AGAIN;
+    }
+    stats.movesToWarm[id]++;
+    return TO_WARM;
+  }
+  const percent = lru === L.LRU_HOT ? settings.hotLruPct : settings.warmLruPct;
+  const limit = Math.floor((totalBytes * percent) / 100);
+  if (items.lruBytes[id] > limit || items.now - u32[(search + L.ITEM_TIME) >>> 2] > maxAge) {
+    stats.movesToCold[id]++;
+    return TO_COLD;
+  }
+  return STAYS;
 }
 
 function countEviction(items: Items, item: number, id: number): void {

@@ -2,6 +2,7 @@
  * The background work that the original gives to threads of its own: growing the hash table and juggling the LRUs. Here
  * it runs in slices between turns of the loop, each short enough not to be noticed.
  */
+import type { BackgroundJob } from './background.ts';
 import type { Items } from './items.ts';
 import { juggle } from './lru.ts';
 
@@ -12,7 +13,8 @@ const BUSY_MS = 1;
 const IDLE_MS_MIN = 10;
 const IDLE_MS_MAX = 1_000;
 
-export class Maintainer {
+export class Maintainer implements BackgroundJob {
+  readonly name = 'maintainer';
   readonly #items: Items;
   #delayMs = IDLE_MS_MIN;
   #class = 1;
@@ -24,16 +26,17 @@ export class Maintainer {
   /** One slice. @returns ms until the next one is wanted */
   run(): number {
     const items = this.#items;
-    items.table.growIfNeeded();
+    items.table.growIfNeeded(items.currItems);
     const expanding = items.table.expandSome(EXPAND_BUCKETS);
     let moves = 0;
     if (items.settings.lruMaintainer) {
       items.counters.lruMaintainerJuggles++;
       // Until something was moved: one class with work a slice.
-      const { largestClass, pages } = items.slabs;
+      const { slabs } = items;
+      const { largestClass } = slabs;
       for (let i = 0; i < largestClass && moves === 0; i++) {
         this.#class = this.#class >= largestClass ? 1 : this.#class + 1;
-        if (pages[this.#class]!.length > 0 || this.#class === largestClass) moves = juggle(items, this.#class);
+        if (slabs.pageCount(this.#class) > 0 || this.#class === largestClass) moves = juggle(items, this.#class);
       }
     }
     if (expanding || moves > 0) this.#delayMs = IDLE_MS_MIN;

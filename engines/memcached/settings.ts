@@ -1,3 +1,8 @@
+import type { Memory } from '../ports.ts';
+import { LOCK_SETTINGS } from './lock-cells.ts';
+import type { Locks } from './locks.ts';
+import { CELL_SETTINGS_GENERATION, type SharedBlock } from './shared-block.ts';
+
 /** What a memcached process can be told (memcached.c: `settings`), with the original's defaults. Sizes in bytes, times in seconds. */
 export interface Settings {
   maxBytes: number;
@@ -120,4 +125,69 @@ export function defaultSettings(): Settings {
     authFile: null,
     passwords: '',
   };
+}
+
+/**
+ * Keeps the settings of all threads alike: each thread has an object of its own to read fast, and those that are numbers or switches stand in
+ * the shared block as well, with a generation that tells when to look. Texts do not change while a server runs.
+ */
+export class SharedSettings {
+  readonly #settings: Record<string, number | boolean>;
+  readonly #names: string[];
+  readonly #cells: Float64Array;
+  /** The values that this thread has seen last, in the order of the names. */
+  readonly #seen: Float64Array;
+  readonly #i32: Int32Array;
+  readonly #generationCell: number;
+  readonly #locks: Locks;
+  #generation = 0;
+
+  /** @param isFirst whether the shared block is new and is to be filled */
+  constructor(memory: Memory, block: SharedBlock, locks: Locks, settings: Settings, isFirst: boolean) {
+    this.#settings = settings as unknown as Record<string, number | boolean>;
+    this.#names = Object.keys(settings).filter((name) => {
+      const value = (settings as unknown as Record<string, unknown>)[name];
+      return typeof value === 'number' || typeof value === 'boolean';
+    });
+    this.#cells = block.settings;
+    if (this.#names.length > this.#cells.length) throw new Error('There are more settings than the shared block holds');
+    this.#seen = new Float64Array(this.#names.length);
+    this.#i32 = memory.i32;
+    this.#generationCell = block.cell(CELL_SETTINGS_GENERATION);
+    this.#locks = locks;
+    if (isFirst) {
+      this.#names.forEach((name, i) => {
+        this.#cells[i] = this.#seen[i] = Number(this.#settings[name]);
+      });
+    } else {
+      this.#read();
+    }
+  }
+
+  /** Takes over what other threads have changed. */
+  refresh(): void {
+    if (this.#i32[this.#generationCell] !== this.#generation) this.#read();
+  }
+
+  #read(): void {
+    this.#locks.take(LOCK_SETTINGS);
+    this.#generation = this.#i32[this.#generationCell]!;
+    this.#names.forEach((name, i) => {
+      const value = this.#cells[i]!;
+      this.#seen[i] = value;
+      this.#settings[name] = typeof this.#settings[name] === 'boolean' ? value !== 0 : value;
+    });
+    this.#locks.give(LOCK_SETTINGS);
+  }
+
+  /** Tells the others what this thread has changed since it looked last, and only that. */
+  publish(): void {
+    this.#locks.take(LOCK_SETTINGS);
+    this.#names.forEach((name, i) => {
+      const value = Number(this.#settings[name]);
+      if (value !== this.#seen[i]) this.#cells[i] = this.#seen[i] = value;
+    });
+    Atomics.add(this.#i32, this.#generationCell, 1);
+    this.#locks.give(LOCK_SETTINGS);
+  }
 }

@@ -7,7 +7,16 @@
  */
 import type { Memory } from '../ports.ts';
 import { CLASS_COUNT, FLAG_SLABBED, ITEM_CLSID, ITEM_FLAGS, ITEM_NEXT, ITEM_PREV, ITEM_REFCOUNT } from './layout.ts';
+import { LOCK_SLABS } from './lock-cells.ts';
+import type { Locks } from './locks.ts';
 import type { Settings } from './settings.ts';
+import {
+  CELL_LIMIT_REACHED,
+  F64_LIMIT_BYTES,
+  F64_MALLOCED_BYTES,
+  type SharedBlock,
+  SLAB_PAGES_MAX,
+} from './shared-block.ts';
 
 /** Chunk sizes are multiples of it. */
 const CHUNK_ALIGN_BYTES = 8;
@@ -30,30 +39,58 @@ export class Slabs {
   /** Chunk size of each class in bytes; 0 for classes that do not exist. */
   readonly chunkSize = new Uint32Array(CLASS_COUNT);
   readonly chunksPerPage = new Uint32Array(CLASS_COUNT);
+  readonly #locks: Locks;
+  readonly #block: SharedBlock;
   /** First chunk of each free list, 0 when empty. */
-  readonly #freeHead = new Uint32Array(CLASS_COUNT);
-  readonly freeCount = new Uint32Array(CLASS_COUNT);
+  readonly #freeHead: Uint32Array;
+  readonly freeCount: Uint32Array;
+  readonly #pageCount: Uint32Array;
+  /** Offsets of each class's pages: SLAB_PAGES_MAX places a class. */
+  readonly #pageTable: Uint32Array;
   /** Class by size in units of 8 bytes (chunk sizes are multiples of 8). */
   readonly #smallClass = new Uint8Array(SMALL_BYTES_MAX / CHUNK_ALIGN_BYTES + 1);
-  /** Offsets of each class's pages. */
-  readonly pages: number[][] = [];
   /** The last class: all that is larger is stored in chunks. */
   largestClass = 0;
-  /** Bytes of all pages taken (`total_malloced`). */
-  mallocedBytes = 0;
-  #limitBytes: number;
-  /** True once a page was refused for the limit (the maintainer then starts to keep COLD short). */
-  limitReached = false;
 
-  constructor(memory: Memory, settings: Settings) {
+  /** @param isFirst whether the shared block is new; otherwise another thread has filled it */
+  constructor(memory: Memory, block: SharedBlock, locks: Locks, settings: Settings, isFirst: boolean) {
     this.#memory = memory;
     this.#u8 = memory.u8;
     this.#u16 = memory.u16;
     this.#u32 = memory.u32;
     this.#settings = settings;
-    this.#limitBytes = this.#affordable(settings.maxBytes);
-    for (let i = 0; i < CLASS_COUNT; i++) this.pages.push([]);
+    this.#block = block;
+    this.#locks = locks;
+    this.#freeHead = block.freeHeads;
+    this.freeCount = block.freeCounts;
+    this.#pageCount = block.pageCounts;
+    this.#pageTable = block.pageTable;
     this.#layClasses(settings);
+    if (isFirst) memory.f64[block.number(F64_LIMIT_BYTES)] = this.#affordable(settings.maxBytes);
+  }
+
+  /** Bytes of all pages taken (`total_malloced`). */
+  get mallocedBytes(): number {
+    return this.#memory.f64[this.#block.number(F64_MALLOCED_BYTES)]!;
+  }
+
+  get limitBytes(): number {
+    return this.#memory.f64[this.#block.number(F64_LIMIT_BYTES)]!;
+  }
+
+  /** True once a page was refused for the limit (the maintainer then starts to keep COLD short). */
+  get limitReached(): boolean {
+    return this.#u32[this.#block.cell(CELL_LIMIT_REACHED)] !== 0;
+  }
+
+  /** Pages that a class has. */
+  pageCount(id: number): number {
+    return this.#pageCount[id];
+  }
+
+  /** Offset of page number `index` of a class. */
+  pageAt(id: number, index: number): number {
+    return this.#pageTable[id * SLAB_PAGES_MAX + index];
   }
 
   #layClasses(settings: Settings): void {
@@ -94,12 +131,15 @@ export class Slabs {
 
   /** Takes a chunk of a class. @returns its offset with refcount 1 and no flags, or 0 when the limit is reached */
   alloc(id: number): number {
-    let chunk = this.#freeHead[id];
-    if (chunk === 0) {
-      if (!this.#newPage(id)) return 0;
-      chunk = this.#freeHead[id];
-    }
+    this.#locks.take(LOCK_SLABS);
+    const chunk = this.#freeHead[id] !== 0 || this.#newPage(id) ? this.#pop(id) : 0;
+    this.#locks.give(LOCK_SLABS);
+    return chunk;
+  }
+
+  #pop(id: number): number {
     const u32 = this.#u32;
+    const chunk = this.#freeHead[id];
     const next = u32[(chunk + ITEM_NEXT) >>> 2];
     this.#freeHead[id] = next;
     if (next !== 0) u32[(next + ITEM_PREV) >>> 2] = 0;
@@ -112,6 +152,12 @@ export class Slabs {
 
   /** Puts a chunk back on its class's free list. */
   free(chunk: number, id: number): void {
+    this.#locks.take(LOCK_SLABS);
+    this.#push(chunk, id);
+    this.#locks.give(LOCK_SLABS);
+  }
+
+  #push(chunk: number, id: number): void {
     const u32 = this.#u32;
     const head = this.#freeHead[id];
     this.#u16[(chunk + ITEM_FLAGS) >>> 1] = FLAG_SLABBED;
@@ -123,31 +169,31 @@ export class Slabs {
     this.freeCount[id]++;
   }
 
+  /** Under LOCK_SLABS. */
   #newPage(id: number): boolean {
     const settings = this.#settings;
+    const pages = this.#pageCount[id]!;
     const fullPage = settings.slabReassign || settings.slabChunkSizeMax !== settings.slabPageSize;
-    const bytes = fullPage ? settings.slabPageSize : this.chunkSize[id] * this.chunksPerPage[id];
+    const bytes = fullPage ? settings.slabPageSize : this.chunkSize[id]! * this.chunksPerPage[id]!;
     // A class without any page gets its first one even beyond the limit: otherwise a late size could never be stored.
-    if (this.mallocedBytes + bytes > this.#limitBytes && this.pages[id]!.length > 0) {
-      this.limitReached = true;
-      return false;
-    }
-    const page = this.#memory.takePages(Math.ceil(bytes / ARENA_PAGE_BYTES));
+    const isBeyond = this.mallocedBytes + bytes > this.limitBytes && pages > 0;
+    const page = isBeyond || pages === SLAB_PAGES_MAX ? 0 : this.#memory.takePages(Math.ceil(bytes / ARENA_PAGE_BYTES));
     if (page === 0) {
-      this.limitReached = true;
+      this.#u32[this.#block.cell(CELL_LIMIT_REACHED)] = 1;
       return false;
     }
-    const size = this.chunkSize[id];
-    const count = this.chunksPerPage[id];
-    for (let i = 0; i < count; i++) this.free(page + i * size, id);
-    this.pages[id]!.push(page);
-    this.mallocedBytes += bytes;
+    const size = this.chunkSize[id]!;
+    const count = this.chunksPerPage[id]!;
+    for (let i = 0; i < count; i++) this.#push(page + i * size, id);
+    this.#pageTable[id * SLAB_PAGES_MAX + pages] = page;
+    this.#pageCount[id] = pages + 1;
+    this.#memory.f64[this.#block.number(F64_MALLOCED_BYTES)]! += bytes;
     return true;
   }
 
   /** Chunks of a class in use (linked, or held by a command or reply). */
   usedCount(id: number): number {
-    return this.pages[id]!.length * this.chunksPerPage[id] - this.freeCount[id];
+    return this.#pageCount[id] * this.chunksPerPage[id] - this.freeCount[id];
   }
 
   /** The part of a limit that the arena can hold beside hash table and connections' buffers, which would otherwise starve. */
@@ -159,8 +205,11 @@ export class Slabs {
   /** Sets the limit while running (`cache_memlimit`): pages taken stay, further ones are refused above it. */
   setLimit(bytes: number): void {
     bytes = this.#affordable(bytes);
-    this.#limitBytes = bytes;
-    this.limitReached = this.mallocedBytes + this.#settings.slabPageSize > bytes;
+    this.#locks.take(LOCK_SLABS);
+    this.#memory.f64[this.#block.number(F64_LIMIT_BYTES)] = bytes;
+    const isReached = this.mallocedBytes + this.#settings.slabPageSize > bytes;
+    this.#u32[this.#block.cell(CELL_LIMIT_REACHED)] = isReached ? 1 : 0;
+    this.#locks.give(LOCK_SLABS);
   }
 
   /** Recounts the free lists. @throws Error naming the first thing that is wrong */
@@ -183,7 +232,7 @@ export class Slabs {
       if (count !== this.freeCount[id]) {
         throw new Error(`slab class ${id}: ${count} free chunks found, ${this.freeCount[id]} counted`);
       }
-      bytes += this.pages[id]!.length * this.#settings.slabPageSize;
+      bytes += this.#pageCount[id]! * this.#settings.slabPageSize;
     }
     if (this.#settings.slabReassign && bytes !== this.mallocedBytes) {
       throw new Error(`slabs: ${bytes} bytes in pages, ${this.mallocedBytes} counted`);
@@ -192,8 +241,10 @@ export class Slabs {
 
   #inPage(chunk: number, id: number): boolean {
     const span = this.chunkSize[id] * this.chunksPerPage[id];
-    return this.pages[id]!.some(
-      (page) => chunk >= page && chunk < page + span && (chunk - page) % this.chunkSize[id] === 0,
-    );
+    for (let i = 0; i < this.#pageCount[id]; i++) {
+      const page = this.pageAt(id, i);
+      if (chunk >= page && chunk < page + span && (chunk - page) % this.chunkSize[id] === 0) return true;
+    }
+    return false;
   }
 }

@@ -2,7 +2,7 @@
 import type { AsciiCommands } from './ascii-commands.ts';
 import { PROTOCOL_ASCII } from './connection-protocol.ts';
 import type { Core } from './core.ts';
-import { sumOf } from './counters.ts';
+import { resetLruCounters, sumOf } from './counters.ts';
 import * as L from './layout.ts';
 import { tailAge } from './lru.ts';
 import * as R from './replies.ts';
@@ -68,8 +68,8 @@ export class StatsCommands {
   }
 
   reset() {
-    this.#core.counters.reset();
-    this.#core.items.lru.reset();
+    this.#core.resetCounters();
+    resetLruCounters(this.#core.items.lru);
     this.#core.prefixes.clear();
   }
 
@@ -78,6 +78,7 @@ export class StatsCommands {
     if (what === 'dump') return this.#core.writeText(prefixes.dump());
     if (what !== 'on' && what !== 'off') return line.replyText('CLIENT_ERROR usage: stats detail on|off|dump');
     settings.detailEnabled = what === 'on';
+    this.#core.publishSettings();
     line.replyText('OK');
   }
 
@@ -110,7 +111,8 @@ export class StatsCommands {
 
   general(): Stat[] {
     const core = this.#core;
-    const { counters: c, items, settings: s } = core;
+    const { items, settings: s } = core;
+    const c = core.totals();
     const usage = core.hooks.usage();
     const transport = core.transport as { counters?: { bytesIn: number; bytesOut: number } };
     const lru = items.lru;
@@ -308,12 +310,13 @@ export class StatsCommands {
   }
 
   slabs(): Stat[] {
-    const { items, counters: c } = this.#core;
+    const { items } = this.#core;
+    const c = this.#core.totals();
     const { slabs } = items;
     const stats: Stat[] = [];
     let active = 0;
     for (let id = 1; id <= slabs.largestClass; id++) {
-      const pages = slabs.pages[id]!.length;
+      const pages = slabs.pageCount(id);
       if (pages === 0) continue;
       active++;
       let hits = 0;
@@ -343,7 +346,8 @@ export class StatsCommands {
   }
 
   items(): Stat[] {
-    const { items, settings, counters } = this.#core;
+    const { items, settings } = this.#core;
+    const counters = this.#core.totals();
     const { lru } = items;
     const stats: Stat[] = [];
     for (let id = 1; id < L.CLASS_COUNT; id++) {

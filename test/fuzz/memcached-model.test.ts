@@ -43,7 +43,7 @@ describe(`the core against a Map (FUZZ_SEED=${SEED})`, () => {
             if (!(mayEvict && reply === 'END\r\n')) expect(reply === expected).toBe(true);
           }
         } else {
-          server.core.maintain();
+          server.core.background.runAll();
           if (random.nextBelow(20) === 0) {
             server.advance(1);
             now++;

@@ -111,7 +111,7 @@ export class InProcess implements Transport {
 
   /** Lets the background work come to its end. */
   settle(): void {
-    for (let i = 0; i < 10_000 && this.core.maintain() < 5; i++) {
+    for (let i = 0; i < 10_000 && this.core.background.runAll() < 5; i++) {
       // Each slice does a little.
     }
   }

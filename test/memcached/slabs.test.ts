@@ -1,7 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { Slabs } from '../../engines/memcached/slabs.ts';
-import { createArena } from '../../engines/memory/arena.ts';
 import { parseMemcachedOptions } from '../../engines/servers/memcached-options.ts';
 import { InProcess, parseStats } from './in-process.ts';
 
@@ -29,7 +27,7 @@ suite(`slabs as measured on memcached 1.6.18${model === null ? ' (skipped: the m
   for (const [name, table] of Object.entries(model?.tables ?? {})) {
     it(`lays out the classes of "${name}"`, () => {
       const { settings } = parseMemcachedOptions(table.args.split(' '));
-      const slabs = new Slabs(createArena({ byteLength: 16 * 4096 }), settings);
+      const { slabs } = new InProcess(settings).core.items;
       const classes = [];
       for (let id = 1; id <= slabs.largestClass; id++) classes.push([id, slabs.chunkSize[id], slabs.chunksPerPage[id]]);
       expect(classes).toEqual(table.classes);
@@ -142,10 +140,10 @@ describe('slab pages', () => {
     const conn = server.open();
     for (let i = 0; i < 20_000; i++) {
       server.send(conn, `set k${i} 0 0 1\r\nx\r\n`);
-      if (i % 100 === 0) server.core.maintain();
+      if (i % 100 === 0) server.core.background.runAll();
       if (i % 1000 === 0) server.core.verify();
     }
-    for (let i = 0; i < 1_000; i++) server.core.maintain();
+    for (let i = 0; i < 1_000; i++) server.core.background.runAll();
     expect(parseStats(server.send(conn, 'stats\r\n'))['hash_power_level']).toBe('14');
     for (let i = 0; i < 20_000; i++) expect(server.send(conn, `get k${i}\r\n`)).toContain('VALUE');
     server.core.verify();

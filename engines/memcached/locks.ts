@@ -1,0 +1,113 @@
+/**
+ * Locks between the threads of a server. Each is one i32 of the shared block: 0 free, 1 taken, 2 taken and waited for (the mutex of Drepper's
+ * "Futexes Are Tricky", with Atomics.wait in the futex's place). None is recursive. Alone in the server, a core pays one test for each call.
+ *
+ * Order: item lock -> LRU lock -> LOCK_SLABS -> one of the others. Who holds a lock may wait only for locks further to the right. Where
+ * the other direction is needed (from the tail of an LRU to its item) the item lock is only tried: whoever holds it may be waiting for us.
+ * At most one item lock is held at a time, but for `allItems`, which takes them in ascending order.
+ *
+ * Memory order: Atomics operations are sequentially consistent, so what a thread stored before `give` is seen by whoever takes the same
+ * lock afterwards. Everything else of the shared state is read and stored plainly under its lock.
+ */
+import type { Memory } from '../ports.ts';
+import { ITEM_LOCKS_MAX, type SharedBlock } from './shared-block.ts';
+
+const FREE = 0;
+const TAKEN = 1;
+const WAITED_FOR = 2;
+/** Looks at a taken lock before the thread sleeps: holders keep it for about a microsecond. */
+const SPINS = 100;
+
+/** Item locks by the number of worker threads, as powers of two: the original's choice. */
+export function itemLockPower(threads: number): number {
+  if (threads < 3) return 10;
+  if (threads < 4) return 11;
+  if (threads < 5) return 12;
+  if (threads <= 10) return 13;
+  if (threads <= 20) return 14;
+  return 15;
+}
+
+export class Locks {
+  /** Whether other threads exist at all. */
+  readonly isShared: boolean;
+  readonly #i32: Int32Array;
+  readonly #named: number;
+  readonly #items: number;
+  readonly #itemMask: number;
+
+  constructor(memory: Memory, block: SharedBlock, isShared: boolean) {
+    this.isShared = isShared;
+    this.#i32 = memory.i32;
+    this.#named = block.locks;
+    this.#items = block.itemLocks;
+    this.#itemMask = Math.min(ITEM_LOCKS_MAX, 2 ** itemLockPower(block.threads)) - 1;
+  }
+
+  /** Number of item locks in use. */
+  get itemLocks(): number {
+    return this.#itemMask + 1;
+  }
+
+  /** Takes the lock of all items whose keys have such a hash. */
+  item(hash: number): void {
+    if (this.isShared) this.#take(this.#items + (hash & this.#itemMask));
+  }
+
+  tryItem(hash: number): boolean {
+    if (!this.isShared) return true;
+    return Atomics.compareExchange(this.#i32, this.#items + (hash & this.#itemMask), FREE, TAKEN) === FREE;
+  }
+
+  unlockItem(hash: number): void {
+    if (this.isShared) this.#give(this.#items + (hash & this.#itemMask));
+  }
+
+  /** Whether two hashes share a lock. */
+  isSameItemLock(hash: number, other: number): boolean {
+    return ((hash ^ other) & this.#itemMask) === 0;
+  }
+
+  /** Takes every item lock: nobody else is at any item or in the hash table afterwards. */
+  allItems(): void {
+    if (!this.isShared) return;
+    for (let i = 0; i <= this.#itemMask; i++) this.#take(this.#items + i);
+  }
+
+  unlockAllItems(): void {
+    if (!this.isShared) return;
+    for (let i = 0; i <= this.#itemMask; i++) this.#give(this.#items + i);
+  }
+
+  /** @param lock LOCK_… */
+  take(lock: number): void {
+    if (this.isShared) this.#take(this.#named + lock);
+  }
+
+  tryTake(lock: number): boolean {
+    if (!this.isShared) return true;
+    return Atomics.compareExchange(this.#i32, this.#named + lock, FREE, TAKEN) === FREE;
+  }
+
+  give(lock: number): void {
+    if (this.isShared) this.#give(this.#named + lock);
+  }
+
+  #take(cell: number): void {
+    if (Atomics.compareExchange(this.#i32, cell, FREE, TAKEN) !== FREE) this.#wait(cell);
+  }
+
+  #wait(cell: number): void {
+    const i32 = this.#i32;
+    for (let i = 0; i < SPINS; i++) {
+      if (Atomics.load(i32, cell) === FREE && Atomics.compareExchange(i32, cell, FREE, TAKEN) === FREE) return;
+    }
+    while (Atomics.exchange(i32, cell, WAITED_FOR) !== FREE) Atomics.wait(i32, cell, WAITED_FOR);
+  }
+
+  #give(cell: number): void {
+    const before = Atomics.exchange(this.#i32, cell, FREE);
+    if (before === WAITED_FOR) Atomics.notify(this.#i32, cell, 1);
+    else if (before === FREE) throw new Error(`lock ${cell - this.#named} was given back without being held`);
+  }
+}

@@ -1,0 +1,201 @@
+/**
+ * What the threads of a server share beside items, slab pages and the hash table's buckets: one block of the arena with cells and arrays at
+ * fixed places. No JavaScript object is shared between threads, so whatever two of them must agree on lies here.
+ *
+ * The thread that starts the server takes and fills the block; the others are told its offset. Who may store where, and under which
+ * lock, stands beside each part; what carries no note is stored before the other threads start.
+ */
+import type { Memory } from '../ports.ts';
+import { COUNTERS_CELLS } from './counters.ts';
+import { CLASS_COUNT, LRU_COUNT } from './layout.ts';
+import { LOCK_COUNT } from './lock-cells.ts';
+
+const PAGE_BYTES = 4_096;
+const CACHE_LINE_BYTES = 64;
+
+/** Item locks there is room for; how many are used depends on the number of threads. */
+export const ITEM_LOCKS_MAX = 2 ** 15;
+/** Slab pages that an arena of 4 GiB can hold at most. */
+export const SLAB_PAGES_MAX = 4_096;
+/** Room for run-time settings. */
+const SETTINGS_MAX = 96;
+
+// u32 cells.
+/** Relative seconds. Stored by the thread that runs the clock only. */
+export const CELL_NOW = 0;
+/** `flush_all`: items not newer than this are flushed, 0 none. LOCK_STATS. */
+export const CELL_OLDEST_LIVE = 1;
+/** Hash table. The swap happens under all item locks, the bucket to be moved next advances under that bucket's lock. */
+export const CELL_TABLE = 2;
+export const CELL_TABLE_MASK = 3;
+export const CELL_TABLE_POWER = 4;
+export const CELL_OLD_TABLE = 5;
+export const CELL_OLD_TABLE_MASK = 6;
+export const CELL_EXPAND_BUCKET = 7;
+export const CELL_EXPANDING = 8;
+/** A page was refused for the limit. LOCK_SLABS. */
+export const CELL_LIMIT_REACHED = 9;
+/** Counts changes of settings. */
+export const CELL_SETTINGS_GENERATION = 10;
+/** One bit a background job that is asked to run soon; changed by atomic operations. */
+export const CELL_WAKES = 11;
+/** Which events watchers want (logger), 0 while nobody watches. LOCK_LOGGER. */
+export const CELL_WATCHED_EVENTS = 12;
+/** The size histogram is switched on; its offset. LOCK_SIZES. */
+export const CELL_SIZES = 13;
+/** Connections of all threads; changed by atomic operations. */
+export const CELL_CONNECTIONS = 14;
+/** Free for the rooms that need a few: page mover 16 … 31, crawler 32 … 47, logger 48 … 63, statistics 64 … 79, server 80 … 95. */
+export const CELL_SLAB_MOVER = 16;
+export const CELL_CRAWLER = 32;
+export const CELL_LOGGER = 48;
+export const CELL_STATISTICS = 64;
+export const CELL_SERVER = 80;
+const CELLS = 96;
+
+// f64 cells.
+/** The CAS id given out last. LOCK_CAS. */
+export const F64_CAS = 0;
+export const F64_OLDEST_CAS = 1;
+/** Bytes of all slab pages, and their limit. LOCK_SLABS. */
+export const F64_MALLOCED_BYTES = 2;
+export const F64_LIMIT_BYTES = 3;
+/** Unix time in seconds of relative time 0. */
+export const F64_PROCESS_STARTED = 4;
+/** Free for the rooms, as above: page mover 8 … 15, crawler 16 … 23, logger 24 … 31, statistics 32 … 39, maintainer 40 … 47. */
+export const F64_SLAB_MOVER = 8;
+export const F64_CRAWLER = 16;
+export const F64_LOGGER = 24;
+export const F64_STATISTICS = 32;
+export const F64_MAINTAINER = 40;
+const F64_CELLS = 48;
+
+/** Names of the arrays by LRU id that LruCounters shows; each is stored under the LRU's lock. */
+const LRU_ARRAYS = 17;
+
+/** Places of the parts, as byte offsets from the block's start, and its length. */
+function layOut(threads: number) {
+  let at = 0;
+  const part = (bytes: number): number => {
+    const offset = at;
+    at = Math.ceil((at + bytes) / CACHE_LINE_BYTES) * CACHE_LINE_BYTES;
+    return offset;
+  };
+  return {
+    cells: part(CELLS * 4),
+    numbers: part(F64_CELLS * 8),
+    settings: part(SETTINGS_MAX * 8),
+    locks: part(LOCK_COUNT * 4),
+    itemLocks: part(ITEM_LOCKS_MAX * 4),
+    heads: part(LRU_COUNT * 4),
+    tails: part(LRU_COUNT * 4),
+    lruItems: part(LRU_COUNT * 4),
+    lruArrays: part(LRU_ARRAYS * LRU_COUNT * 8),
+    freeHeads: part(CLASS_COUNT * 4),
+    freeCounts: part(CLASS_COUNT * 4),
+    pageCounts: part(CLASS_COUNT * 4),
+    pageTable: part(CLASS_COUNT * SLAB_PAGES_MAX * 4),
+    counters: part((threads + 1) * COUNTERS_CELLS * 8),
+    bytes: at,
+  };
+}
+
+/** What a core is among the threads of its server. */
+export type Placement =
+  | { readonly role: 'alone' }
+  | { readonly role: 'dispatcher'; readonly threads: number }
+  | { readonly role: 'worker'; readonly threads: number; readonly thread: number; readonly block: number };
+
+export class SharedBlock {
+  readonly memory: Memory;
+  /** Offset in the arena; what another thread must be told. */
+  readonly offset: number;
+  /** Worker threads. */
+  readonly threads: number;
+  /** Words of the arena where the u32 cells and f64 cells begin. */
+  readonly cells: number;
+  readonly numbers: number;
+  readonly #parts: ReturnType<typeof layOut>;
+
+  /** @throws Error when the arena is too small */
+  constructor(memory: Memory, placement: Placement) {
+    this.memory = memory;
+    this.threads = placement.role === 'alone' ? 1 : placement.threads;
+    this.#parts = layOut(this.threads);
+    if (placement.role === 'worker') this.offset = placement.block;
+    else this.offset = memory.takePages(Math.ceil(this.#parts.bytes / PAGE_BYTES));
+    if (this.offset === 0) throw new Error('Cannot start: the arena has no room for what the threads share');
+    this.cells = (this.offset + this.#parts.cells) >>> 2;
+    this.numbers = (this.offset + this.#parts.numbers) / 8;
+  }
+
+  /** Word in `memory.u32` of a cell. */
+  cell(index: number): number {
+    return this.cells + index;
+  }
+
+  /** Index in `memory.f64` of a number. */
+  number(index: number): number {
+    return this.numbers + index;
+  }
+
+  /** Words in `memory.i32` where the named locks and the item locks begin. */
+  get locks(): number {
+    return (this.offset + this.#parts.locks) >>> 2;
+  }
+
+  get itemLocks(): number {
+    return (this.offset + this.#parts.itemLocks) >>> 2;
+  }
+
+  get heads(): Uint32Array {
+    return this.#u32(this.#parts.heads, LRU_COUNT);
+  }
+
+  get tails(): Uint32Array {
+    return this.#u32(this.#parts.tails, LRU_COUNT);
+  }
+
+  get lruItems(): Uint32Array {
+    return this.#u32(this.#parts.lruItems, LRU_COUNT);
+  }
+
+  /** Array number `index` of those by LRU id. */
+  lruArray(index: number): Float64Array {
+    return this.#f64(this.#parts.lruArrays + index * LRU_COUNT * 8, LRU_COUNT);
+  }
+
+  get freeHeads(): Uint32Array {
+    return this.#u32(this.#parts.freeHeads, CLASS_COUNT);
+  }
+
+  get freeCounts(): Uint32Array {
+    return this.#u32(this.#parts.freeCounts, CLASS_COUNT);
+  }
+
+  get pageCounts(): Uint32Array {
+    return this.#u32(this.#parts.pageCounts, CLASS_COUNT);
+  }
+
+  /** Offsets of slab pages: SLAB_PAGES_MAX places a class. */
+  get pageTable(): Uint32Array {
+    return this.#u32(this.#parts.pageTable, CLASS_COUNT * SLAB_PAGES_MAX);
+  }
+
+  get settings(): Float64Array {
+    return this.#f64(this.#parts.settings, SETTINGS_MAX);
+  }
+
+  /** The counters of a thread; `threads` is the dispatcher's number. */
+  counters(thread: number): Float64Array {
+    return this.#f64(this.#parts.counters + thread * COUNTERS_CELLS * 8, COUNTERS_CELLS);
+  }
+
+  #u32(at: number, length: number): Uint32Array {
+    return new Uint32Array(this.memory.buffer, this.offset + at, length);
+  }
+
+  #f64(at: number, length: number): Float64Array {
+    return new Float64Array(this.memory.buffer, this.offset + at, length);
+  }
+}
