@@ -130,6 +130,11 @@ export interface Transport {
   /** Ends a pause; kept input is handed over again at the latest in the next turn. */
   resume(conn: number): void;
   /**
+   * Only from inside onInput: it is the other connections' turn. What onInput leaves of its input is handed over again after they have been
+   * served, without waiting for more.
+   */
+  yieldTurn(conn: number): void;
+  /**
    * Closes a connection. `onClose` follows, at the earliest after the present callback has returned.
    * @param afterOutput true: first sends what is waiting (no more input is read); false: at once.
    */

@@ -25,6 +25,11 @@ export const ENDED = 4;
 /** Waits for the end of the turn to be torn down. */
 export const CLOSED = 5;
 
+/** In `paused`: the core wants no input. */
+export const PAUSED = 1;
+/** In `paused`: the core has yielded; this connection's input waits for the others'. */
+export const YIELDED = 2;
+
 /** Connections that close within a turn hold their slot until its end; this many may do so beyond `maxConnections`. */
 const SLOT_SLACK = 1024;
 const DEFAULT_CONNECTIONS = 10_000;
@@ -48,6 +53,8 @@ export abstract class ConnectionLoop implements EventLoop {
     refused: 0,
   };
   onRefused: (() => Uint8Array | null) | null = null;
+  onFull: (() => boolean) | null = null;
+  onAccepted: ((fd: number, listener: Listener) => boolean) | null = null;
   onWake: (() => void) | null = null;
   tcpKeepAliveSeconds: number;
   connectionCount = 0;
@@ -74,9 +81,11 @@ export abstract class ConnectionLoop implements EventLoop {
   private freeCount = 0;
   private slotCount = 0;
   private dirty: Int32Array;
-  private isDirty: Uint8Array;
+  protected isDirty: Uint8Array;
   private dirtyCount = 0;
   private resumed: number[] = [];
+  /** The connection that has yielded within the present onInput, or -1. */
+  private yielding = -1;
   private closing: number[] = [];
   private sink = 0;
   private sinkBytes = 0;
@@ -114,6 +123,7 @@ export abstract class ConnectionLoop implements EventLoop {
   abstract listenTcp(host: string, port: number, backlog: number): Promise<Listener>;
   abstract listenUnix(path: string, backlog: number, mode: number): Promise<Listener>;
   abstract closeListeners(): void;
+  abstract acceptAgain(): void;
   abstract connectTcp(host: string, port: number): number;
   abstract connectUnix(path: string): number;
   abstract run(): Promise<void>;
@@ -242,8 +252,8 @@ export abstract class ConnectionLoop implements EventLoop {
   }
 
   pause(conn: number): void {
-    if (this.paused[conn] === 1) return;
-    this.paused[conn] = 1;
+    if (this.paused[conn] === PAUSED) return;
+    this.paused[conn] = PAUSED;
     if (this.state[conn] === OPEN) this.readingChanged(conn);
   }
 
@@ -256,6 +266,10 @@ export abstract class ConnectionLoop implements EventLoop {
       this.resumed.push(conn);
       this.wantTurn();
     }
+  }
+
+  yieldTurn(conn: number): void {
+    this.yielding = conn;
   }
 
   close(conn: number, afterOutput: boolean): void {
@@ -315,6 +329,8 @@ export abstract class ConnectionLoop implements EventLoop {
 
   private handOver(conn: number, start: number, end: number): void {
     const consumed = this.handler.onInput(conn, start, end);
+    const yields = this.yielding === conn;
+    this.yielding = -1;
     if (this.state[conn] !== OPEN) return;
     if (consumed < start || consumed > end) {
       throw new Error(
@@ -322,6 +338,11 @@ export abstract class ConnectionLoop implements EventLoop {
       );
     }
     if (!this.input.keep(conn, consumed, end)) this.fail(conn, ENOMEM);
+    else if (yields && consumed < end && this.paused[conn] === 0) {
+      this.paused[conn] = YIELDED;
+      this.resumed.push(conn);
+      this.wantTurn();
+    }
   }
 
   /** Chooses where to read; a connection whose input outgrows its bound is closed. */
@@ -389,7 +410,12 @@ export abstract class ConnectionLoop implements EventLoop {
     const resumed = this.resumed;
     this.resumed = [];
     for (const conn of resumed) {
-      if (this.state[conn] !== OPEN || this.paused[conn] === 1 || this.input.bytesOf(conn) === 0) continue;
+      if (this.state[conn] !== OPEN || this.paused[conn] === PAUSED) continue;
+      if (this.paused[conn] === YIELDED) {
+        this.paused[conn] = 0;
+        this.readingChanged(conn);
+      }
+      if (this.input.bytesOf(conn) === 0) continue;
       this.input.kept(conn);
       this.handOver(conn, this.input.start, this.input.end);
     }
@@ -404,7 +430,7 @@ export abstract class ConnectionLoop implements EventLoop {
       const state = this.state[conn];
       if (state === FREE || state === CLOSED) continue;
       if (this.blocked[conn] === 0) this.send(conn);
-      if (this.state[conn] === ENDED) this.markClosed(conn, 0);
+      if (this.state[conn] === ENDED) this.markClosed(conn, this.reason[conn]);
       else if (this.state[conn] === DRAINING && this.output.bytes[conn] === 0) this.markClosed(conn, 0);
     }
     const added = this.dirtyCount - count;

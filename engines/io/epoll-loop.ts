@@ -6,8 +6,8 @@
  */
 import { isMainThread } from 'node:worker_threads';
 import type { Allocator } from '../ports.ts';
-import { CONNECTING, ConnectionLoop, DRAINING, OPEN } from './connection-loop.ts';
-import type { EventLoopOptions, Listener, Waker } from './event-loop.ts';
+import { CONNECTING, ConnectionLoop, DRAINING, ENDED, OPEN, PAUSED } from './connection-loop.ts';
+import { type EventLoopOptions, type Listener, MOVED, type Waker } from './event-loop.ts';
 import { nowUs } from './now.ts';
 import { copyInto } from './output-queues.ts';
 import { AF_UNIX, addressFamily } from './socket-address.ts';
@@ -56,6 +56,7 @@ const TAG_UV = 0x60000000;
 interface EpollListener extends Listener {
   fd: number;
   unix: boolean;
+  backlog: number;
 }
 
 /** @throws Error where system calls cannot be made (see `systemAvailable`) or the memory has no address */
@@ -87,6 +88,8 @@ export class EpollLoop extends ConnectionLoop {
   private listenerCount = 0;
   /** Where connections of our own go, for names and retries. */
   private readonly targets = new Map<number, string>();
+  /** Connections that another loop is going to serve, and who is told. */
+  private readonly leaving = new Map<number, (fd: number, unsent: Uint8Array) => void>();
   private readonly hopMs: number;
   private hopDueUs = 0;
   private wantsHop = false;
@@ -123,15 +126,15 @@ export class EpollLoop extends ConnectionLoop {
 
   async listenTcp(host: string, port: number, backlog: number): Promise<Listener> {
     const fd = this.sockets.listenTcp(host, port, backlog);
-    return this.addListener(fd, host, this.sockets.localPort(fd), false);
+    return this.addListener(fd, host, this.sockets.localPort(fd), false, backlog);
   }
 
   async listenUnix(path: string, backlog: number, mode: number): Promise<Listener> {
-    return this.addListener(this.sockets.listenUnix(path, backlog, mode), path, 0, true);
+    return this.addListener(this.sockets.listenUnix(path, backlog, mode), path, 0, true, backlog);
   }
 
-  private addListener(fd: number, address: string, port: number, unix: boolean): Listener {
-    const listener: EpollListener = { id: this.listenerCount++, fd, address, port, unix };
+  private addListener(fd: number, address: string, port: number, unix: boolean, backlog: number): Listener {
+    const listener: EpollListener = { id: this.listenerCount++, fd, address, port, unix, backlog };
     this.listeners[listener.id] = listener;
     this.control(CTL_ADD, fd, EPOLLIN, TAG_LISTENER + listener.id);
     return listener;
@@ -149,6 +152,11 @@ export class EpollLoop extends ConnectionLoop {
   private accept(listener: EpollListener): void {
     const sys = this.sys;
     for (let i = 0; i < MAX_ACCEPTS && listener.fd >= 0; i++) {
+      if (this.onFull?.() === false) {
+        // Only the first is known to wait; if there are more, the listener is reported again.
+        if (i === 0) this.setAccepting(false);
+        return;
+      }
       const fd = sys.accept4(listener.fd, 0, 0, CLOEXEC | NONBLOCK);
       if (fd < 0) {
         const errno = sys.errno();
@@ -156,18 +164,54 @@ export class EpollLoop extends ConnectionLoop {
         if (errno !== EAGAIN) this.restListener(listener);
         return;
       }
-      const conn = this.connectionCount < this.maxConnections ? this.takeSlot(OPEN, listener.id) : -1;
-      if (conn < 0) {
-        this.refuse(fd);
-        continue;
-      }
-      this.counters.accepted++;
       if (!listener.unix) this.sockets.tuneTcp(fd, this.tcpKeepAliveSeconds);
-      this.fds[conn] = fd;
-      this.interest[conn] = EPOLLIN;
-      this.control(CTL_ADD, fd, EPOLLIN, conn);
-      this.handler.onOpen(conn, listener.id);
+      const isTaken =
+        this.onAccepted !== null
+          ? this.onAccepted(fd, listener)
+          : this.connectionCount < this.maxConnections && this.adopt(fd, listener.id, '') >= 0;
+      if (isTaken) this.counters.accepted++;
+      else this.refuse(fd);
     }
+  }
+
+  adopt(fd: number, listener: number, path: string): number {
+    const conn = this.takeSlot(OPEN, listener);
+    if (conn < 0) return -1;
+    if (path !== '') this.targets.set(conn, path);
+    this.fds[conn] = fd;
+    this.interest[conn] = EPOLLIN;
+    this.control(CTL_ADD, fd, EPOLLIN, conn);
+    this.handler.onOpen(conn, listener);
+    return conn;
+  }
+
+  detach(conn: number, taken: (fd: number, unsent: Uint8Array) => void): void {
+    if (this.state[conn] !== OPEN) return;
+    this.leaving.set(conn, taken);
+    this.reason[conn] = MOVED;
+    this.state[conn] = ENDED;
+    if (this.isDirty[conn] === 0) this.markDirty(conn);
+  }
+
+  /** Takes a connection out of this loop without closing its socket. */
+  private letGo(conn: number, fd: number, taken: (fd: number, unsent: Uint8Array) => void): void {
+    if (this.interest[conn] !== DETACHED) this.control(CTL_DEL, fd, 0, conn);
+    const unsent = new Uint8Array(this.output.bytes[conn]);
+    this.output.copyTo(conn, this.memory.u8, unsent);
+    taken(fd, unsent);
+  }
+
+  private setAccepting(on: boolean): void {
+    for (const listener of this.listeners) {
+      if (listener.fd < 0) continue;
+      this.control(CTL_MOD, listener.fd, on ? EPOLLIN : 0, TAG_LISTENER + listener.id);
+      // As the original does: with no backlog the system turns most newcomers away itself.
+      this.sys.listen(listener.fd, on ? listener.backlog : 0);
+    }
+  }
+
+  acceptAgain(): void {
+    this.setAccepting(true);
   }
 
   /** No descriptor or memory is left: without a rest the waiting connection would be reported again and again. */
@@ -270,7 +314,7 @@ export class EpollLoop extends ConnectionLoop {
 
   private nameOf(conn: number, local: boolean): string {
     const origin = this.origin[conn];
-    if (origin >= 0 && this.listeners[origin]!.unix) return `${this.listeners[origin]!.address}:0`;
+    if (origin >= 0 && this.listeners[origin]?.unix === true) return `${this.listeners[origin]!.address}:0`;
     const target = this.targets.get(conn);
     if (target !== undefined) return `${target}:0`;
     return this.sockets.name(this.fds[conn], local);
@@ -353,9 +397,10 @@ export class EpollLoop extends ConnectionLoop {
       if ((flags & EPOLLOUT) !== 0) this.writable(conn);
       if (this.paused[conn] === 0) {
         if ((flags & (EPOLLIN | EPOLLHUP | EPOLLERR)) !== 0) this.receive(conn);
-      } else {
+      } else if (this.paused[conn] === PAUSED) {
         this.rest(conn, flags);
       }
+      // One that has yielded is reported again in the next turn.
     } else if (state === CONNECTING) {
       this.finishConnect(conn);
     } else if (state === DRAINING) {
@@ -521,7 +566,7 @@ export class EpollLoop extends ConnectionLoop {
 
   protected readingChanged(conn: number): void {
     // Input is switched off lazily, when it is reported: most pauses end before.
-    if (this.state[conn] !== OPEN || this.paused[conn] === 1) return;
+    if (this.state[conn] !== OPEN || this.paused[conn] === PAUSED) return;
     const interest = this.interest[conn];
     if (interest === DETACHED) {
       this.interest[conn] = this.blocked[conn] === 1 ? EPOLLIN | EPOLLOUT : EPOLLIN;
@@ -549,8 +594,11 @@ export class EpollLoop extends ConnectionLoop {
   protected release(conn: number): void {
     const fd = this.fds[conn];
     if (fd < 0) return;
+    const taken = this.leaving.get(conn);
+    if (taken !== undefined && this.reason[conn] === MOVED) this.letGo(conn, fd, taken);
     // Closing takes it out of the poll set as well: no other descriptor refers to the same socket.
-    this.sys.close(fd);
+    else this.sys.close(fd);
+    this.leaving.delete(conn);
     this.fds[conn] = -1;
     this.targets.delete(conn);
   }

@@ -35,6 +35,9 @@ export interface Listener {
   readonly address: string;
 }
 
+/** `onClose`'s reason for a connection that was detached: it lives on elsewhere. */
+export const MOVED = -1;
+
 /** How a TLS listener proves who it is, and whom it lets in. Texts are the contents of PEM files. */
 export interface TlsSettings {
   readonly cert: string;
@@ -95,6 +98,31 @@ export interface EventLoop extends Transport {
    * What a connection beyond `maxConnections` is told before it is closed (the bytes are written best-effort). Called for each refused one.
    */
   onRefused: (() => Uint8Array | null) | null;
+  /**
+   * Asked before connections are accepted. False: they wait in the system's queue, and no listener is looked at until `acceptAgain`. Where
+   * the loop cannot leave them waiting (libuv) they are refused.
+   */
+  onFull: (() => boolean) | null;
+  /** Listens again after `onFull` has said so. */
+  acceptAgain(): void;
+  /**
+   * Epoll only. Given each accepted descriptor instead of adopting it in this loop, for those who hand it to the loop of another thread.
+   * False: it is refused, as one beyond `maxConnections` is.
+   */
+  onAccepted: ((fd: number, listener: Listener) => boolean) | null;
+  /**
+   * Epoll only: serves a connected socket that does not block; `onOpen` follows at once.
+   * @param listener handed to onOpen
+   * @param path of the Unix socket it came in through, empty for TCP
+   * @returns the connection, or -1 when the table is full (the descriptor is still the caller's)
+   */
+  adopt?(fd: number, listener: number, path: string): number;
+  /**
+   * Epoll only: gives a connection away at the end of the turn, when what was written for it has been offered to the system. `onClose` with
+   * MOVED follows.
+   * @param taken gets the descriptor and the bytes that the system did not take
+   */
+  detach?(conn: number, taken: (fd: number, unsent: Uint8Array) => void): void;
   /** See EventLoopOptions; may be changed at any time, for connections accepted from then on. */
   tcpKeepAliveSeconds: number;
   /** See EventLoopOptions; may be raised or lowered at any time, established connections stay. */

@@ -6,7 +6,7 @@ import { chmodSync } from 'node:fs';
 import net from 'node:net';
 import tls from 'node:tls';
 import type { Allocator } from '../ports.ts';
-import { CONNECTING, ConnectionLoop, OPEN } from './connection-loop.ts';
+import { CONNECTING, ConnectionLoop, OPEN, PAUSED } from './connection-loop.ts';
 import type { EventLoopOptions, Listener, TlsSettings, Waker } from './event-loop.ts';
 import { nowUs } from './now.ts';
 import { removeStaleSocket } from './stale-socket.ts';
@@ -119,6 +119,9 @@ export class LibuvLoop extends ConnectionLoop {
     }
   }
 
+  /** Node cannot leave connections waiting: those that are too many have been refused. */
+  acceptAgain(): void {}
+
   private accept(listener: LibuvListener, socket: net.Socket): void {
     if (socket.destroyed) return;
     if (socket instanceof tls.TLSSocket && hasBadCertificate(socket)) {
@@ -127,7 +130,8 @@ export class LibuvLoop extends ConnectionLoop {
       socket.destroy();
       return;
     }
-    const conn = this.connectionCount < this.maxConnections ? this.takeSlot(OPEN, listener.id) : -1;
+    const isFull = this.connectionCount >= this.maxConnections || this.onFull?.() === false;
+    const conn = !isFull ? this.takeSlot(OPEN, listener.id) : -1;
     if (conn < 0) {
       const bytes = this.refusal();
       socket.on('error', () => {});
@@ -137,11 +141,11 @@ export class LibuvLoop extends ConnectionLoop {
     }
     this.counters.accepted++;
     if (this.tcpKeepAliveSeconds > 0 && !listener.unix) socket.setKeepAlive(true, this.tcpKeepAliveSeconds * 1000);
-    this.adopt(conn, socket);
+    this.attach(conn, socket);
     this.handler.onOpen(conn, listener.id);
   }
 
-  private adopt(conn: number, socket: net.Socket): void {
+  private attach(conn: number, socket: net.Socket): void {
     this.sockets[conn] = socket;
     this.held[conn] = null;
     const mine = (): boolean => this.sockets[conn] === socket;
@@ -170,7 +174,7 @@ export class LibuvLoop extends ConnectionLoop {
 
   private startConnect(conn: number, socket: net.Socket, target: string): number {
     this.targets[conn] = target;
-    this.adopt(conn, socket);
+    this.attach(conn, socket);
     socket.once('connect', () =>
       this.inTurn(() => {
         if (this.sockets[conn] === socket && this.state[conn] === CONNECTING) this.established(conn);
@@ -224,7 +228,7 @@ export class LibuvLoop extends ConnectionLoop {
     const u8 = this.memory.u8;
     let at = 0;
     while (at < data.length && this.state[conn] === OPEN) {
-      if (this.paused[conn] === 1) {
+      if (this.paused[conn] !== 0) {
         this.held[conn] = at === 0 ? data : data.subarray(at);
         return;
       }
@@ -239,7 +243,7 @@ export class LibuvLoop extends ConnectionLoop {
   protected readingChanged(conn: number): void {
     const socket = this.sockets[conn];
     if (socket === null || socket === undefined) return;
-    if (this.state[conn] !== OPEN || this.paused[conn] === 1) socket.pause();
+    if (this.state[conn] !== OPEN || this.paused[conn] === PAUSED) socket.pause();
     else if (this.held[conn] === null) socket.resume();
     else {
       this.unheld.push(conn);
@@ -252,7 +256,7 @@ export class LibuvLoop extends ConnectionLoop {
     this.unheld = [];
     for (const conn of unheld) {
       const data = this.held[conn];
-      if (data === null || data === undefined || this.state[conn] !== OPEN || this.paused[conn] === 1) continue;
+      if (data === null || data === undefined || this.state[conn] !== OPEN || this.paused[conn] !== 0) continue;
       this.held[conn] = null;
       this.feed(conn, data);
       if (this.held[conn] === null && this.state[conn] === OPEN && this.paused[conn] === 0) {
@@ -294,16 +298,8 @@ export class LibuvLoop extends ConnectionLoop {
   }
 
   private gather(conn: number): Buffer {
-    const output = this.output;
-    const u8 = this.memory.u8;
-    const data = Buffer.allocUnsafe(Math.min(output.bytes[conn], MAX_WRITE_BYTES));
-    let at = 0;
-    for (let range = output.head[conn]; range >= 0 && at < data.length; range = output.next[range]) {
-      const from = output.base[range] + output.sent[range];
-      const length = Math.min(output.used[range] - output.sent[range], data.length - at);
-      data.set(u8.subarray(from, from + length), at);
-      at += length;
-    }
+    const data = Buffer.allocUnsafe(Math.min(this.output.bytes[conn], MAX_WRITE_BYTES));
+    this.output.copyTo(conn, this.memory.u8, data);
     return data;
   }
 

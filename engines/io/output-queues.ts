@@ -130,6 +130,17 @@ export class OutputQueues {
     this.bytes[conn] = 0;
   }
 
+  /** Copies what waits to `target`, as far as there is room. */
+  copyTo(conn: number, u8: Uint8Array, target: Uint8Array): void {
+    let at = 0;
+    for (let range = this.head[conn]; range !== NONE && at < target.length; range = this.next[range]) {
+      const from = this.base[range] + this.sent[range];
+      const length = Math.min(this.used[range] - this.sent[range], target.length - at);
+      target.set(u8.subarray(from, from + length), at);
+      at += length;
+    }
+  }
+
   /** Frees the pool. Every queue must have been dropped before. */
   destroy(): void {
     while (this.pooled > 0) this.allocator.free(this.pool[--this.pooled]);

@@ -28,6 +28,7 @@ export class Sink implements Transport {
   readInto(): void {}
   pause(): void {}
   resume(): void {}
+  yieldTurn(): void {}
   close(): void {}
   peerName = (): string => '127.0.0.1:1';
   localName = (): string => '127.0.0.1:2';

@@ -83,6 +83,7 @@ export class CaptureTransport implements Transport {
   readInto(): void {}
   pause(): void {}
   resume(): void {}
+  yieldTurn(): void {}
   close(): void {}
   peerName(): string {
     return '';

@@ -68,6 +68,7 @@ export class LoopbackTransport implements Transport {
   }
   pause(): void {}
   resume(): void {}
+  yieldTurn(): void {}
   close(conn: number): void {
     this.closed.add(conn);
   }
