@@ -145,6 +145,11 @@ export interface Transport {
   localName(conn: number): string;
   /** The connection's file descriptor, or -1 where there is none. */
   descriptor(conn: number): number;
+  /**
+   * Only within onDatagram: sends arena bytes as one datagram to the sender of the present one. They may change as soon as it returns. What the
+   * system does not take at once waits in a queue of bounded size, beyond which datagrams are lost, as they may be anywhere.
+   */
+  sendDatagram?(conn: number, offset: number, length: number): void;
 }
 
 /** What a loop calls: implemented by a core (server side) or a load driver (client side). */
@@ -164,6 +169,10 @@ export interface ConnectionHandler {
   onClose(conn: number, reason: number): void;
   /** Bytes lent with this lease are no longer needed. */
   onReleased(lease: number): void;
+  /** A socket for datagrams is served from now on. It holds a slot like a connection, until its onClose, but has no input or output of its own. */
+  onDatagramSocket?(conn: number, listener: number): void;
+  /** A datagram has come: bytes [start, end) of `memory.u8`, valid until the return and free to be changed. */
+  onDatagram?(conn: number, start: number, end: number): void;
   /** All ready connections of this turn have been served, before their output leaves. */
   onTurn(): void;
 }

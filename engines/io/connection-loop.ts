@@ -122,6 +122,8 @@ export abstract class ConnectionLoop implements EventLoop {
 
   abstract listenTcp(host: string, port: number, backlog: number): Promise<Listener>;
   abstract listenUnix(path: string, backlog: number, mode: number): Promise<Listener>;
+  abstract listenUdp(host: string, port: number): Promise<Listener>;
+  abstract sendDatagram(conn: number, offset: number, length: number): void;
   abstract closeListeners(): void;
   abstract acceptAgain(): void;
   abstract connectTcp(host: string, port: number): number;

@@ -7,6 +7,7 @@
 import { isMainThread } from 'node:worker_threads';
 import type { Allocator } from '../ports.ts';
 import { CONNECTING, ConnectionLoop, DRAINING, ENDED, OPEN, PAUSED } from './connection-loop.ts';
+import { Datagrams } from './datagrams.ts';
 import { type EventLoopOptions, type Listener, MOVED, type Waker } from './event-loop.ts';
 import { nowUs } from './now.ts';
 import { copyInto } from './output-queues.ts';
@@ -52,6 +53,7 @@ const CONNECT_RETRY_MS = 2;
 const TAG_LISTENER = 0x40000000;
 const TAG_WAKE = 0x50000000;
 const TAG_UV = 0x60000000;
+const TAG_DATAGRAMS = 0x70000000;
 
 interface EpollListener extends Listener {
   fd: number;
@@ -90,6 +92,14 @@ export class EpollLoop extends ConnectionLoop {
   private readonly targets = new Map<number, string>();
   /** Connections that another loop is going to serve, and who is told. */
   private readonly leaving = new Map<number, (fd: number, unsent: Uint8Array) => void>();
+  private readonly datagrams: Datagrams;
+  /** Slots of sockets for datagrams, and whether their descriptors are ours to close. */
+  private readonly datagramSlots = new Map<number, boolean>();
+  /** Whose datagram is being served. */
+  private datagramConn = -1;
+  private readonly takeDatagram = (start: number, end: number): void => {
+    this.handler.onDatagram?.(this.datagramConn, start, end);
+  };
   private readonly hopMs: number;
   private hopDueUs = 0;
   private wantsHop = false;
@@ -102,6 +112,7 @@ export class EpollLoop extends ConnectionLoop {
     super(allocator, options);
     this.sys = sys;
     this.sockets = new Sockets(sys, allocator);
+    this.datagrams = new Datagrams(sys, allocator);
     this.address = allocator.memory.address;
     this.hopMs = options?.hopMs ?? DEFAULT_HOP_MS;
     const slots = this.state.length;
@@ -138,6 +149,52 @@ export class EpollLoop extends ConnectionLoop {
     this.listeners[listener.id] = listener;
     this.control(CTL_ADD, fd, EPOLLIN, TAG_LISTENER + listener.id);
     return listener;
+  }
+
+  async listenUdp(host: string, port: number): Promise<Listener> {
+    const fd = this.sockets.bindUdp(host, port);
+    const listener = { id: this.datagramSlots.size, address: host, port: this.sockets.localPort(fd) };
+    const conn = this.adoptUdp(fd, listener.id);
+    if (conn < 0) this.sys.close(fd);
+    if (conn < 0) throw new Error(`Cannot receive datagrams on ${host}:${port}: the table of connections is full`);
+    this.datagramSlots.set(conn, true);
+    return listener;
+  }
+
+  bindUdp(host: string, port: number): { fd: number; port: number; close(): void } {
+    const fd = this.sockets.bindUdp(host, port);
+    return { fd, port: this.sockets.localPort(fd), close: () => this.sys.close(fd) };
+  }
+
+  adoptUdp(fd: number, listener: number): number {
+    const conn = this.datagrams.prepare() ? this.takeSlot(OPEN, -1) : -1;
+    if (conn < 0) return -1;
+    this.fds[conn] = fd;
+    this.datagramSlots.set(conn, false);
+    this.interest[conn] = EPOLLIN;
+    this.control(CTL_ADD, fd, EPOLLIN, TAG_DATAGRAMS + conn);
+    this.handler.onDatagramSocket?.(conn, listener);
+    return conn;
+  }
+
+  private serveDatagrams(conn: number, flags: number): void {
+    const fd = this.fds[conn];
+    if (fd < 0) return;
+    if ((flags & EPOLLOUT) !== 0) this.counters.bytesOut += this.datagrams.flush(fd);
+    if (!this.datagrams.isBlocked(fd)) {
+      this.datagramConn = conn;
+      this.counters.reads++;
+      this.counters.bytesIn += this.datagrams.receive(fd, this.takeDatagram);
+    }
+    const wanted = this.datagrams.isBlocked(fd) ? EPOLLOUT : EPOLLIN;
+    if (this.interest[conn] === wanted) return;
+    this.interest[conn] = wanted;
+    this.control(CTL_MOD, fd, wanted, TAG_DATAGRAMS + conn);
+  }
+
+  sendDatagram(conn: number, offset: number, length: number): void {
+    this.counters.writes++;
+    if (this.datagrams.send(this.fds[conn], offset, length)) this.counters.bytesOut += length;
   }
 
   closeListeners(): void {
@@ -360,6 +417,7 @@ export class EpollLoop extends ConnectionLoop {
       const tag = u32[at + (EVENT_DATA >>> 2)];
       if (tag < TAG_LISTENER) this.serve(tag, flags);
       else if (tag < TAG_WAKE) this.accept(this.listeners[tag - TAG_LISTENER]!);
+      else if (tag >= TAG_DATAGRAMS) this.serveDatagrams(tag - TAG_DATAGRAMS, flags);
       else this.serveSpecial(tag);
       // Served from within: the rest of these events is out of date, and what still holds is reported again.
       if (this.innerRounds !== round) return;
@@ -597,10 +655,18 @@ export class EpollLoop extends ConnectionLoop {
     const taken = this.leaving.get(conn);
     if (taken !== undefined && this.reason[conn] === MOVED) this.letGo(conn, fd, taken);
     // Closing takes it out of the poll set as well: no other descriptor refers to the same socket.
+    else if (this.datagramSlots.has(conn)) this.releaseDatagrams(conn, fd);
     else this.sys.close(fd);
     this.leaving.delete(conn);
     this.fds[conn] = -1;
     this.targets.delete(conn);
+  }
+
+  private releaseDatagrams(conn: number, fd: number): void {
+    this.datagrams.forget(fd);
+    if (this.datagramSlots.get(conn) === true) this.sys.close(fd);
+    else this.control(CTL_DEL, fd, 0, TAG_DATAGRAMS + conn);
+    this.datagramSlots.delete(conn);
   }
 
   protected growTables(slots: number): void {
@@ -615,6 +681,7 @@ export class EpollLoop extends ConnectionLoop {
     if (this.innerEvents !== 0) this.allocator.free(this.innerEvents);
     this.allocator.free(this.iov);
     this.sockets.destroy();
+    this.datagrams.destroy();
     this.allocator.free(this.small);
   }
 

@@ -82,6 +82,18 @@ export interface EventLoop extends Transport {
   /** @param mode permission bits of the socket file, or 0 to leave them */
   listenUnix(path: string, backlog: number, mode: number): Promise<Listener>;
   /**
+   * Receives datagrams: `onDatagramSocket` follows at once, `onDatagram` for each that comes.
+   * @param host an IPv4 or IPv6 literal
+   * @param port 0 picks a free one
+   * @returns its id counts sockets for datagrams alone
+   * @throws SystemError as listenTcp
+   */
+  listenUdp(host: string, port: number): Promise<Listener>;
+  /** Epoll only: binds a socket for datagrams that other threads' loops are to serve. The caller closes it when they have ended. @throws SystemError */
+  bindUdp?(host: string, port: number): { fd: number; port: number; close(): void };
+  /** Epoll only: serves such a socket, together with other loops: each datagram comes to one of them. @returns its slot, -1 when the table is full */
+  adoptUdp?(fd: number, listener: number): number;
+  /**
    * A TCP port where clients speak TLS; `onOpen` follows when the handshake is done. Only the libuv loop has it: its sockets are Node's,
    * and so is their TLS.
    */

@@ -2,12 +2,14 @@
  * The event loop over Node's own sockets (libuv): for machines where system calls cannot be made, and to measure what
  * `node:net` costs. Same table, buffers and order of a turn as the epoll loop; bytes are copied between Node's buffers and the arena.
  */
+import type dgram from 'node:dgram';
 import { chmodSync } from 'node:fs';
 import net from 'node:net';
 import tls from 'node:tls';
 import type { Allocator } from '../ports.ts';
 import { CONNECTING, ConnectionLoop, OPEN, PAUSED } from './connection-loop.ts';
 import type { EventLoopOptions, Listener, TlsSettings, Waker } from './event-loop.ts';
+import { bindDatagrams, datagramDescriptor, sendDatagram } from './libuv-datagrams.ts';
 import { nowUs } from './now.ts';
 import { removeStaleSocket } from './stale-socket.ts';
 import { errnoOf, fromNodeError } from './system-error.ts';
@@ -19,6 +21,8 @@ const MIN_TIMEOUT_MS = 1.5;
 /** A Unix socket whose backlog is full is tried again after this. */
 const CONNECT_RETRY_MS = 2;
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+/** More than a datagram can have. */
+const DATAGRAM_BYTES_MAX = 65_536;
 
 interface LibuvListener extends Listener {
   server: net.Server;
@@ -37,6 +41,10 @@ export class LibuvLoop extends ConnectionLoop {
   private readonly held: (Buffer | null)[] = [];
   private readonly targets: string[] = [];
   private readonly listeners: LibuvListener[] = [];
+  /** Sockets for datagrams by slot; the buffer in the arena that they share; whose datagram is being served. */
+  private readonly datagramSockets = new Map<number, dgram.Socket>();
+  private datagramAt = 0;
+  private datagramFrom: dgram.RemoteInfo | null = null;
   /** Events that came while the loop did not run. */
   private early: (() => void)[] = [];
   private unheld: number[] = [];
@@ -110,6 +118,39 @@ export class LibuvLoop extends ConnectionLoop {
         resolve(listener);
       });
     });
+  }
+
+  async listenUdp(host: string, port: number): Promise<Listener> {
+    const { socket, port: bound } = await bindDatagrams(literalOf(host), port);
+    const listener = { id: this.datagramSockets.size, address: host, port: bound };
+    if (this.datagramAt === 0) this.datagramAt = this.allocator.alloc(DATAGRAM_BYTES_MAX);
+    const conn = this.datagramAt === 0 ? -1 : this.takeSlot(OPEN, -1);
+    if (conn < 0) {
+      socket.close();
+      throw new Error(`Cannot receive datagrams on ${host}:${port}: the table of connections or the arena is full`);
+    }
+    this.sockets[conn] = null;
+    this.datagramSockets.set(conn, socket);
+    socket.on('message', (bytes, from) => this.inTurn(() => this.takeDatagram(conn, socket, bytes, from)));
+    this.handler.onDatagramSocket?.(conn, listener.id);
+    return listener;
+  }
+
+  private takeDatagram(conn: number, socket: dgram.Socket, bytes: Buffer, from: dgram.RemoteInfo): void {
+    if (this.datagramSockets.get(conn) !== socket) return;
+    this.counters.reads++;
+    this.counters.bytesIn += bytes.length;
+    this.memory.u8.set(bytes, this.datagramAt);
+    this.datagramFrom = from;
+    this.handler.onDatagram?.(conn, this.datagramAt, this.datagramAt + bytes.length);
+    this.datagramFrom = null;
+  }
+
+  sendDatagram(conn: number, offset: number, length: number): void {
+    const socket = this.datagramSockets.get(conn);
+    if (socket === undefined || this.datagramFrom === null) return;
+    this.counters.writes++;
+    this.counters.bytesOut += sendDatagram(this.memory, socket, this.datagramFrom, offset, length);
   }
 
   closeListeners(): void {
@@ -204,6 +245,8 @@ export class LibuvLoop extends ConnectionLoop {
   }
 
   localName(conn: number): string {
+    const datagrams = this.datagramSockets.get(conn)?.address();
+    if (datagrams !== undefined) return formatName(datagrams.address, datagrams.port);
     const socket = this.sockets[conn];
     return this.nameOf(conn, socket?.localAddress, socket?.localPort);
   }
@@ -213,10 +256,12 @@ export class LibuvLoop extends ConnectionLoop {
     if (origin >= 0 && this.listeners[origin]!.unix) return `${this.listeners[origin]!.address}:0`;
     if (origin < 0 && this.targets[conn]) return `${this.targets[conn]}:0`;
     if (address === undefined) return '?:0';
-    return net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`;
+    return formatName(address, port);
   }
 
   descriptor(conn: number): number {
+    const datagrams = this.datagramSockets.get(conn);
+    if (datagrams !== undefined) return datagramDescriptor(datagrams);
     const handle = (this.sockets[conn] as unknown as { _handle?: { fd?: number } } | null)?._handle;
     return handle?.fd ?? -1;
   }
@@ -304,6 +349,12 @@ export class LibuvLoop extends ConnectionLoop {
   }
 
   protected release(conn: number): void {
+    const datagrams = this.datagramSockets.get(conn);
+    if (datagrams !== undefined) {
+      this.datagramSockets.delete(conn);
+      datagrams.close();
+      return;
+    }
     const socket = this.sockets[conn];
     this.sockets[conn] = null;
     this.held[conn] = null;
@@ -412,6 +463,8 @@ export class LibuvLoop extends ConnectionLoop {
 
   protected closeSystem(): void {
     this.destroyed = true;
+    if (this.datagramAt !== 0) this.allocator.free(this.datagramAt);
+    this.datagramAt = 0;
     if (this.timeout !== null) clearTimeout(this.timeout);
     if (this.immediate !== null) clearImmediate(this.immediate);
     // Ends the pending wait, which would otherwise live as long as the process.
@@ -419,6 +472,10 @@ export class LibuvLoop extends ConnectionLoop {
     this.finished?.();
     this.finished = null;
   }
+}
+
+function formatName(address: string, port: number | undefined): string {
+  return net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 /** @returns the IP literal; other names are refused, as in the epoll loop */

@@ -21,9 +21,11 @@ import { SystemError } from './system-error.ts';
 export const CLOEXEC = 0o2000000;
 export const NONBLOCK = 0o4000;
 const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const SO_ERROR = 4;
+const SO_SNDBUF = 7;
 const SO_KEEPALIVE = 9;
 const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
@@ -31,6 +33,8 @@ const TCP_KEEPIDLE = 4;
 const TCP_KEEPINTVL = 5;
 const TCP_KEEPCNT = 6;
 const KEEPALIVE_PROBES = 3;
+/** What a socket for datagrams asks for; the system grants as much of it as its own bound allows. */
+const DATAGRAM_SEND_BYTES = 256 * 1024 * 1024;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
 
@@ -55,9 +59,9 @@ export class Sockets {
     this.allocator.free(this.nameAt);
   }
 
-  /** A new stream socket that does not block. @throws SystemError */
-  open(family: number, what: string): number {
-    return this.check('socket', this.sys.socket(family, SOCK_STREAM | CLOEXEC | NONBLOCK, 0), what);
+  /** A new socket that does not block. @throws SystemError */
+  open(family: number, what: string, type = SOCK_STREAM): number {
+    return this.check('socket', this.sys.socket(family, type | CLOEXEC | NONBLOCK, 0), what);
   }
 
   /** @returns the descriptor. @throws SystemError */
@@ -72,6 +76,23 @@ export class Sockets {
       const length = this.setTcpAddress(host, port);
       this.check('bind', this.sys.bind(fd, this.address(this.nameAt), length), what);
       this.check('listen', this.sys.listen(fd, backlog), what);
+      return fd;
+    } catch (error) {
+      this.sys.close(fd);
+      throw error;
+    }
+  }
+
+  /** A socket that receives datagrams. @returns the descriptor. @throws SystemError */
+  bindUdp(host: string, port: number): number {
+    const what = `Cannot receive datagrams on ${host}:${port}`;
+    const family = addressFamily(host);
+    const fd = this.open(family, what, SOCK_DGRAM);
+    try {
+      this.setOption(fd, SOL_SOCKET, SO_SNDBUF, DATAGRAM_SEND_BYTES);
+      if (family === AF_INET6) this.setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+      const length = this.setTcpAddress(host, port);
+      this.check('bind', this.sys.bind(fd, this.address(this.nameAt), length), what);
       return fd;
     } catch (error) {
       this.sys.close(fd);

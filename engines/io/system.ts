@@ -30,6 +30,8 @@ export interface SystemCalls {
   read(fd: number, address: number, length: number): number;
   write(fd: number, address: number, length: number): number;
   writev(fd: number, iov: number, count: number): number;
+  recvfrom(fd: number, address: number, length: number, flags: number, name: number, nameLength: number): number;
+  sendto(fd: number, address: number, length: number, flags: number, name: number, nameLength: number): number;
   close(fd: number): number;
   eventfd(initial: number, flags: number): number;
   madvise(address: number, length: number, advice: number): number;
@@ -123,6 +125,8 @@ function bind(): SystemCalls {
     read: libc.func('intptr_t read(int, uintptr_t, size_t)'),
     write: libc.func('intptr_t write(int, uintptr_t, size_t)'),
     writev: libc.func('intptr_t writev(int, uintptr_t, int)'),
+    recvfrom: libc.func('intptr_t recvfrom(int, uintptr_t, size_t, int, uintptr_t, uintptr_t)'),
+    sendto: libc.func('intptr_t sendto(int, uintptr_t, size_t, int, uintptr_t, uint32_t)'),
     close: libc.func('int close(int)'),
     eventfd: libc.func('int eventfd(uint32_t, int)'),
     madvise: libc.func('int madvise(uintptr_t, size_t, int)'),
