@@ -1,0 +1,58 @@
+/**
+ * Where each thread's own tables lie: a run of the arena with one row a thread, so that every thread finds those of the others (the log
+ * rings, the tables of connections). A row is stored by its thread alone; who reads it does so by Atomics.
+ */
+import type { Memory } from '../ports.ts';
+import { CELL_STATISTICS, type SharedBlock } from './shared-block.ts';
+
+const PAGE_BYTES = 4_096;
+const ROW_BYTES = 64;
+
+// u32 words of a row.
+/** The thread's table of connections and its number of places (LOCK_CONNECTIONS). */
+export const ROW_CONNECTIONS = 0;
+export const ROW_CONNECTION_SLOTS = 1;
+/** The thread's log ring, its length in bytes, where the next entry goes and where the next one to be read begins. */
+export const ROW_RING = 2;
+export const ROW_RING_BYTES = 3;
+export const ROW_RING_WRITE = 4;
+export const ROW_RING_READ = 5;
+// f64 cells of a row, counted from its start.
+/** Log entries written and dropped. */
+export const ROW_F64_WRITTEN = 4;
+export const ROW_F64_DROPPED = 5;
+
+export class ThreadDirectory {
+  readonly #offset: number;
+  /** Rows: the workers', the dispatcher's, and one for the listening sockets. */
+  readonly rows: number;
+
+  /** @param isFirst whether this thread starts the server and so makes the directory. @throws Error when the arena is too small */
+  constructor(memory: Memory, block: SharedBlock, isFirst: boolean) {
+    this.rows = block.threads + 2;
+    const cell = block.cell(CELL_STATISTICS);
+    if (isFirst) {
+      const pages = Math.ceil((this.rows * ROW_BYTES) / PAGE_BYTES);
+      const offset = memory.takePages(pages);
+      if (offset === 0) throw new Error('Cannot start: the arena has no room for the threads’ directory');
+      memory.u8.fill(0, offset, offset + pages * PAGE_BYTES);
+      memory.u32[cell] = offset;
+    }
+    this.#offset = memory.u32[cell]!;
+  }
+
+  /** The row of the listening sockets, which no thread serves in particular. */
+  get listeners(): number {
+    return this.rows - 1;
+  }
+
+  /** Index in `memory.u32` of a word of a row. */
+  word(row: number, word: number): number {
+    return ((this.#offset + row * ROW_BYTES) >>> 2) + word;
+  }
+
+  /** Index in `memory.f64` of a number of a row. */
+  number(row: number, index: number): number {
+    return (this.#offset + row * ROW_BYTES) / 8 + index;
+  }
+}
