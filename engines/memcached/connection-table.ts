@@ -1,61 +1,97 @@
 /**
- * What all threads know of each other's connections, for `stats conns`: each thread keeps a table in the arena, one place a slot of its loop.
- * The table's thread stores state and time of the last command as it goes, without a lock; addresses are stored when the connection opens.
+ * What all threads know of each other's connections, for `stats conns`: each thread keeps its columns in the arena, one place a slot of its
+ * loop. The thread stores state and time of the last command as it goes, without a lock; names are stored when a connection opens.
  */
 import type { Memory } from '../ports.ts';
+import { PROTOCOL_UNKNOWN } from './connection-protocol.ts';
 import { LOCK_CONNECTIONS } from './lock-cells.ts';
 import type { Locks } from './locks.ts';
 import { ROW_CONNECTION_SLOTS, ROW_CONNECTIONS, type ThreadDirectory } from './thread-directory.ts';
 
 const PAGE_BYTES = 4_096;
-const PLACE_BYTES = 288;
-// Of a place: words, then bytes.
-const WORD_FD = 0;
-const WORD_LAST_COMMAND = 1;
-const AT_STATE = 8;
-const AT_TRANSPORT = 9;
-const AT_PEER_LENGTH = 10;
-const AT_LOCAL_LENGTH = 11;
-const AT_PEER = 16;
 /** Longer than any IP address with its port, and than the 107 bytes of a Unix path. */
-const NAME_BYTES_MAX = 128;
-const AT_LOCAL = AT_PEER + NAME_BYTES_MAX;
+const NAME_BYTES_MAX = 120;
+/** Bytes a place takes in all columns: two words, six bytes, two names. */
+const PLACE_BYTES = 8 + 6 + 2 * NAME_BYTES_MAX;
 
-export const CONN_CLOSED = 0;
-export const CONN_LISTENING = 1;
-/** Waits for a command, or for the rest of one. */
-export const CONN_READ = 2;
-/** A value is coming in. */
-export const CONN_NREAD = 3;
-export const CONN_SWALLOW = 4;
-/** Its replies wait for the peer to read. */
-export const CONN_MWRITE = 5;
-export const CONN_WATCH = 6;
-export const CONN_CLOSING = 7;
+/** States of a connection. READY: the next byte begins a command. */
+export const STATE_READY = 0;
+/** A value's bytes follow. */
+export const STATE_READING = 1;
+/** Bytes that cannot be stored follow. */
+export const STATE_SWALLOWING = 2;
+/** Closed by us: whatever still comes is ignored. */
+export const STATE_CLOSING = 3;
+/** Gets the event log; what it sends is ignored. */
+export const STATE_WATCHING = 4;
+/** Someone else writes to it at present (a dump): it is not read from. */
+export const STATE_LENT = 5;
+const STATE_LISTENING = 6;
 
 const STATE_NAMES = [
-  'conn_closed',
-  'conn_listening',
   'conn_read',
   'conn_nread',
   'conn_swallow',
-  'conn_mwrite',
-  'conn_watch',
   'conn_closing',
+  'conn_watch',
+  'conn_watch',
+  'conn_listening',
 ];
 
 export const TRANSPORT_LOCAL = 0;
 export const TRANSPORT_TCP = 1;
 export const TRANSPORT_UDP = 2;
 
+/** Columns of one table. */
+interface Columns {
+  readonly slots: number;
+  readonly lastCommand: Uint32Array;
+  /** Descriptor and one, 0 for a free place. */
+  readonly fdPlusOne: Uint32Array;
+  readonly state: Uint8Array;
+  readonly protocol: Uint8Array;
+  /** Not read from before its peer has taken some of its output. */
+  readonly choked: Uint8Array;
+  readonly transport: Uint8Array;
+  readonly peerLength: Uint8Array;
+  readonly localLength: Uint8Array;
+  readonly names: Uint8Array;
+}
+
+function columnsAt(buffer: ArrayBufferLike, offset: number, slots: number): Columns {
+  let at = offset;
+  const words = (): Uint32Array => {
+    at += slots * 4;
+    return new Uint32Array(buffer, at - slots * 4, slots);
+  };
+  const bytes = (each: number): Uint8Array => {
+    at += slots * each;
+    return new Uint8Array(buffer, at - slots * each, slots * each);
+  };
+  return {
+    slots,
+    lastCommand: words(),
+    fdPlusOne: words(),
+    state: bytes(1),
+    protocol: bytes(1),
+    choked: bytes(1),
+    transport: bytes(1),
+    peerLength: bytes(1),
+    localLength: bytes(1),
+    names: bytes(2 * NAME_BYTES_MAX),
+  };
+}
+
 /** One connection as `stats conns` shows it. */
 export interface ConnectionRow {
   readonly fd: number;
+  /** Thread (the directory's row) and slot. */
   readonly thread: number;
   readonly conn: number;
   readonly state: string;
+  readonly isListening: boolean;
   readonly transport: number;
-  /** As ports.ts has it; empty for a Unix socket. */
+  /** As ports.ts has it. */
   readonly peer: string;
   readonly local: string;
   /** Relative seconds. */
@@ -67,10 +103,9 @@ export class ConnectionTable {
   readonly #directory: ThreadDirectory;
   readonly #locks: Locks;
   readonly #row: number;
-  #offset = 0;
-  #slots = 0;
+  #columns: Columns = columnsAt(new ArrayBuffer(0), 0, 0);
 
-  /** @param row the thread's number, or the directory's row for listening sockets */
+  /** @param row the thread's number, or the directory's row of listening sockets */
   constructor(memory: Memory, directory: ThreadDirectory, locks: Locks, row: number) {
     this.#memory = memory;
     this.#directory = directory;
@@ -78,100 +113,123 @@ export class ConnectionTable {
     this.#row = row;
   }
 
-  /** Makes sure there are places for so many slots. @returns false when memory is short: the connection is then not shown */
-  #grow(slots: number): boolean {
-    const { u8, u32 } = this.#memory;
-    const places = Math.max(slots, this.#slots * 2);
-    const pages = Math.ceil((places * PLACE_BYTES) / PAGE_BYTES);
-    const table = this.#memory.takePages(pages);
-    if (table === 0) return false;
-    const used = this.#slots * PLACE_BYTES;
-    u8.copyWithin(table, this.#offset, this.#offset + used);
-    u8.fill(0, table + used, table + pages * PAGE_BYTES);
-    const old = this.#offset;
-    const oldPages = Math.ceil(used / PAGE_BYTES);
-    this.#locks.take(LOCK_CONNECTIONS);
-    this.#offset = table;
-    this.#slots = Math.floor((pages * PAGE_BYTES) / PLACE_BYTES);
-    u32[this.#directory.word(this.#row, ROW_CONNECTIONS)] = table;
-    u32[this.#directory.word(this.#row, ROW_CONNECTION_SLOTS)] = this.#slots;
-    this.#locks.give(LOCK_CONNECTIONS);
-    // Whoever read the old table did so under the lock.
-    if (old !== 0) this.#memory.givePages(old, oldPages);
-    return true;
+  /** The columns that the core stores into itself; others after `grow`. */
+  get state(): Uint8Array {
+    return this.#columns.state;
   }
 
-  /** A connection begins. */
-  open(conn: number, fd: number, transport: number, peer: string, local: string, state: number, now: number): void {
-    if (conn >= this.#slots && !this.#grow(conn + 1)) return;
-    const { u8, u32 } = this.#memory;
-    const place = this.#offset + conn * PLACE_BYTES;
-    u32[(place >>> 2) + WORD_FD] = fd;
-    u32[(place >>> 2) + WORD_LAST_COMMAND] = now;
-    u8[place + AT_TRANSPORT] = transport;
-    u8[place + AT_PEER_LENGTH] = storeText(u8, place + AT_PEER, peer);
-    u8[place + AT_LOCAL_LENGTH] = storeText(u8, place + AT_LOCAL, local);
-    Atomics.store(u8, place + AT_STATE, state);
+  get protocol(): Uint8Array {
+    return this.#columns.protocol;
+  }
+
+  get choked(): Uint8Array {
+    return this.#columns.choked;
+  }
+
+  get lastCommand(): Uint32Array {
+    return this.#columns.lastCommand;
+  }
+
+  /** Makes places for so many slots at least. Where the arena has no room, they are private, and other threads do not see them. */
+  grow(slots: number): void {
+    const old = this.#columns;
+    const pages = Math.ceil((slots * PLACE_BYTES) / PAGE_BYTES);
+    const table = this.#memory.takePages(pages);
+    const buffer = table === 0 ? new ArrayBuffer(slots * PLACE_BYTES) : this.#memory.buffer;
+    const columns = columnsAt(buffer, table, slots);
+    if (table !== 0) this.#memory.u8.fill(0, table, table + pages * PAGE_BYTES);
+    for (const name of Object.keys(columns) as (keyof Columns)[]) {
+      if (name !== 'slots') columns[name].set(old[name]);
+    }
+    const word = this.#directory.word(this.#row, ROW_CONNECTIONS);
+    this.#locks.take(LOCK_CONNECTIONS);
+    const before = this.#memory.u32[word]!;
+    this.#memory.u32[word] = table;
+    this.#memory.u32[this.#directory.word(this.#row, ROW_CONNECTION_SLOTS)] = table === 0 ? 0 : slots;
+    this.#columns = columns;
+    this.#locks.give(LOCK_CONNECTIONS);
+    // Whoever read the old table did so under the lock.
+    if (before !== 0) this.#memory.givePages(before, Math.ceil((old.slots * PLACE_BYTES) / PAGE_BYTES));
+  }
+
+  /** A connection begins. Its place must be there. @param fd -1 where there is none (it is then shown with descriptor 0) */
+  open(conn: number, fd: number, transport: number, peer: string, local: string, now: number): void {
+    const columns = this.#columns;
+    columns.lastCommand[conn] = now;
+    columns.state[conn] = STATE_READY;
+    columns.choked[conn] = 0;
+    columns.transport[conn] = transport;
+    const at = conn * 2 * NAME_BYTES_MAX;
+    columns.peerLength[conn] = storeText(columns.names, at, peer);
+    columns.localLength[conn] = storeText(columns.names, at + NAME_BYTES_MAX, local);
+    columns.fdPlusOne[conn] = Math.max(0, fd) + 1;
+  }
+
+  /** A listening socket. */
+  listen(fd: number, transport: number, name: string, now: number): void {
+    const conn = this.#columns.fdPlusOne.indexOf(0);
+    if (conn < 0) {
+      this.grow(Math.max(8, this.#columns.slots * 2));
+      this.listen(fd, transport, name, now);
+      return;
+    }
+    this.open(conn, fd, transport, name, '', now);
+    this.#columns.state[conn] = STATE_LISTENING;
   }
 
   close(conn: number): void {
-    if (conn < this.#slots) this.#memory.u8[this.#offset + conn * PLACE_BYTES + AT_STATE] = CONN_CLOSED;
-  }
-
-  setState(conn: number, state: number): void {
-    if (conn < this.#slots) this.#memory.u8[this.#offset + conn * PLACE_BYTES + AT_STATE] = state;
-  }
-
-  /** Notes a command. Hot. */
-  touch(conn: number, now: number): void {
-    if (conn < this.#slots) this.#memory.u32[((this.#offset + conn * PLACE_BYTES) >>> 2) + WORD_LAST_COMMAND] = now;
-  }
-
-  lastCommand(conn: number): number {
-    return conn < this.#slots ? this.#memory.u32[((this.#offset + conn * PLACE_BYTES) >>> 2) + WORD_LAST_COMMAND]! : 0;
+    this.#columns.fdPlusOne[conn] = 0;
   }
 
   fd(conn: number): number {
-    return conn < this.#slots ? this.#memory.i32[((this.#offset + conn * PLACE_BYTES) >>> 2) + WORD_FD]! : -1;
+    return this.#columns.fdPlusOne[conn]! - 1;
   }
 
   transport(conn: number): number {
-    return conn < this.#slots ? this.#memory.u8[this.#offset + conn * PLACE_BYTES + AT_TRANSPORT]! : TRANSPORT_TCP;
+    return this.#columns.transport[conn]!;
   }
 
   peer(conn: number): string {
-    if (conn >= this.#slots) return '';
-    const place = this.#offset + conn * PLACE_BYTES;
-    return textAt(this.#memory.u8, place + AT_PEER, this.#memory.u8[place + AT_PEER_LENGTH]!);
+    return textAt(this.#columns.names, conn * 2 * NAME_BYTES_MAX, this.#columns.peerLength[conn]!);
   }
 
   /** The connections of all threads and the listening sockets, by descriptor. */
   all(): ConnectionRow[] {
-    const { u8, u32, i32 } = this.#memory;
+    const { u32, buffer } = this.#memory;
     const rows: ConnectionRow[] = [];
     this.#locks.take(LOCK_CONNECTIONS);
-    for (let row = 0; row < this.#directory.rows; row++) {
-      const table = u32[this.#directory.word(row, ROW_CONNECTIONS)]!;
-      const slots = u32[this.#directory.word(row, ROW_CONNECTION_SLOTS)]!;
-      for (let conn = 0; conn < slots; conn++) {
-        const place = table + conn * PLACE_BYTES;
-        const state = u8[place + AT_STATE]!;
-        if (state === CONN_CLOSED) continue;
+    for (let thread = 0; thread < this.#directory.rows; thread++) {
+      const table = u32[this.#directory.word(thread, ROW_CONNECTIONS)]!;
+      if (table === 0) continue;
+      const columns = columnsAt(buffer, table, u32[this.#directory.word(thread, ROW_CONNECTION_SLOTS)]!);
+      for (let conn = 0; conn < columns.slots; conn++) {
+        if (columns.fdPlusOne[conn] === 0) continue;
+        const state = columns.state[conn]!;
+        const at = conn * 2 * NAME_BYTES_MAX;
         rows.push({
-          fd: i32[(place >>> 2) + WORD_FD]!,
-          thread: row,
+          fd: columns.fdPlusOne[conn]! - 1,
+          thread,
           conn,
-          state: STATE_NAMES[state]!,
-          transport: u8[place + AT_TRANSPORT]!,
-          peer: textAt(u8, place + AT_PEER, u8[place + AT_PEER_LENGTH]!),
-          local: textAt(u8, place + AT_LOCAL, u8[place + AT_LOCAL_LENGTH]!),
-          lastCommand: u32[(place >>> 2) + WORD_LAST_COMMAND]!,
+          state: stateName(columns, conn),
+          isListening: state === STATE_LISTENING,
+          transport: columns.transport[conn]!,
+          peer: textAt(columns.names, at, columns.peerLength[conn]!),
+          local: textAt(columns.names, at + NAME_BYTES_MAX, columns.localLength[conn]!),
+          lastCommand: columns.lastCommand[conn]!,
         });
       }
     }
     this.#locks.give(LOCK_CONNECTIONS);
     return rows.sort((a, b) => a.fd - b.fd);
   }
+}
+
+/** What the original would call it. That output is waiting is known only of connections that have much of it. */
+function stateName(columns: Columns, conn: number): string {
+  const state = columns.state[conn]!;
+  if (state === STATE_READY && columns.choked[conn] === 1) return 'conn_mwrite';
+  if (state === STATE_READY && columns.protocol[conn] === PROTOCOL_UNKNOWN) return 'conn_new_cmd';
+  return STATE_NAMES[state]!;
 }
 
 function storeText(u8: Uint8Array, at: number, text: string): number {

@@ -2,7 +2,9 @@
 import type { AsciiCommands } from './ascii-commands.ts';
 import type { Core } from './core.ts';
 import * as L from './layout.ts';
+import { CLOSE_NORMAL, CLOSE_SHUTDOWN, LOG_FETCHERS } from './logger.ts';
 import * as R from './replies.ts';
+import { WATCH_WORDS } from './watchers.ts';
 
 const MEBIBYTE = 1024 * 1024;
 /** The original refuses less. */
@@ -38,7 +40,7 @@ export class ControlCommands {
         line.replyVersion();
         return true;
       case 'quit':
-        this.#core.closeAfterOutput(conn);
+        this.#core.closeAfterOutput(conn, CLOSE_NORMAL);
         return true;
       case 'flush_all':
         if (count > 4) return this.#say('ERROR');
@@ -59,7 +61,7 @@ export class ControlCommands {
       case 'lru_crawler':
         return this.#crawler(count);
       case 'watch':
-        return this.#watch(count);
+        return this.#watch(conn, count);
       case 'mn':
         return this.#say('MN');
       case 'me':
@@ -99,7 +101,8 @@ export class ControlCommands {
     const level = this.#line.u32(1);
     if (level < 0) this.#line.reply(R.BAD_FORMAT);
     else {
-      this.#core.settings.verbose = Math.min(level, VERBOSITY_MAX);
+      this.#core.setVerbosity(Math.min(level, VERBOSITY_MAX));
+      this.#core.publishSettings();
       this.#line.reply(R.OK);
     }
     return true;
@@ -123,7 +126,7 @@ export class ControlCommands {
     if (!this.#core.settings.shutdownCommand) return this.#say('ERROR: shutdown not enabled');
     const mode = count === 3 ? this.#line.text(1) : '';
     if (count !== 2 && mode !== 'graceful') return this.#say('CLIENT_ERROR invalid shutdown mode');
-    this.#core.closeNow(conn);
+    this.#core.closeNow(conn, CLOSE_SHUTDOWN);
     this.#core.hooks.onShutdown(count === 2 ? 'shutdown' : 'shutdown-graceful');
     return true;
   }
@@ -274,21 +277,23 @@ export class ControlCommands {
     return true;
   }
 
-  /** A watcher is accepted, but there is no event log yet that it could be sent. */
-  #watch(count: number): true {
-    if (!this.#core.settings.watchEnabled) return this.#say('CLIENT_ERROR watch commands not allowed');
-    const known = [
-      'rawcmds',
-      'evictions',
-      'fetchers',
-      'mutations',
-      'sysevents',
-      'connevents',
-      'proxyreqs',
-      'proxyevents',
-    ];
-    for (let i = 1; i < count - 1; i++) if (!known.includes(this.#line.text(i))) return this.#say('ERROR');
-    return this.#say('OK');
+  /** `watch [EVENTS…]`: the connection gets the event log from now on, and nothing it sends is looked at any more. */
+  #watch(conn: number, count: number): true {
+    const core = this.#core;
+    this.#line.noreplyMaybe(count);
+    if (!core.settings.watchEnabled) return this.#say('CLIENT_ERROR watch commands not allowed');
+    if (core.hasRepliesBefore(this.#line.tokenAt[0]!)) {
+      return this.#say('ERROR cannot pipeline other commands before watch');
+    }
+    let events = count > 2 ? 0 : LOG_FETCHERS;
+    for (let i = 1; i < count - 1; i++) {
+      const event = WATCH_WORDS[this.#line.text(i)];
+      if (event === undefined) return this.#say('ERROR');
+      events |= event;
+    }
+    if (!core.watchers.reserve()) return this.#say('WATCHER_TOO_MANY log watcher limit reached');
+    core.watch(conn, events);
+    return true;
   }
 
   /** `me KEY`: what is known of an item. */

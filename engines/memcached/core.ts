@@ -14,21 +14,29 @@ import type { HashFunction } from './assoc.ts';
 import { Background } from './background.ts';
 import { BinaryCommands } from './binary-commands.ts';
 import { PROTOCOL_ASCII, PROTOCOL_BINARY, PROTOCOL_UNKNOWN } from './connection-protocol.ts';
+import {
+  ConnectionTable,
+  STATE_CLOSING,
+  STATE_READING,
+  STATE_READY,
+  STATE_SWALLOWING,
+  STATE_WATCHING,
+  TRANSPORT_LOCAL,
+  TRANSPORT_TCP,
+} from './connection-table.ts';
 import { type Counters, makeCounters } from './counters.ts';
 import { Items } from './items.ts';
 import * as L from './layout.ts';
 import { Locks } from './locks.ts';
+import { CLOSE_ERROR, CLOSE_IDLE, CLOSE_NORMAL, LOG_CONNEVENTS, LOG_LOOKUPS, LOG_VERBOSE, Logger } from './logger.ts';
 import { Maintainer } from './maintainer.ts';
 import { PrefixStats } from './prefix-stats.ts';
 import { type Settings, SharedSettings } from './settings.ts';
 import { type Placement, SharedBlock } from './shared-block.ts';
 import { copyBytes, Store } from './store.ts';
-
-const STATE_READY = 0;
-const STATE_READING = 1;
-const STATE_SWALLOWING = 2;
-/** Closed by us: whatever still comes is ignored. */
-const STATE_CLOSING = 3;
+import { ThreadDirectory } from './thread-directory.ts';
+import { VerboseLog } from './verbose-log.ts';
+import { setWatchedEvents, Watchers } from './watchers.ts';
 
 /** Values from this size on are lent to the output instead of being copied. */
 export const LEND_BYTES_MIN = 16_384;
@@ -44,6 +52,11 @@ export const OUTPUT_BYTES_MAX = 1024 * 1024;
 const OUTPUT_CHECK_BYTES = 65_536;
 const CONNECTIONS_AT_START = 64;
 
+/** Why a connection moves to the dispatcher: it watches (the argument: which events). */
+export const HAND_OVER_WATCH = 1;
+/** `onClose`'s reason for a connection that goes on in another thread's loop. */
+const REASON_MOVED = -1;
+
 export type CoreEvent = 'shutdown' | 'shutdown-graceful';
 
 /** What a core needs of its server beside the ports. */
@@ -54,6 +67,11 @@ export interface CoreHooks {
   onShutdown(kind: CoreEvent): void;
   /** Process figures for `stats`; all 0 under virtual time. */
   usage(): { pid: number; userSeconds: number; systemSeconds: number };
+  /**
+   * Only for workers: moves a connection to the dispatcher's loop, whose core is told so by `onHandedOver` after `onOpen`. Absent: it cannot.
+   * @param purpose HAND_OVER_…
+   */
+  handOver?(conn: number, purpose: number, argument: number): void;
   /** Another thread's commands have work for the background jobs: see to it that `maintain` is called soon there. */
   wakeBackground?(): void;
 }
@@ -83,6 +101,13 @@ export class Core implements ConnectionHandler {
   readonly prefixes: PrefixStats;
   readonly maintainer: Maintainer;
   readonly hash: HashFunction;
+  /** Where each thread's tables lie, what all know of the connections, and the event log. */
+  readonly directory: ThreadDirectory;
+  readonly connections: ConnectionTable;
+  readonly listeners: ConnectionTable;
+  readonly logger: Logger;
+  readonly watchers: Watchers;
+  readonly verbose: VerboseLog;
   transport!: Transport;
   readonly #ascii: AsciiCommands;
   readonly #binary: BinaryCommands;
@@ -90,10 +115,13 @@ export class Core implements ConnectionHandler {
 
   // One entry a connection.
   open: Uint8Array = new Uint8Array(CONNECTIONS_AT_START);
-  protocol: Uint8Array = new Uint8Array(CONNECTIONS_AT_START);
-  state: Uint8Array = new Uint8Array(CONNECTIONS_AT_START);
   listener: Uint8Array = new Uint8Array(CONNECTIONS_AT_START);
-  lastCommandTime: Float64Array = new Float64Array(CONNECTIONS_AT_START);
+  /** PROTOCOL_…, STATE_… and relative seconds, where other threads see them. */
+  protocol: Uint8Array;
+  state: Uint8Array;
+  lastCommandTime: Uint32Array;
+  /** CLOSE_…: why it is about to be closed by us. */
+  #closeReason = new Uint8Array(CONNECTIONS_AT_START);
   /** How the value under way is to be stored: STORE_…. */
   #how = new Uint8Array(CONNECTIONS_AT_START);
   #quiet = new Uint8Array(CONNECTIONS_AT_START);
@@ -118,6 +146,7 @@ export class Core implements ConnectionHandler {
   #keptCount = 0;
 
   // Output of the callback under way.
+  #inputAt = 0;
   #outConn = -1;
   #outAt = 0;
   #outStart = 0;
@@ -149,10 +178,25 @@ export class Core implements ConnectionHandler {
     this.items = new Items(memory, this.shared, this.locks, settings, this.counters, this.hash, isFirst, wallSeconds);
     this.#sharedSettings = new SharedSettings(memory, this.shared, this.locks, settings, isFirst);
     this.background = new Background(memory, this.shared, clock, () => hooks.wakeBackground?.());
+    this.directory = new ThreadDirectory(memory, this.shared, isFirst);
+    this.connections = new ConnectionTable(memory, this.directory, this.locks, this.thread);
+    this.listeners = new ConnectionTable(memory, this.directory, this.locks, this.directory.listeners);
+    this.connections.grow(CONNECTIONS_AT_START);
+    this.protocol = this.connections.protocol;
+    this.state = this.connections.state;
+    this.lastCommandTime = this.connections.lastCommand;
+    const { shared, directory, thread, connections } = this;
+    this.logger = new Logger(memory, shared, directory, thread, connections, clock, settings.workerLogbufSize);
+    this.items.logger = this.logger;
+    this.watchers = new Watchers(memory, shared, this.locks, directory, this.logger, settings.watcherLogbufSize);
+    this.verbose = new VerboseLog(this);
+    this.logger.onLookup = (met, keyAt, nkey) => this.verbose.lookup(met, keyAt, nkey);
     this.store = new Store(this.items);
     this.prefixes = new PrefixStats(settings.prefixDelimiter);
     this.maintainer = new Maintainer(this.items);
     this.background.add(this.maintainer);
+    this.background.add(this.watchers);
+    if (isFirst) this.setVerbosity(settings.verbose);
     this.#ascii = new AsciiCommands(this);
     this.#binary = new BinaryCommands(this);
   }
@@ -160,6 +204,8 @@ export class Core implements ConnectionHandler {
   /** Set before the first connection. */
   setTransport(transport: Transport): void {
     this.transport = transport;
+    this.logger.transport = transport;
+    this.watchers.transport = transport;
   }
 
   /** Seconds since the start, as the original counts them (it begins with 2). */
@@ -170,8 +216,30 @@ export class Core implements ConnectionHandler {
   /** Advances the core's second clock. To be called at least once a second, and before a simulated command. */
   tick(): void {
     // The dispatcher's clock is everybody's.
-    if (this.role === 'worker') return;
-    this.items.now = Math.floor((this.clock.monoUs() / 1000 - this.#startMs) / 1000) + 62;
+    if (this.role !== 'worker') {
+      this.items.now = Math.floor((this.clock.monoUs() / 1000 - this.#startMs) / 1000) + 62;
+    }
+    if (this.settings.idleTimeout > 0) this.#kickIdle();
+  }
+
+  /** Closes connections that have been silent for longer than `idle_timeout` between two commands. */
+  #kickIdle(): void {
+    const { now } = this.items;
+    for (let conn = 0; conn < this.open.length; conn++) {
+      if (this.open[conn] !== 1 || this.state[conn] !== STATE_READY) continue;
+      if (now - this.lastCommandTime[conn] <= this.settings.idleTimeout || this.transport.outputBytes(conn) > 0)
+        continue;
+      this.counters.idleKicks++;
+      if (this.settings.verbose > 1) this.hooks.log(`Closing idle fd ${this.connections.fd(conn)}`);
+      this.closeNow(conn, CLOSE_IDLE);
+    }
+  }
+
+  /** How much is logged: 0 to 2 at run time, 3 only from the command line. */
+  setVerbosity(level: number): void {
+    this.settings.verbose = level;
+    const bits = (level > 1 ? LOG_VERBOSE : 0) | (level > 2 ? LOG_LOOKUPS : 0);
+    setWatchedEvents(this.memory, this.shared, this.locks, LOG_VERBOSE | LOG_LOOKUPS, bits);
   }
 
   /** Background work in a slice; not for workers. @returns ms until it wants to be called again */
@@ -208,12 +276,50 @@ export class Core implements ConnectionHandler {
     const { protocol } = this.settings;
     this.protocol[conn] =
       protocol === 'ascii' ? PROTOCOL_ASCII : protocol === 'binary' ? PROTOCOL_BINARY : PROTOCOL_UNKNOWN;
-    this.state[conn] = STATE_READY;
-    this.lastCommandTime[conn] = this.items.now;
+    this.#closeReason[conn] = CLOSE_ERROR;
+    const { transport } = this;
+    const kind = this.settings.socketPath === null ? TRANSPORT_TCP : TRANSPORT_LOCAL;
+    const fd = transport.descriptor(conn);
+    this.connections.open(conn, fd, kind, transport.peerName(conn), transport.localName(conn), this.items.now);
     this.#item[conn] = 0;
     this.#direct[conn] = 0;
     this.counters.currConnections++;
+    // What a dispatcher opens was a worker's before.
+    if (this.role === 'dispatcher') return;
     this.counters.totalConnections++;
+    if (this.logger.wants(LOG_CONNEVENTS | LOG_VERBOSE)) this.#logOpen(conn);
+  }
+
+  #logOpen(conn: number): void {
+    if (this.logger.wants(LOG_VERBOSE)) this.verbose.opened(conn);
+    if (this.logger.wants(LOG_CONNEVENTS)) this.logger.connection(conn, -1);
+  }
+
+  #logClose(conn: number, reason: number): void {
+    if (this.logger.wants(LOG_VERBOSE)) this.verbose.closed(conn);
+    if (this.logger.wants(LOG_CONNEVENTS)) this.logger.connection(conn, reason);
+  }
+
+  /** A connection that a worker has handed over has been opened here. It is not a new one to anybody else. */
+  onHandedOver(conn: number, purpose: number, argument: number): void {
+    if (purpose === HAND_OVER_WATCH) this.#beginWatch(conn, argument);
+  }
+
+  /** Makes a connection a watcher, here or in the dispatcher. A place for it is reserved. */
+  watch(conn: number, events: number): void {
+    if (this.role !== 'worker' || this.hooks.handOver === undefined) {
+      this.#beginWatch(conn, events);
+      return;
+    }
+    this.state[conn] = STATE_CLOSING;
+    this.hooks.handOver(conn, HAND_OVER_WATCH, events);
+  }
+
+  #beginWatch(conn: number, events: number): void {
+    this.state[conn] = STATE_WATCHING;
+    this.#finish();
+    this.watchers.add(conn, events);
+    this.background.wake(this.watchers.name);
   }
 
   #grow(least: number): void {
@@ -223,10 +329,12 @@ export class Core implements ConnectionHandler {
       return larger;
     };
     this.open = grown(new Uint8Array(slots), this.open);
-    this.protocol = grown(new Uint8Array(slots), this.protocol);
-    this.state = grown(new Uint8Array(slots), this.state);
     this.listener = grown(new Uint8Array(slots), this.listener);
-    this.lastCommandTime = grown(new Float64Array(slots), this.lastCommandTime);
+    this.connections.grow(slots);
+    this.protocol = this.connections.protocol;
+    this.state = this.connections.state;
+    this.lastCommandTime = this.connections.lastCommand;
+    this.#closeReason = grown(new Uint8Array(slots), this.#closeReason);
     this.#how = grown(new Uint8Array(slots), this.#how);
     this.#quiet = grown(new Uint8Array(slots), this.#quiet);
     this.#item = grown(new Uint32Array(slots), this.#item);
@@ -238,9 +346,16 @@ export class Core implements ConnectionHandler {
     this.#opaque = grown(new Uint32Array(slots), this.#opaque);
   }
 
-  onClose(conn: number): void {
+  /** @param reason errno, 0 for a clean end; REASON_MOVED: it lives on in another thread */
+  onClose(conn: number, reason = 0): void {
     if (this.open[conn] !== 1) return;
     this.open[conn] = 0;
+    if (reason !== REASON_MOVED && this.logger.wants(LOG_CONNEVENTS | LOG_VERBOSE)) {
+      const isPeers = this.state[conn] < STATE_CLOSING && reason === 0;
+      this.#logClose(conn, isPeers ? CLOSE_NORMAL : this.#closeReason[conn]);
+    }
+    if (this.state[conn] === STATE_WATCHING) this.watchers.remove(conn);
+    this.connections.close(conn);
     if (this.#item[conn] !== 0) this.items.release(this.#item[conn]);
     this.#item[conn] = 0;
     this.#afterSwallow.delete(conn);
@@ -267,13 +382,27 @@ export class Core implements ConnectionHandler {
     this.#paused = this.#paused.filter((conn) => {
       if (this.open[conn] !== 1) return false;
       if (this.transport.outputBytes(conn) > OUTPUT_BYTES_MAX / 2) return true;
+      this.connections.choked[conn] = 0;
       this.transport.resume(conn);
       return false;
     });
   }
 
+  /**
+   * Whether replies to earlier commands of the same batch are still to be sent when the command at `at` is executed. Those of a get leave
+   * at once in the original.
+   */
+  hasRepliesBefore(at: number): boolean {
+    if (at === this.#inputAt) return false;
+    const { u8 } = this;
+    const end = this.#outAt;
+    const isGet = end - this.#outStart >= 5 && u8[end - 5] === 69 && u8[end - 4] === 78 && u8[end - 3] === 68;
+    return !isGet;
+  }
+
   onInput(conn: number, start: number, end: number): number {
     this.#sharedSettings.refresh();
+    this.#inputAt = start;
     this.#isInside = true;
     this.#begin(conn);
     let at = start;
@@ -304,6 +433,7 @@ export class Core implements ConnectionHandler {
     if (protocol === PROTOCOL_UNKNOWN) {
       protocol = this.u8[at] === 0x80 ? PROTOCOL_BINARY : PROTOCOL_ASCII;
       this.protocol[conn] = protocol;
+      if (this.logger.wants(LOG_VERBOSE)) this.verbose.protocol(conn, protocol === PROTOCOL_BINARY);
     }
     return protocol === PROTOCOL_ASCII ? this.#ascii.execute(conn, at, end) : this.#binary.execute(conn, at, end);
   }
@@ -314,6 +444,7 @@ export class Core implements ConnectionHandler {
     this.#begin(conn);
     if (this.transport.outputBytes(conn) <= OUTPUT_BYTES_MAX) return false;
     this.#paused.push(conn);
+    this.connections.choked[conn] = 1;
     this.transport.pause(conn);
     return true;
   }
@@ -322,6 +453,7 @@ export class Core implements ConnectionHandler {
 
   #begin(conn: number): void {
     this.#outConn = conn;
+    this.logger.conn = conn;
     this.#outAt = 0;
     this.#outStart = 0;
     this.#outLimit = 0;
@@ -363,12 +495,22 @@ export class Core implements ConnectionHandler {
 
   /** Writes prepared bytes. */
   write(bytes: Uint8Array): void {
+    if (this.logger.wants(LOG_VERBOSE)) this.#logReply(bytes);
     const length = bytes.length;
     const at = this.room(length);
     if (at === 0) return;
     const { u8 } = this;
     for (let i = 0; i < length; i++) u8[at + i] = bytes[i];
     this.#outAt = at + length;
+  }
+
+  #logReply(bytes: Uint8Array): void {
+    if (this.protocol[this.#outConn] === PROTOCOL_ASCII) this.verbose.reply(this.#outConn, bytes);
+  }
+
+  /** Whether commands are looked at so closely (-vv, `stats detail on`) that none may take a short way. */
+  get isTraced(): boolean {
+    return this.settings.detailEnabled || this.logger.wants(LOG_VERBOSE);
   }
 
   /** Writes text, one byte a character. For cold replies. */
@@ -428,15 +570,17 @@ export class Core implements ConnectionHandler {
     while (this.#keptCount > 0) this.items.releaseHeld(this.#kept[--this.#keptCount]);
   }
 
-  /** Closes after what was written has left. */
-  closeAfterOutput(conn: number): void {
+  /** Closes after what was written has left. @param reason CLOSE_… */
+  closeAfterOutput(conn: number, reason = CLOSE_ERROR): void {
     this.state[conn] = STATE_CLOSING;
+    this.#closeReason[conn] = reason;
     this.#finish();
     this.transport.close(conn, true);
   }
 
-  closeNow(conn: number): void {
+  closeNow(conn: number, reason = CLOSE_ERROR): void {
     this.state[conn] = STATE_CLOSING;
+    this.#closeReason[conn] = reason;
     this.transport.close(conn, false);
   }
 

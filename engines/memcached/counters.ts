@@ -29,6 +29,7 @@ const SCALARS = [
   'lruMaintainerJuggles',
   'lruCrawlerStarts',
   'listenDisabledNum',
+  'idleKicks',
 ] as const;
 /** Room for further ones. */
 const SCALARS_MAX = 64;

@@ -14,6 +14,15 @@ import { type Counters, type LruCounters, makeLruCounters } from './counters.ts'
 import * as L from './layout.ts';
 import { LOCK_CAS, LOCK_LRU } from './lock-cells.ts';
 import type { Locks } from './locks.ts';
+import {
+  GET_EXPIRED,
+  GET_FLUSHED,
+  GET_FOUND,
+  GET_NOT_FOUND,
+  LOG_FETCHERS,
+  LOG_LOOKUPS,
+  type Logger,
+} from './logger.ts';
 import { pullTail } from './lru.ts';
 import type { Settings } from './settings.ts';
 import {
@@ -53,6 +62,8 @@ export class Items {
   readonly lruItems: Uint32Array;
   readonly lruBytes: Float64Array;
   readonly sizes: SizesHistogram;
+  /** Set by the core before the first command. */
+  logger!: Logger;
   readonly #f64: Float64Array;
   /** Indices of the shared block's cells in u32 and f64. */
   readonly #cells: number;
@@ -512,18 +523,25 @@ export class Items {
   /** The item with a key if it is alive; an expired or flushed one is unlinked on the way. @returns 0 for none */
   find(hash: number, keyAt: number, nkey: number): number {
     const item = this.table.find(hash, keyAt, nkey);
-    if (item === 0) return 0;
+    const isLogged = this.logger.wants(LOG_FETCHERS | LOG_LOOKUPS);
+    if (item === 0) {
+      if (isLogged) this.logger.lookup(GET_NOT_FOUND, keyAt, nkey, 0);
+      return 0;
+    }
     if (this.oldestLive !== 0 && this.isFlushed(item)) {
       this.unlink(item, hash);
       this.counters.getFlushed++;
+      if (isLogged) this.logger.lookup(GET_FLUSHED, keyAt, nkey, 0);
       return 0;
     }
     const exptime = this.u32[(item + L.ITEM_EXPTIME) >>> 2];
     if (exptime !== 0 && exptime <= this.now) {
       this.unlink(item, hash);
       this.counters.getExpired++;
+      if (isLogged) this.logger.lookup(GET_EXPIRED, keyAt, nkey, 0);
       return 0;
     }
+    if (isLogged) this.logger.lookup(GET_FOUND, keyAt, nkey, item);
     return item;
   }
 

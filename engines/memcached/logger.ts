@@ -4,7 +4,7 @@
  * cell: `wants`. A ring has one writer and one reader and needs no lock: an entry is there once ROW_RING_WRITE has been stored behind it.
  */
 import type { Clock, Memory, Transport } from '../ports.ts';
-import { type ConnectionTable } from './connection-table.ts';
+import type { ConnectionTable } from './connection-table.ts';
 import * as L from './layout.ts';
 import { CELL_WATCHED_EVENTS, F64_LOGGER, type SharedBlock } from './shared-block.ts';
 import {
@@ -206,8 +206,16 @@ export class Logger {
     return this.transport === null || this.conn < 0 ? -1 : this.transport.descriptor(this.conn);
   }
 
-  /** An item was looked up (do_item_get). @param item 0 when nothing alive was met */
-  itemGet(met: number, keyAt: number, nkey: number, item: number): void {
+  /** For -vvv: writes a lookup to the log. */
+  onLookup: ((met: number, keyAt: number, nkey: number) => void) | null = null;
+
+  /** An item was looked up (do_item_get). @param met GET_… @param item 0 when nothing alive was met */
+  lookup(met: number, keyAt: number, nkey: number, item: number): void {
+    if (this.wants(LOG_LOOKUPS)) this.onLookup?.(met, keyAt, nkey);
+    if (this.wants(LOG_FETCHERS)) this.#itemGet(met, keyAt, nkey, item);
+  }
+
+  #itemGet(met: number, keyAt: number, nkey: number, item: number): void {
     const entry = this.#begin(ENTRY_ITEM_GET, LOG_FETCHERS, nkey);
     if (entry === 0) return;
     const i32 = this.#i32;
@@ -220,17 +228,18 @@ export class Logger {
   }
 
   /**
-   * A value was stored or refused (do_store_item).
-   * @param status as in STATUS_TEXTS of watchers.ts
+   * A value was stored or not (do_store_item).
+   * @param status RESULT_… of store.ts, or one of watchers.ts
    * @param how STORE_…
    * @param item the item that is stored or would have been
    * @param now relative seconds
    */
-  itemStore(status: number, how: number, item: number, keyAt: number, nkey: number, now: number): void {
+  itemStore(status: number, how: number, item: number, keyAt: number, now: number): void {
     const i32 = this.#i32;
     const exptime = this.#u32[(item + L.ITEM_EXPTIME) >>> 2]!;
     const ttl = exptime === 0 ? 0 : (exptime - now) >>> 0;
     const classId = this.#u8[item + L.ITEM_CLSID]! & L.CLASS_MASK;
+    const nkey = this.#u8[item + L.ITEM_NKEY]!;
     this.#stored(status, how, keyAt, nkey, i32[(item + L.ITEM_NBYTES) >>> 2]!, ttl, classId);
   }
 

@@ -6,6 +6,7 @@
 import type { Items } from './items.ts';
 import * as L from './layout.ts';
 import { LOCK_LRU } from './lock-cells.ts';
+import { LOG_EVICTIONS } from './logger.ts';
 
 /** Items looked at from a tail before it is given up (references under way lock them). */
 const PULL_TRIES_MAX = 5;
@@ -102,6 +103,7 @@ function judge(
     if (evict) {
       if (!settings.evictToFree) return STAYS;
       countEviction(items, search, id);
+      if (items.logger.wants(LOG_EVICTIONS)) items.logger.eviction(search, items.keyOf(search), items.now);
       items.unlinkNolock(search, hash);
       return LEFT;
     }

@@ -1,6 +1,6 @@
 /** `stats` in all its forms: names and order as in 1.6.18, for both protocols. Cold: text is built as strings. */
 import type { AsciiCommands } from './ascii-commands.ts';
-import { PROTOCOL_ASCII } from './connection-protocol.ts';
+import { type ConnectionRow, TRANSPORT_LOCAL, TRANSPORT_UDP } from './connection-table.ts';
 import type { Core } from './core.ts';
 import { resetLruCounters, sumOf } from './counters.ts';
 import * as L from './layout.ts';
@@ -71,6 +71,7 @@ export class StatsCommands {
     this.#core.resetCounters();
     resetLruCounters(this.#core.items.lru);
     this.#core.prefixes.clear();
+    this.#core.watchers.resetCounters();
   }
 
   #detail(line: AsciiCommands, what: string) {
@@ -163,7 +164,7 @@ export class StatsCommands {
       ['store_no_memory', c.storeNoMemory],
       ['auth_cmds', c.authCmds],
       ['auth_errors', c.authErrors],
-      ...(s.idleTimeout > 0 ? ([['idle_kicks', 0]] as Stat[]) : []),
+      ...(s.idleTimeout > 0 ? ([['idle_kicks', c.idleKicks]] as Stat[]) : []),
       ['bytes_read', transport.counters?.bytesIn ?? 0],
       ['bytes_written', transport.counters?.bytesOut ?? 0],
       ['limit_maxbytes', s.maxBytes],
@@ -195,11 +196,11 @@ export class StatsCommands {
         : []),
       ...(s.lruMaintainer ? ([['lru_maintainer_juggles', c.lruMaintainerJuggles]] as Stat[]) : []),
       ['malloc_fails', 0],
-      ['log_worker_dropped', 0],
-      ['log_worker_written', 0],
-      ['log_watcher_skipped', 0],
-      ['log_watcher_sent', 0],
-      ['log_watchers', 0],
+      ['log_worker_dropped', core.watchers.dropped],
+      ['log_worker_written', core.watchers.written],
+      ['log_watcher_skipped', core.watchers.skipped],
+      ['log_watcher_sent', core.watchers.sent],
+      ['log_watchers', core.watchers.count],
       ['unexpected_napi_ids', 0],
       ['round_robin_fallback', 0],
       ['bytes', items.currBytes],
@@ -418,19 +419,29 @@ export class StatsCommands {
     return [['sizes_status', 'enabled']];
   }
 
+  /** Connections of all threads, and the listening sockets. */
   #conns(asking: number): Stat[] {
     const core = this.#core;
     const stats: Stat[] = [];
-    const kind = core.settings.socketPath === null ? 'tcp' : 'unix';
-    for (let conn = 0; conn < core.open.length; conn++) {
-      if (core.open[conn] !== 1) continue;
-      const fd = core.transport.descriptor(conn);
-      stats.push([`${fd}:addr`, `${kind}:${core.transport.peerName(conn)}`]);
-      stats.push([`${fd}:listen_addr`, `${kind}:${core.transport.localName(conn)}`]);
-      const busy = conn === asking || core.protocol[conn] === PROTOCOL_ASCII;
-      stats.push([`${fd}:state`, conn === asking ? 'conn_parse_cmd' : busy ? 'conn_read' : 'conn_new_cmd']);
-      stats.push([`${fd}:secs_since_last_cmd`, core.items.now - core.lastCommandTime[conn]!]);
+    for (const row of core.connections.all()) {
+      const isMine = row.thread === core.thread && !row.isListening;
+      let { state } = row;
+      if (isMine && row.conn === asking) state = 'conn_parse_cmd';
+      else if (isMine && core.transport.outputBytes(row.conn) > 0) state = 'conn_mwrite';
+      const { fd } = row;
+      const isUdp = row.transport === TRANSPORT_UDP;
+      if (isUdp) stats.push([`${fd}:UDP`, 'UDP']);
+      stats.push([`${fd}:addr`, this.#address(row, row.peer, row.isListening || isUdp)]);
+      if (!row.isListening && !isUdp) stats.push([`${fd}:listen_addr`, this.#address(row, row.local, true)]);
+      stats.push([`${fd}:state`, isUdp ? 'conn_read' : state]);
+      stats.push([`${fd}:secs_since_last_cmd`, core.items.now - row.lastCommand]);
     }
     return stats;
+  }
+
+  #address(row: ConnectionRow, name: string, isOurs: boolean): string {
+    // The peer of a Unix socket has no name, for which the original has these words.
+    if (row.transport === TRANSPORT_LOCAL) return isOurs ? `unix:${this.#core.settings.socketPath}` : '?:<AF 0>';
+    return `${row.transport === TRANSPORT_UDP ? 'udp' : 'tcp'}${name.startsWith('[') ? '6' : ''}:${name}`;
   }
 }

@@ -1,6 +1,7 @@
 /** What the storing and counting commands do to items, whatever protocol they came by (do_store_item, do_add_delta). */
 import type { Items } from './items.ts';
 import * as L from './layout.ts';
+import { LOG_MUTATIONS } from './logger.ts';
 import { parseU64, plainDecimal, putU64, U64_MAX } from './numbers.ts';
 
 /** How a value is to be stored (the original's NREAD_…). */
@@ -40,7 +41,20 @@ export class Store {
     this.#items = items;
   }
 
+  /** The item that `storeItem` stored: not the one it was given, if that was joined to another. */
+  #stored = 0;
+
   storeItem(item: number, how: number, hash: number): number {
+    this.#stored = item;
+    const result = this.#storeItem(item, how, hash);
+    const { logger } = this.#items;
+    if (logger.wants(LOG_MUTATIONS)) {
+      logger.itemStore(result, how, this.#stored, this.#items.keyOf(this.#stored), this.#items.now);
+    }
+    return result;
+  }
+
+  #storeItem(item: number, how: number, hash: number): number {
     const items = this.#items;
     const nkey = items.u8[item + L.ITEM_NKEY];
     const old = items.find(hash, items.keyOf(item), nkey);
@@ -67,6 +81,7 @@ export class Store {
         const joined = this.#join(old, item, how === STORE_APPEND);
         if (joined === 0) return RESULT_NOT_STORED;
         this.#replace(old, joined, hash);
+        this.#stored = joined;
         items.release(joined);
         return RESULT_STORED;
       }

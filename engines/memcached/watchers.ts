@@ -6,8 +6,8 @@
 import type { Memory, Transport } from '../ports.ts';
 import { LOCK_LOGGER } from './lock-cells.ts';
 import type { Locks } from './locks.ts';
-import * as E from './logger.ts';
 import type { Logger } from './logger.ts';
+import * as E from './logger.ts';
 import { CELL_LOGGER, CELL_WATCHED_EVENTS, F64_LOGGER, type SharedBlock } from './shared-block.ts';
 import {
   ROW_F64_DROPPED,
