@@ -3,47 +3,25 @@
  * because client and server share the machine's cores and wall-clock rates drift by tens of percent from minute to minute.
  */
 import { readFileSync } from 'node:fs';
-import { measureClosedLoop } from '../driver/closed-loop-probe.ts';
-import type { Endpoint } from '../driver/load-plan.ts';
 import { sampleProcess } from '../measure/process-sample.ts';
 import { median } from '../measure/statistics.ts';
 import { findProgram } from '../target/find-program.ts';
 import { ServerKeeper } from '../target/server-keeper.ts';
+import { memcachedRows } from './bench-memcached.ts';
 import {
   type BenchOptions,
   type BenchRow,
-  CONNECTIONS,
   KEYS,
   type PairedWork,
   pairedRows,
   percent,
+  rawDriver,
   redisBenchmark,
   VALUE_BYTES,
   withCpu,
 } from './bench-pairs.ts';
 import { type BenchServer, startBenchServers, stringRows } from './bench-servers.ts';
 import { typeRows } from './bench-types.ts';
-
-async function probe(
-  server: BenchServer,
-  op: 'get' | 'set',
-  pipeline: number,
-  operations: number,
-): Promise<{ operations: number; seconds: number }> {
-  const endpoint: Pick<Endpoint, 'address' | 'protocol'> = {
-    address: { kind: 'tcp', host: '127.0.0.1', port: server.port },
-    protocol: server.engine === 'redis' ? 'redis' : 'memcached-ascii',
-  };
-  return measureClosedLoop({
-    ...endpoint,
-    op,
-    connections: CONNECTIONS,
-    pipeline,
-    keys: KEYS,
-    valueBytes: VALUE_BYTES,
-    operations,
-  });
-}
 
 const GET = ['GET', 'key:__rand_int__'];
 
@@ -56,21 +34,6 @@ async function redisRows(real: BenchServer, ours: BenchServer, options: BenchOpt
         work: `Redis-like ${command[0]}, ${pipeline === 1 ? 'no pipelining' : `${pipeline} deep`} (redis-benchmark)`,
         atMost: pipeline === 1 ? 1.1 : 0.9,
         measure: (server) => withCpu(server, () => redisBenchmark(server.port, command, pipeline, operations)),
-      });
-    }
-  }
-  return pairedRows(works, real, ours, options);
-}
-
-async function memcachedRows(real: BenchServer, ours: BenchServer, options: BenchOptions): Promise<BenchRow[]> {
-  const works: PairedWork[] = [];
-  for (const pipeline of [1, 16]) {
-    const operations = Math.round((pipeline === 1 ? 200_000 : 1_500_000) * options.scale);
-    for (const op of ['get', 'set'] as const) {
-      works.push({
-        work: `Memcached-like ${op.toUpperCase()}, ${pipeline === 1 ? 'no pipelining' : `${pipeline} deep`} (raw driver)`,
-        atMost: pipeline === 1 ? 1.1 : 1.0,
-        measure: (server) => withCpu(server, () => probe(server, op, pipeline, operations)),
       });
     }
   }
@@ -90,7 +53,7 @@ async function driverRows(real: BenchServer, options: BenchOptions): Promise<Ben
         const load =
           who === 'theirs'
             ? await redisBenchmark(real.port, GET, pipeline, operations)
-            : await probe(real, 'get', pipeline, operations);
+            : await rawDriver(real, 'get', pipeline, operations);
         // Round 0 warms up.
         if (round > 0) (who === 'theirs' ? theirs : own).push(load.operations / load.seconds);
       }
@@ -202,14 +165,7 @@ export async function benchEngines(options: BenchOptions): Promise<BenchRow[]> {
       await ours.process.stop();
     }
     if (wanted('types')) rows.push(...(await typeRows(keeper, options)));
-    if (wanted('memcached')) {
-      const { real, ours } = await startBenchServers(keeper, 'memcached', {});
-      await real.load(KEYS, VALUE_BYTES);
-      await ours.load(KEYS, VALUE_BYTES);
-      rows.push(...(await memcachedRows(real, ours, options)));
-      await real.process.stop();
-      await ours.process.stop();
-    }
+    if (wanted('memcached')) rows.push(...(await memcachedRows(keeper, options)));
     if (wanted('load')) rows.push(...(await loadRows(keeper, options)));
     if (wanted('memory')) rows.push(...(await memoryRows(keeper, options)));
     return rows;

@@ -4,6 +4,8 @@
  */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import { measureClosedLoop } from '../driver/closed-loop-probe.ts';
+import type { Endpoint } from '../driver/load-plan.ts';
 import { sampleProcess } from '../measure/process-sample.ts';
 import { median } from '../measure/statistics.ts';
 import type { KeptProcess } from '../target/server-keeper.ts';
@@ -93,6 +95,28 @@ export async function redisBenchmark(
   const rate = Number(/","([\d.]+)",/.exec(stdout.trim().split('\n').at(-1) ?? '')?.[1]);
   if (!(rate > 0)) throw new Error(`Cannot read redis-benchmark's output: ${stdout.slice(0, 200)}`);
   return { operations, seconds: operations / rate };
+}
+
+/** The raw driver in a closed loop over the keys that `load` stores. */
+export async function rawDriver(
+  server: BenchServer,
+  op: 'get' | 'set',
+  pipeline: number,
+  operations: number,
+): Promise<{ operations: number; seconds: number }> {
+  const endpoint: Pick<Endpoint, 'address' | 'protocol'> = {
+    address: { kind: 'tcp', host: '127.0.0.1', port: server.port },
+    protocol: server.engine === 'redis' ? 'redis' : 'memcached-ascii',
+  };
+  return measureClosedLoop({
+    ...endpoint,
+    op,
+    connections: CONNECTIONS,
+    pipeline,
+    keys: KEYS,
+    valueBytes: VALUE_BYTES,
+    operations,
+  });
 }
 
 export const percent = (ratio: number) => `${ratio.toFixed(2)} ×`;
