@@ -119,7 +119,7 @@ export class AsciiCommands {
     if (out === 0) return p + 2;
     out = this.#valueLine(out, item, nkey, nbytes, false);
     if (small && (items.u16[(item + L.ITEM_FLAGS) >>> 1] & L.FLAG_CHUNKED) === 0) {
-      S.copyBytes(u8, out, items.dataOf(item), nbytes);
+      S.copyBytes(core.memory, out, items.dataOf(item), nbytes);
       out += nbytes;
       u8[out] = 69;
       u8[out + 1] = 78;
@@ -198,7 +198,7 @@ export class AsciiCommands {
     if (nbytes > this.#wholeValueBytesMax || core.settings.detailEnabled) return 0;
     const item = items.alloc(keyAt, nkey, flags, this.#realTime(exptime), nbytes);
     if (item === 0) return 0;
-    S.copyBytes(u8, items.dataOf(item), valueAt, nbytes);
+    S.copyBytes(core.memory, items.dataOf(item), valueAt, nbytes);
     const end = valueAt + nbytes;
     const isValid = u8[end - 2] === 13 && u8[end - 1] === 10;
     this.complete(item, S.STORE_SET, core.hash(u8, keyAt, nkey), isValid, false);

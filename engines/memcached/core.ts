@@ -541,7 +541,7 @@ export class Core implements ConnectionHandler {
     if (length < LEND_BYTES_MIN || this.items.refcount(item) >= LEND_REFCOUNT_MAX) {
       const at = this.room(length);
       if (at === 0) return;
-      copyBytes(this.u8, at, from, length);
+      copyBytes(this.memory, at, from, length);
       this.#outAt = at + length;
       return;
     }
@@ -639,7 +639,7 @@ export class Core implements ConnectionHandler {
       const to = this.#placeOfValue(conn, item);
       if (to === 0) return at;
       const bytes = Math.min(this.#room(conn, item), end - at);
-      copyBytes(this.u8, to, at, bytes);
+      copyBytes(this.memory, to, at, bytes);
       at += bytes;
       this.#advance(conn, bytes);
       if (this.#remaining[conn] === 0) {

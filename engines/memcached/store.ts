@@ -1,4 +1,5 @@
 /** What the storing and counting commands do to items, whatever protocol they came by (do_store_item, do_add_delta). */
+import type { Memory } from '../ports.ts';
 import type { Items } from './items.ts';
 import * as L from './layout.ts';
 import { LOG_MUTATIONS } from './logger.ts';
@@ -19,9 +20,13 @@ export const RESULT_EXISTS = 2;
 export const RESULT_NOT_FOUND = 3;
 
 /** Copies bytes within the arena; short runs by a loop, which beats the call. */
-export function copyBytes(u8: Uint8Array, to: number, from: number, length: number): void {
-  if (length > 32) u8.copyWithin(to, from, from + length);
-  else for (let i = 0; i < length; i++) u8[to + i] = u8[from + i];
+export function copyBytes(memory: Memory, to: number, from: number, length: number): void {
+  if (length > 16) {
+    memory.moveBytes(from, to, length);
+    return;
+  }
+  const { u8 } = memory;
+  for (let i = 0; i < length; i++) u8[to + i] = u8[from + i];
 }
 
 /**
@@ -249,9 +254,9 @@ export class ValueWriter {
   /** Appends `length` bytes at `from`. @returns false when memory is short */
   write(from: number, length: number): boolean {
     const items = this.#items;
-    const { u8, i32 } = items;
+    const { i32 } = items;
     if ((items.u16[(this.#item + L.ITEM_FLAGS) >>> 1] & L.FLAG_CHUNKED) === 0) {
-      u8.copyWithin(this.#at, from, from + length);
+      copyBytes(items.memory, this.#at, from, length);
       this.#at += length;
       return true;
     }
@@ -263,7 +268,7 @@ export class ValueWriter {
       const usedCell = (this.#chunk + L.CHUNK_USED) >>> 2;
       const bytes = Math.min(length, i32[(this.#chunk + L.CHUNK_SIZE) >>> 2] - i32[usedCell]);
       const to = this.#chunk + L.CHUNK_DATA + i32[usedCell];
-      u8.copyWithin(to, from, from + bytes);
+      copyBytes(items.memory, to, from, bytes);
       i32[usedCell] += bytes;
       this.#left -= bytes;
       from += bytes;
