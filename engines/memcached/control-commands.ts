@@ -62,10 +62,6 @@ export class ControlCommands {
         return this.#crawler(count);
       case 'watch':
         return this.#watch(conn, count);
-      case 'mn':
-        return this.#say('MN');
-      case 'me':
-        return this.#metaDebug(count);
       case 'refresh_certs':
         return this.#say('Error TLS not enabled');
       default:
@@ -294,28 +290,5 @@ export class ControlCommands {
     if (!core.watchers.reserve()) return this.#say('WATCHER_TOO_MANY log watcher limit reached');
     core.watch(conn, events);
     return true;
-  }
-
-  /** `me KEY`: what is known of an item. */
-  #metaDebug(count: number): true {
-    const core = this.#core;
-    const { items } = core;
-    const line = this.#line;
-    if (count < 3 || line.tokenLength[1] > L.KEY_BYTES_MAX) {
-      line.reply(R.BAD_FORMAT);
-      return true;
-    }
-    core.counters.metaCmds++;
-    const keyAt = line.tokenAt[1];
-    const nkey = line.tokenLength[1];
-    const item = items.find(core.hash(core.u8, keyAt, nkey), keyAt, nkey);
-    if (item === 0) return this.#say('EN');
-    const exptime = items.u32[(item + L.ITEM_EXPTIME) >>> 2];
-    const fetched = (items.u16[(item + L.ITEM_FLAGS) >>> 1] & L.FLAG_FETCHED) !== 0 ? 'yes' : 'no';
-    const access = items.now - items.u32[(item + L.ITEM_TIME) >>> 2];
-    const id = core.u8[item + L.ITEM_CLSID] & L.CLASS_MASK;
-    return this.#say(
-      `ME ${line.text(1)} exp=${exptime === 0 ? -1 : exptime - items.now} la=${access} cas=${items.casOf(item)} fetch=${fetched} cls=${id} size=${items.totalBytes(item)}`,
-    );
   }
 }

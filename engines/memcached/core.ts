@@ -739,7 +739,7 @@ export class Core implements ConnectionHandler {
       }
     } else {
       const isValid = this.#endsLine(item, this.#chunk[conn]);
-      this.#ascii.complete(item, this.#how[conn], hash, isValid, this.#quiet[conn] === 1);
+      this.#ascii.complete(conn, item, this.#how[conn], hash, isValid, this.#quiet[conn] === 1);
     }
     this.items.release(item);
     this.locks.unlockItem(hash);

@@ -49,6 +49,12 @@ export const FLAG_CHUNKED = 32;
 export const FLAG_CHUNK = 64;
 /** Client flags other than 0 are stored. */
 export const FLAG_CFLAGS = 256;
+/** A client has been told that it is to fill this item anew. */
+export const FLAG_TOKEN_SENT = 512;
+/** The value is out of date, but may be answered until somebody has renewed it. */
+export const FLAG_STALE = 2_048;
+/** The key was sent in Base64, and is to be answered so. */
+export const FLAG_KEY_BINARY = 4_096;
 
 export const LRU_HOT = 0;
 export const LRU_WARM = 64;

@@ -31,7 +31,7 @@ export const DELETE_USAGE = bytesOf('CLIENT_ERROR bad command line format.  Usag
 export const TOO_LARGE = bytesOf('SERVER_ERROR object too large for cache\r\n');
 export const OUT_OF_MEMORY = bytesOf('SERVER_ERROR out of memory\r\n');
 export const OUT_OF_MEMORY_STORING = bytesOf('SERVER_ERROR out of memory storing object\r\n');
-export const OUT_OF_MEMORY_READING = bytesOf('SERVER_ERROR out of memory during read\r\n');
+export const OUT_OF_MEMORY_READING = bytesOf('SERVER_ERROR Out of memory during read\r\n');
 
 export const NOREPLY = bytesOf('noreply');
 export const ZERO = bytesOf('0');

@@ -29,18 +29,18 @@ export function copyBytes(memory: Memory, to: number, from: number, length: numb
   for (let i = 0; i < length; i++) u8[to + i] = u8[from + i];
 }
 
-/**
- * Stores `item` (held by the caller, its value complete) under its key. Its CAS field holds the id that the client demands, 0 for none.
- * @param hash of its key
- * @returns RESULT_…; the id it got stands in `store.lastCas…`
- */
+function isOlder(high: number, low: number, thanHigh: number, thanLow: number): boolean {
+  return high < thanHigh || (high === thanHigh && low < thanLow);
+}
+
 export class Store {
   readonly #items: Items;
   /** CAS id of what was stored or counted last. */
   casHigh = 0;
   casLow = 0;
-  /** Result of `addDelta` when it is DELTA_OK. */
+  /** What `addDelta` came to when it is DELTA_OK, and the item that holds it. */
   deltaValue = 0n;
+  deltaItem = 0;
 
   constructor(items: Items) {
     this.#items = items;
@@ -49,9 +49,16 @@ export class Store {
   /** The item that `storeItem` stored: not the one it was given, if that was joined to another. */
   #stored = 0;
 
-  storeItem(item: number, how: number, hash: number): number {
+  /**
+   * Stores `item` under its key, whose lock the caller holds, as well as the item itself; its value is complete. Its CAS field holds the id
+   * that the client demands, 0 for none.
+   * @param hash of its key
+   * @param mayBeStale whether a newer value may be replaced as well; the item is marked as stale then
+   * @returns RESULT_…; the id it got stands in `casHigh` and `casLow`
+   */
+  storeItem(item: number, how: number, hash: number, mayBeStale = false): number {
     this.#stored = item;
-    const result = this.#storeItem(item, how, hash);
+    const result = this.#storeItem(item, how, hash, mayBeStale);
     const { logger } = this.#items;
     if (logger.wants(LOG_MUTATIONS)) {
       logger.itemStore(result, how, this.#stored, this.#items.keyOf(this.#stored), this.#items.now);
@@ -59,7 +66,7 @@ export class Store {
     return result;
   }
 
-  #storeItem(item: number, how: number, hash: number): number {
+  #storeItem(item: number, how: number, hash: number, mayBeStale: boolean): number {
     const items = this.#items;
     const nkey = items.u8[item + L.ITEM_NKEY];
     const old = items.find(hash, items.keyOf(item), nkey);
@@ -73,11 +80,12 @@ export class Store {
         items.update(old);
         return RESULT_NOT_STORED;
       case STORE_CAS:
-        if (!isMatch) {
+        if (!isMatch && !(mayBeStale && !isNone && isOlder(wantHigh, wantLow, items.casHigh(old), items.casLow(old)))) {
           items.counters.casBadval[items.u8[old + L.ITEM_CLSID] & L.CLASS_MASK]++;
           return RESULT_EXISTS;
         }
         items.counters.casHits[items.u8[item + L.ITEM_CLSID] & L.CLASS_MASK]++;
+        if (!isMatch) this.#markStale(item, old);
         this.#replace(old, item, hash);
         return RESULT_STORED;
       case STORE_APPEND:
@@ -94,6 +102,13 @@ export class Store {
         this.#replace(old, item, hash);
         return RESULT_STORED;
     }
+  }
+
+  /** A value that was made from an older one than is there keeps that one's life and marks. */
+  #markStale(item: number, old: number): void {
+    const { u16, u32 } = this.#items;
+    u32[(item + L.ITEM_EXPTIME) >>> 2] = u32[(old + L.ITEM_EXPTIME) >>> 2];
+    u16[(item + L.ITEM_FLAGS) >>> 1] |= L.FLAG_STALE | (u16[(old + L.ITEM_FLAGS) >>> 1] & L.FLAG_TOKEN_SENT);
   }
 
   #storeNew(item: number, how: number, hash: number): number {
@@ -141,7 +156,7 @@ export class Store {
   }
 
   /**
-   * incr and decr.
+   * incr and decr. The caller holds the lock of the key.
    * @param wantHigh, wantLow CAS id demanded (0, 0: none)
    * @returns DELTA_…
    */
@@ -183,6 +198,7 @@ export class Store {
       items.update(item);
       this.casLow = items.casLow(item);
       this.casHigh = items.casHigh(item);
+      this.deltaItem = item;
       return DELTA_OK;
     }
     return this.#deltaInNewItem(item, hash, value, digits);
@@ -208,6 +224,7 @@ export class Store {
     this.#replace(item, fresh, hash);
     items.release(item);
     items.release(fresh);
+    this.deltaItem = fresh;
     return DELTA_OK;
   }
 }

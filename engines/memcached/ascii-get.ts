@@ -1,0 +1,182 @@
+/** The ASCII commands that answer values: get, gets, bget, gat, gats. */
+import type { AsciiLine } from './ascii-line.ts';
+import type { Core } from './core.ts';
+import { REALTIME_MAXDELTA } from './items.ts';
+import * as L from './layout.ts';
+import { putDecimal } from './numbers.ts';
+import * as R from './replies.ts';
+import { copyBytes } from './store.ts';
+
+/** `VALUE `, key, flags, length, CAS, line ends and `END`. */
+const VALUE_LINE_BYTES = 6 + L.KEY_BYTES_MAX + 11 + 11 + 21 + 2 + 2 + 5;
+/** A value up to this size is written together with its line. */
+export const INLINE_VALUE_BYTES_MAX = 1_024;
+
+export class AsciiGet {
+  readonly #core: Core;
+  readonly #line: AsciiLine;
+
+  constructor(core: Core, line: AsciiLine) {
+    this.#core = core;
+    this.#line = line;
+  }
+
+  /** `get KEY\r\n` with one ordinary key. @returns the offset behind it, 0 for any other form */
+  fast(conn: number, keyAt: number, end: number): number {
+    const core = this.#core;
+    const { u8, items } = core;
+    let p = keyAt;
+    while (p < end && u8[p] > 32) p++;
+    const nkey = p - keyAt;
+    if (nkey === 0 || nkey > L.KEY_BYTES_MAX || p + 1 >= end || u8[p] !== 13 || u8[p + 1] !== 10) return 0;
+    if (core.settings.detailEnabled) return 0;
+    core.lastCommandTime[conn] = items.now;
+    const hash = core.hash(u8, keyAt, nkey);
+    core.counters.getCmds++;
+    core.locks.item(hash);
+    const item = items.find(hash, keyAt, nkey);
+    if (item === 0) {
+      core.locks.unlockItem(hash);
+      core.counters.getMisses++;
+      core.write(R.END);
+    } else {
+      core.counters.lruHits[u8[item + L.ITEM_CLSID]]++;
+      items.bump(item);
+      this.#writeOnly(item, nkey);
+      core.locks.unlockItem(hash);
+    }
+    core.releaseKept();
+    return p + 2;
+  }
+
+  /** The whole reply to a get of one key that is there. */
+  #writeOnly(item: number, nkey: number) {
+    const core = this.#core;
+    const { u8, items } = core;
+    const nbytes = items.i32[(item + L.ITEM_NBYTES) >>> 2];
+    const small = nbytes <= INLINE_VALUE_BYTES_MAX;
+    let out = core.room(small ? VALUE_LINE_BYTES + nbytes : VALUE_LINE_BYTES);
+    if (out === 0) return;
+    out = this.#valueLine(out, item, nkey, nbytes, false);
+    if (small && (items.u16[(item + L.ITEM_FLAGS) >>> 1] & L.FLAG_CHUNKED) === 0) {
+      copyBytes(core.memory, out, items.dataOf(item), nbytes);
+      out += nbytes;
+      u8[out] = 69;
+      u8[out + 1] = 78;
+      u8[out + 2] = 68;
+      u8[out + 3] = 13;
+      u8[out + 4] = 10;
+      core.wrote(out + 5);
+      return;
+    }
+    core.wrote(out);
+    core.writeValue(item, 0);
+    core.write(R.END);
+  }
+
+  /** `VALUE key flags bytes[ cas]\r\n` into room that is there. @returns its end */
+  #valueLine(out: number, item: number, nkey: number, nbytes: number, withCas: boolean): number {
+    const { u8, items } = this.#core;
+    u8[out] = 86;
+    u8[out + 1] = 65;
+    u8[out + 2] = 76;
+    u8[out + 3] = 85;
+    u8[out + 4] = 69;
+    u8[out + 5] = 32;
+    out += 6;
+    const key = items.keyOf(item);
+    for (let i = 0; i < nkey; i++) u8[out + i] = u8[key + i];
+    out += nkey;
+    u8[out++] = 32;
+    const flags = items.clientFlags(item);
+    if (flags === 0) u8[out++] = 48;
+    else out = putDecimal(u8, out, flags);
+    u8[out++] = 32;
+    out = putDecimal(u8, out, nbytes - 2);
+    if (withCas) {
+      u8[out++] = 32;
+      out = putDecimal(u8, out, items.casOf(item));
+    }
+    u8[out] = 13;
+    u8[out + 1] = 10;
+    return out + 2;
+  }
+
+  /** get, gets, bget. */
+  get(withCas: boolean) {
+    this.#keys(1, withCas, 0, false);
+  }
+
+  getAndTouch(withCas: boolean) {
+    const exptime = this.#line.i32(1);
+    if (Number.isNaN(exptime)) return this.#core.write(R.BAD_EXPTIME);
+    this.#keys(2, withCas, this.#core.items.realTime(exptime < 0 ? REALTIME_MAXDELTA + 1 : exptime), true);
+  }
+
+  /** The keys from token `first` on, and those that did not fit into the tokens. */
+  #keys(first: number, withCas: boolean, exptime: number, touch: boolean) {
+    const core = this.#core;
+    const line = this.#line;
+    if (!this.#keysAreShort(first)) {
+      core.write(R.BAD_FORMAT);
+      core.releaseKept();
+      return;
+    }
+    for (let token = first; ; ) {
+      for (; line.tokenLength[token] !== 0; token++) {
+        this.#one(line.tokenAt[token], line.tokenLength[token], withCas, exptime, touch);
+      }
+      if (line.restAt === 0) break;
+      line.tokenize(line.restAt, line.lineEnd);
+      token = 0;
+    }
+    core.write(R.END);
+    core.releaseKept();
+  }
+
+  /** One key that is too long spoils the whole command, so all are looked at before the first reply is written. */
+  #keysAreShort(first: number): boolean {
+    const { u8 } = this.#core;
+    const line = this.#line;
+    const end = line.lineEnd;
+    const start = line.tokenLength[first] === 0 ? end : line.tokenAt[first];
+    if (end - start <= L.KEY_BYTES_MAX) return true;
+    let length = 0;
+    for (let p = start; p < end && u8[p] !== 0; p++) {
+      length = u8[p] === 32 ? 0 : length + 1;
+      if (length > L.KEY_BYTES_MAX) return false;
+    }
+    return true;
+  }
+
+  #one(keyAt: number, nkey: number, withCas: boolean, exptime: number, touch: boolean) {
+    const core = this.#core;
+    const { items, counters } = core;
+    const hash = core.hash(core.u8, keyAt, nkey);
+    core.locks.item(hash);
+    const item = items.find(hash, keyAt, nkey);
+    if (touch) counters.touchCmds++;
+    else counters.getCmds++;
+    if (item === 0) {
+      core.locks.unlockItem(hash);
+      if (touch) counters.touchMisses++;
+      else counters.getMisses++;
+    } else {
+      const id = core.u8[item + L.ITEM_CLSID];
+      items.bump(item);
+      if (touch) {
+        items.u32[(item + L.ITEM_EXPTIME) >>> 2] = exptime;
+        counters.touchHits[id & L.CLASS_MASK]++;
+      } else {
+        counters.lruHits[id]++;
+      }
+      const out = core.room(VALUE_LINE_BYTES);
+      if (out !== 0) {
+        core.wrote(this.#valueLine(out, item, nkey, items.i32[(item + L.ITEM_NBYTES) >>> 2], withCas));
+        core.writeValue(item, 0);
+      }
+      core.locks.unlockItem(hash);
+    }
+    if (core.settings.detailEnabled) core.prefixes.recordGet(core.u8, keyAt, nkey, item !== 0);
+  }
+}
