@@ -9,6 +9,7 @@ import { AsciiLine } from './ascii-line.ts';
 import { AsciiStore } from './ascii-store.ts';
 import { ControlCommands } from './control-commands.ts';
 import type { Core } from './core.ts';
+import { LOG_VERBOSE } from './logger.ts';
 import { MetaCommands } from './meta-commands.ts';
 import * as R from './replies.ts';
 import { equals } from './replies.ts';
@@ -87,6 +88,7 @@ export class AsciiCommands extends AsciiLine {
   /** Any other line: [at, end). */
   #line(conn: number, at: number, end: number) {
     this.noreply = false;
+    if (this.core.logger.wants(LOG_VERBOSE)) this.core.verbose.command(conn, at, end);
     const count = this.tokenize(at, end);
     if (count < 2 || this.tokenLength[0] < 2) this.core.write(R.ERROR);
     else this.#dispatch(conn, count);

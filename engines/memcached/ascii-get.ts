@@ -3,6 +3,7 @@ import type { AsciiLine } from './ascii-line.ts';
 import type { Core } from './core.ts';
 import { REALTIME_MAXDELTA } from './items.ts';
 import * as L from './layout.ts';
+import { LOG_VERBOSE } from './logger.ts';
 import { putDecimal } from './numbers.ts';
 import * as R from './replies.ts';
 import { copyBytes } from './store.ts';
@@ -29,7 +30,7 @@ export class AsciiGet {
     while (p < end && u8[p] > 32) p++;
     const nkey = p - keyAt;
     if (nkey === 0 || nkey > L.KEY_BYTES_MAX || p + 1 >= end || u8[p] !== 13 || u8[p + 1] !== 10) return 0;
-    if (core.settings.detailEnabled) return 0;
+    if (core.isTraced) return 0;
     core.lastCommandTime[conn] = items.now;
     const hash = core.hash(u8, keyAt, nkey);
     core.counters.getCmds++;
@@ -172,6 +173,7 @@ export class AsciiGet {
       }
       const out = core.room(VALUE_LINE_BYTES);
       if (out !== 0) {
+        if (core.logger.wants(LOG_VERBOSE)) core.verbose.sendingKey(core.logger.conn, keyAt, nkey);
         core.wrote(this.#valueLine(out, item, nkey, items.i32[(item + L.ITEM_NBYTES) >>> 2], withCas));
         core.writeValue(item, 0);
       }

@@ -5,6 +5,7 @@
  * A token count includes the original's closing empty token, so that its limits can be read side by side.
  */
 import type { Core } from './core.ts';
+import { LOG_VERBOSE } from './logger.ts';
 import { parseI32, parseU32, parseU64 } from './numbers.ts';
 import * as R from './replies.ts';
 import { bytesOf, equals } from './replies.ts';
@@ -114,8 +115,13 @@ export class AsciiLine {
 
   /** Sends a reply line unless the command asked for none. */
   reply(bytes: Uint8Array) {
-    if (this.noreply) this.noreply = false;
-    else this.core.write(bytes);
+    const { core } = this;
+    if (!this.noreply) {
+      core.write(bytes);
+      return;
+    }
+    this.noreply = false;
+    if (core.logger.wants(LOG_VERBOSE)) core.verbose.reply(core.logger.conn, bytes, false);
   }
 
   /** A line of text as a reply, with its line end. Cold. */

@@ -3,8 +3,10 @@ import type { AsciiLine } from './ascii-line.ts';
 import type { Core } from './core.ts';
 import { REALTIME_MAXDELTA } from './items.ts';
 import * as L from './layout.ts';
+import { LOG_MUTATIONS } from './logger.ts';
 import * as R from './replies.ts';
 import * as S from './store.ts';
+import { STATUS_NO_MEMORY, STATUS_TOO_LARGE } from './watchers.ts';
 
 /** Values up to this size are stored in one step when they are all there. */
 const WHOLE_VALUE_BYTES_MAX = 8_192;
@@ -29,6 +31,7 @@ export class AsciiStore {
   fast(conn: number, keyAt: number, end: number): number {
     const core = this.#core;
     const { u8 } = core;
+    if (core.isTraced) return 0;
     let p = keyAt;
     while (p < end && u8[p] > 32) p++;
     const nkey = p - keyAt;
@@ -57,7 +60,7 @@ export class AsciiStore {
   #storeWhole(keyAt: number, nkey: number, flags: number, exptime: number, valueAt: number, nbytes: number): number {
     const core = this.#core;
     const { u8, items } = core;
-    if (nbytes > this.wholeValueBytesMax || core.settings.detailEnabled) return 0;
+    if (nbytes > this.wholeValueBytesMax) return 0;
     const item = items.alloc(keyAt, nkey, flags, this.#realTime(exptime), nbytes);
     if (item === 0) return 0;
     S.copyBytes(core.memory, items.dataOf(item), valueAt, nbytes);
@@ -112,7 +115,7 @@ export class AsciiStore {
     const hash = core.hash(core.u8, keyAt, nkey);
     const item = items.alloc(keyAt, nkey, flags, this.#realTime(exptime), length + 2);
     if (item === 0) {
-      const tooLarge = this.countRefused(nkey, flags, length + 2);
+      const tooLarge = this.countRefused(how, keyAt, nkey, flags, length + 2);
       // Lack of memory is told even to those who asked for no reply.
       const quiet = tooLarge && this.#line.noreply;
       // What could not be replaced would be stale.
@@ -125,11 +128,14 @@ export class AsciiStore {
   }
 
   /** Counts an item that could not be made. @returns whether it is too large; otherwise memory is short */
-  countRefused(nkey: number, flags: number, nbytes: number): boolean {
-    const { items, counters } = this.#core;
+  countRefused(how: number, keyAt: number, nkey: number, flags: number, nbytes: number): boolean {
+    const { items, counters, logger } = this.#core;
     const tooLarge = items.slabs.classOf(items.needBytes(nkey, flags, nbytes)) === 0;
     if (tooLarge) counters.storeTooLarge++;
     else counters.storeNoMemory++;
+    if (logger.wants(LOG_MUTATIONS)) {
+      logger.itemRefused(tooLarge ? STATUS_TOO_LARGE : STATUS_NO_MEMORY, how, keyAt, nkey);
+    }
     return tooLarge;
   }
 

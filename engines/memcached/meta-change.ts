@@ -82,7 +82,7 @@ export class MetaChange {
     const hash = core.hash(core.u8, keyAt, nkey);
     const item = items.alloc(keyAt, nkey, clientFlags, exptime, nbytes);
     if (item === 0) {
-      const tooLarge = this.#store.countRefused(nkey, clientFlags, nbytes);
+      const tooLarge = this.#store.countRefused(mode, keyAt, nkey, clientFlags, nbytes);
       // What could not be replaced would be stale, whatever the mode.
       this.#store.forget(hash, keyAt, nkey);
       core.expectGarbage(conn, nbytes, tooLarge ? R.TOO_LARGE : R.OUT_OF_MEMORY_STORING);

@@ -42,6 +42,7 @@ export class MetaCommands {
     const line = this.#line;
     const { u8 } = core;
     const { tokenAt, tokenLength } = line;
+    if (core.isTraced) return 0;
     const letter = u8[at + 1];
     let count = 1;
     let start = at + 3;
