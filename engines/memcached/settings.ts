@@ -39,6 +39,10 @@ export interface Settings {
   slabAutomove: number;
   slabAutomoveRatio: number;
   slabAutomoveWindow: number;
+  /** Part of the memory that automove keeps free where items also lie elsewhere. */
+  slabAutomoveFreeRatio: number;
+  /** Sizes of the slab classes (-o slab_sizes), or null: they follow from the factor. */
+  slabSizes: number[] | null;
   lruCrawler: boolean;
   lruCrawlerSleep: number;
   lruCrawlerToCrawl: number;
@@ -66,6 +70,40 @@ export interface Settings {
   authFile: string | null;
   /** Content of the password file of -S or -Y, which the server has read; empty: nobody gets in. */
   passwords: string;
+  /** -e: the file that holds the slab pages and outlives the process, or null. */
+  memoryFile: string | null;
+  /** What -o ssl_… said: shown, without effect. */
+  ssl: SslSettings;
+  /** What -o ext_… said: shown, without effect. */
+  ext: ExternalStorageSettings;
+}
+
+/** Options of TLS connections, which this server does not have, as `stats settings` shows them. */
+export interface SslSettings {
+  chainCert: string | null;
+  key: string | null;
+  verifyMode: number;
+  keyFormat: number;
+  ciphers: string | null;
+  caCert: string | null;
+  writeBufferSize: number;
+  sessionCache: boolean;
+  kernelTls: boolean;
+  minVersion: string;
+}
+
+/** Options of external storage, which this server does not have, as `stats settings` shows them. */
+export interface ExternalStorageSettings {
+  itemSize: number;
+  itemAge: number;
+  lowTtl: number;
+  recacheRate: number;
+  writeBufferSize: number;
+  compactUnder: number;
+  dropUnder: number;
+  maxSleep: number;
+  maxFrag: number;
+  dropUnread: boolean;
 }
 
 /** The settings that 1.6.18 starts with when it is given no flags. */
@@ -100,6 +138,8 @@ export function defaultSettings(): Settings {
     slabAutomove: 1,
     slabAutomoveRatio: 0.8,
     slabAutomoveWindow: 30,
+    slabAutomoveFreeRatio: 0.01,
+    slabSizes: null,
     lruCrawler: true,
     lruCrawlerSleep: 100,
     lruCrawlerToCrawl: 0,
@@ -124,6 +164,31 @@ export function defaultSettings(): Settings {
     sasl: false,
     authFile: null,
     passwords: '',
+    memoryFile: null,
+    ssl: {
+      chainCert: null,
+      key: null,
+      verifyMode: 0,
+      keyFormat: 1,
+      ciphers: null,
+      caCert: null,
+      writeBufferSize: 16 * 1024,
+      sessionCache: false,
+      kernelTls: false,
+      minVersion: 'tlsv1.2',
+    },
+    ext: {
+      itemSize: 512,
+      itemAge: 0xffff_ffff,
+      lowTtl: 0,
+      recacheRate: 2000,
+      writeBufferSize: 4 * 1024 * 1024,
+      compactUnder: 0,
+      dropUnder: 0,
+      maxSleep: 1_000_000,
+      maxFrag: 0.8,
+      dropUnread: false,
+    },
   };
 }
 

@@ -10,12 +10,12 @@ import { nowUs } from '../io/now.ts';
 import { removeStaleSocket } from '../io/stale-socket.ts';
 import { addressOf, disableHugePages, purgePages, raiseFileLimit } from '../io/system.ts';
 import { Core } from '../memcached/core.ts';
-import { VERSION } from '../memcached/version.ts';
 import { createArena } from '../memory/arena.ts';
 import { createJemalloc } from '../memory/jemalloc.ts';
 import type { Clock } from '../ports.ts';
 import { daemonReady, isDaemon, startDaemon } from './daemon.ts';
 import { EX_OSERR, type MemcachedOptions, OptionError, parseMemcachedOptions } from './memcached-options.ts';
+import { HELP_TEXT, LICENSE_TEXT, VERSION_TEXT } from './memcached-usage.ts';
 import { removePidFile, writePidFile } from './pid-file.ts';
 import { listenForShutdown } from './signals.ts';
 
@@ -144,37 +144,6 @@ function listenError(what: string, error: unknown): OptionError {
   return new OptionError(`${what}: ${ERROR_TEXTS[code] ?? (error as Error).message}`, EX_OSERR);
 }
 
-const HELP = `memcached ${VERSION}
--p, --port=<num>          TCP port to listen on (default: 11211)
--U, --udp-port=<num>      accepted; UDP is not supported yet (default: 0, off)
--s, --unix-socket=<file>  UNIX socket to listen on (disables network support)
--a, --unix-mask=<mask>    access mask for UNIX socket, in octal (default: 700)
--A, --enable-shutdown     enable ascii "shutdown" command
--l, --listen=<addr>       interface to listen on (default: 127.0.0.1)
--d, --daemon              run as a daemon
--m, --memory-limit=<num>  item memory in megabytes (default: 64)
--M, --disable-evictions   return error on memory exhausted instead of evicting
--c, --conn-limit=<num>    max simultaneous connections (default: 1024)
--v, --verbose             verbose (-vv: also the slab classes at start)
--h, --help                print this help and exit
--V, --version             print version and exit
--P, --pidfile=<file>      save PID in <file>, only used with -d option
--f, --slab-growth-factor=<num> chunk size growth factor (default: 1.25)
--n, --slab-min-size=<bytes> min space used for key+value+flags (default: 48)
--D <char>                 delimiter between key prefixes and IDs (default: ":")
--t, --threads=<num>       accepted; one worker thread serves for now
--R, --max-reqs-per-event  accepted
--C, --disable-cas         disable use of CAS
--b, --listen-backlog=<num> set the backlog queue limit (default: 1024)
--B, --protocol=<name>     protocol - one of ascii, binary, or auto (default)
--I, --max-item-size=<num> adjusts max item size (default: 1m, min: 1k, max: 1024m)
--F, --disable-flush-all   disable flush_all command
--X, --disable-dumping     disable stats cachedump and lru_crawler metadump
--W  --disable-watch       disable watch commands
--o, --extended            comma separated list of extended options
-    --event-loop=<name>   epoll, libuv or auto (default)
-`;
-
 function printClasses(core: Core): void {
   const { chunkSize, chunksPerPage, largestClass } = core.items.slabs;
   for (let id = 1; id <= largestClass; id++) {
@@ -198,7 +167,7 @@ export async function runMemcachedServer(argv: string[]): Promise<number> {
     return error.exitCode;
   }
   if (options.show !== null) {
-    process.stdout.write(options.show === 'help' ? HELP : `memcached ${VERSION}\n`);
+    process.stdout.write({ help: HELP_TEXT, license: LICENSE_TEXT, version: VERSION_TEXT }[options.show]);
     return 0;
   }
   for (const warning of options.warnings) log(warning);
