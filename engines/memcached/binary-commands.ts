@@ -473,11 +473,13 @@ export class BinaryCommands {
     } else if (what.startsWith('detail')) {
       stats = this.#detail(what.slice(6));
     } else {
-      stats = this.#stats.byName(what.startsWith('settings') ? 'settings' : what, conn);
+      // Which connections there are is told to ASCII clients only.
+      stats = what === 'conns' ? null : this.#stats.byName(what.startsWith('settings') ? 'settings' : what, conn);
     }
     if (stats === null) return this.#error(B.STATUS_KEY_ENOENT);
     for (const [name, value] of stats) this.#statPacket(name, String(value));
-    this.#statPacket('', '');
+    // Switching the size histogram is answered without an end.
+    if (what !== 'sizes_enable' && what !== 'sizes_disable') this.#statPacket('', '');
   }
 
   #detail(what: string): Stat[] | null {

@@ -192,7 +192,7 @@ export class Core implements ConnectionHandler {
     this.verbose = new VerboseLog(this);
     this.logger.onLookup = (met, keyAt, nkey) => this.verbose.lookup(met, keyAt, nkey);
     this.store = new Store(this.items);
-    this.prefixes = new PrefixStats(settings.prefixDelimiter);
+    this.prefixes = new PrefixStats(memory, this.shared, this.locks, this.hash, settings.prefixDelimiter);
     this.maintainer = new Maintainer(this.items);
     this.background.add(this.maintainer);
     this.background.add(this.watchers);

@@ -107,8 +107,8 @@ export class Items {
     this.slabs = new Slabs(memory, block, locks, settings, isFirst);
     const power = isFirst ? settings.hashPowerInit : -1;
     this.table = new HashTable(memory, block, locks, power, settings.hashExpand, hash);
-    this.sizes = new SizesHistogram(settings);
-    if (settings.trackSizes && settings.useCas) this.sizes.enable(this.nextCas());
+    this.sizes = new SizesHistogram(memory, block, locks, settings);
+    if (isFirst && settings.trackSizes) this.sizes.enable(settings.useCas ? this.nextCas() : 0);
   }
 
   /** Present time in relative seconds; the server's tick advances it. */

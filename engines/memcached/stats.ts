@@ -80,6 +80,7 @@ export class StatsCommands {
     if (what !== 'on' && what !== 'off') return line.replyText('CLIENT_ERROR usage: stats detail on|off|dump');
     settings.detailEnabled = what === 'on';
     this.#core.publishSettings();
+    this.#core.publishSettings();
     line.replyText('OK');
   }
 
@@ -415,8 +416,11 @@ export class StatsCommands {
         ['sizes_error', 'cas_support_disabled'],
       ];
     }
-    if (!items.sizes.enabled) items.sizes.enable(items.nextCas());
-    return [['sizes_status', 'enabled']];
+    if (items.sizes.enabled || items.sizes.enable(items.nextCas())) return [['sizes_status', 'enabled']];
+    return [
+      ['sizes_status', 'error'],
+      ['sizes_error', 'no_memory'],
+    ];
   }
 
   /** Connections of all threads, and the listening sockets. */
