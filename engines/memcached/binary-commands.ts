@@ -2,35 +2,27 @@
  * The binary protocol, server side. A request is executed when its header, extras and key are there; a value that follows is
  * read as any other. Replies carry the opcode that was asked, quiet or not.
  */
+import { BinaryReplies, NO_BYTES, NO_MEMORY } from './binary-replies.ts';
 import type { Core } from './core.ts';
 import * as L from './layout.ts';
 import * as B from './protocol/binary.ts';
 import { bytesOf } from './replies.ts';
+import * as A from './sasl.ts';
 import type { Stat } from './stats.ts';
 import { StatsCommands } from './stats.ts';
 import * as S from './store.ts';
 import { VERSION } from './version.ts';
 
 const INCOMPLETE = -1;
-const NO_BYTES = new Uint8Array(0);
+/** The original's read buffer: a request whose header, extras and key are longer can never be seen whole there. */
+const READ_BUFFER_BYTES = 16_384;
+/** Bodies are counted in 31 bits. */
+const BODY_BYTES_MAX = 0x7fffffff;
+/** How the data of a SASL request are "stored": they are looked at and thrown away. */
+const STORE_SASL = 100;
+const AUTHENTICATED_TEXT = bytesOf('Authenticated');
 /** An expiry time that makes incr and decr fail instead of creating the key. */
 const NO_CREATE = 0xffffffff;
-
-const ERROR_TEXTS = new Map<number, Uint8Array>(
-  (
-    [
-      [B.STATUS_ENOMEM, 'Out of memory'],
-      [B.STATUS_UNKNOWN_COMMAND, 'Unknown command'],
-      [B.STATUS_KEY_ENOENT, 'Not found'],
-      [B.STATUS_EINVAL, 'Invalid arguments'],
-      [B.STATUS_KEY_EEXISTS, 'Data exists for key.'],
-      [B.STATUS_E2BIG, 'Too large.'],
-      [B.STATUS_DELTA_BADVAL, 'Non-numeric server-side value for incr or decr'],
-      [B.STATUS_NOT_STORED, 'Not stored.'],
-      [B.STATUS_AUTH_ERROR, 'Auth failure.'],
-    ] as const
-  ).map(([status, text]) => [status, bytesOf(text)]),
-);
 
 /** Plain opcode of a quiet one, by opcode; -1: not quiet. */
 const LOUD = new Int16Array(256).fill(-1);
@@ -53,13 +45,9 @@ for (const [quiet, loud] of [
   LOUD[quiet] = loud;
 }
 
-export class BinaryCommands {
-  readonly #core: Core;
+export class BinaryCommands extends BinaryReplies {
   readonly #stats: StatsCommands;
   // The request under way.
-  #opcode = 0;
-  #opaque = 0;
-  #quiet = false;
   #keyAt = 0;
   #keyLength = 0;
   #extrasAt = 0;
@@ -69,21 +57,18 @@ export class BinaryCommands {
   #casLow = 0;
 
   constructor(core: Core) {
-    this.#core = core;
+    super(core);
     this.#stats = new StatsCommands(core);
-  }
-
-  #get32(at: number): number {
-    const { u8 } = this.#core;
-    return ((u8[at] << 24) | (u8[at + 1] << 16) | (u8[at + 2] << 8) | u8[at + 3]) >>> 0;
   }
 
   /** Executes the request at `at`. @returns the offset behind its key, or -1 when header, extras and key are not all there */
   execute(conn: number, at: number, end: number): number {
-    const core = this.#core;
+    const { core } = this;
     const { u8 } = core;
     if (end - at < B.BINARY_HEADER_BYTES) return INCOMPLETE;
     if (u8[at] !== B.MAGIC_REQUEST) {
+      // Replies that have not left yet are lost with the connection, as in the original.
+      core.dropUncommitted();
       core.closeAfterOutput(conn);
       return end;
     }
@@ -92,31 +77,42 @@ export class BinaryCommands {
     this.#extrasAt = at + B.BINARY_HEADER_BYTES;
     this.#keyAt = this.#extrasAt + this.#extrasLength;
     const next = this.#keyAt + this.#keyLength;
-    if (next > end) return INCOMPLETE;
-    this.#opcode = u8[at + 1];
-    this.#bodyLength = this.#get32(at + 8);
-    this.#opaque = this.#get32(at + 12);
-    this.#casHigh = this.#get32(at + 16);
-    this.#casLow = this.#get32(at + 20);
+    if (next > end) {
+      if (next - at <= READ_BUFFER_BYTES || end - at < READ_BUFFER_BYTES) return INCOMPLETE;
+      core.closeAfterOutput(conn);
+      return end;
+    }
+    this.opcode = u8[at + 1];
+    this.#bodyLength = this.get32(at + 8);
+    this.opaque = this.get32(at + 12);
+    this.#casHigh = this.get32(at + 16);
+    this.#casLow = this.get32(at + 20);
     core.lastCommandTime[conn] = core.items.now;
-    if (this.#keyLength + this.#extrasLength > this.#bodyLength) {
-      this.#error(B.STATUS_UNKNOWN_COMMAND);
+    const status = this.#refusal(conn);
+    if (status !== B.STATUS_SUCCESS) {
+      this.error(status);
+      this.settle();
       core.closeAfterOutput(conn);
       return end;
     }
-    const loud = LOUD[this.#opcode];
-    this.#quiet = loud >= 0;
-    if (this.#keyLength > L.KEY_BYTES_MAX || !this.#dispatch(conn, loud >= 0 ? loud : this.#opcode)) {
-      this.#error(B.STATUS_EINVAL);
-      core.closeAfterOutput(conn);
-      return end;
-    }
+    this.settle();
     return next;
+  }
+
+  /** Executes the request unless it is malformed or not allowed. @returns why not, after which the connection is closed */
+  #refusal(conn: number): number {
+    const { core, opcode } = this;
+    if (this.#keyLength + this.#extrasLength > this.#bodyLength) return B.STATUS_UNKNOWN_COMMAND;
+    if (core.settings.sasl && (core.auth[conn] & A.AUTHENTICATED) === 0 && !isFree(opcode)) return B.STATUS_AUTH_ERROR;
+    if (this.#keyLength > L.KEY_BYTES_MAX || this.#bodyLength > BODY_BYTES_MAX) return B.STATUS_EINVAL;
+    const loud = LOUD[opcode];
+    this.quiet = loud >= 0;
+    return this.#dispatch(conn, loud >= 0 ? loud : opcode) ? B.STATUS_SUCCESS : B.STATUS_EINVAL;
   }
 
   /** @returns false when the request's lengths are not those of its command */
   #dispatch(conn: number, opcode: number): boolean {
-    const core = this.#core;
+    const core = this.core;
     const hasKey = this.#keyLength > 0;
     const extras = this.#extrasLength;
     const bare = !hasKey && extras === 0 && this.#bodyLength === 0;
@@ -155,12 +151,12 @@ export class BinaryCommands {
         return true;
       case B.OP_NOOP:
         if (bare) {
-          core.releaseKept();
-          this.#respond(0, 0, NO_BYTES);
+          this.respond(0, 0, NO_BYTES);
+          this.leaveNow();
         }
         return bare;
       case B.OP_VERSION:
-        if (bare) this.#respond(0, 0, bytesOf(VERSION));
+        if (bare) this.respond(0, 0, bytesOf(VERSION));
         return bare;
       case B.OP_FLUSH:
         if (hasKey || !noValue || (extras !== 0 && extras !== 4)) return false;
@@ -168,7 +164,7 @@ export class BinaryCommands {
         return true;
       case B.OP_QUIT:
         if (!bare) return false;
-        this.#respond(0, 0, NO_BYTES);
+        this.respond(0, 0, NO_BYTES);
         core.closeAfterOutput(conn);
         return true;
       case B.OP_STAT:
@@ -176,121 +172,45 @@ export class BinaryCommands {
         this.#stat(conn);
         return true;
       case B.OP_SASL_LIST_MECHS:
-        if (!bare) return false;
-        this.#error(B.STATUS_UNKNOWN_COMMAND);
-        return true;
+        if (bare) this.#saslList(conn);
+        return bare;
       case B.OP_SASL_AUTH:
       case B.OP_SASL_STEP:
         if (extras !== 0 || !hasKey) return false;
-        this.#errorAndSwallow(conn, B.STATUS_UNKNOWN_COMMAND, this.#bodyLength - this.#keyLength);
+        this.#sasl(conn);
         return true;
       default:
         // Swallows the whole body's length although key and extras are gone already, as the original does.
-        this.#errorAndSwallow(conn, B.STATUS_UNKNOWN_COMMAND, this.#bodyLength);
+        this.errorAndSwallow(conn, B.STATUS_UNKNOWN_COMMAND, this.#bodyLength);
         return true;
     }
   }
 
-  /** A response's header into room that is there. @returns its end */
-  #header(
-    out: number,
-    status: number,
-    extrasLength: number,
-    keyLength: number,
-    bodyLength: number,
-    casHigh: number,
-    casLow: number,
-  ): number {
-    const { u8 } = this.#core;
-    u8[out] = B.MAGIC_RESPONSE;
-    u8[out + 1] = this.#opcode;
-    u8[out + 2] = keyLength >>> 8;
-    u8[out + 3] = keyLength;
-    u8[out + 4] = extrasLength;
-    u8[out + 5] = 0;
-    u8[out + 6] = status >>> 8;
-    u8[out + 7] = status;
-    this.#put32(out + 8, bodyLength);
-    this.#put32(out + 12, this.#opaque);
-    this.#put32(out + 16, casHigh);
-    this.#put32(out + 20, casLow);
-    return out + B.BINARY_HEADER_BYTES;
-  }
-
-  #put32(at: number, value: number) {
-    const { u8 } = this.#core;
-    u8[at] = value >>> 24;
-    u8[at + 1] = value >>> 16;
-    u8[at + 2] = value >>> 8;
-    u8[at + 3] = value;
-  }
-
-  /** A success without key, unless the command is quiet. */
-  #respond(casHigh: number, casLow: number, value: Uint8Array) {
-    if (this.#quiet) return;
-    const out = this.#core.room(B.BINARY_HEADER_BYTES);
-    if (out === 0) return;
-    this.#core.wrote(this.#header(out, B.STATUS_SUCCESS, 0, 0, value.length, casHigh, casLow));
-    if (value.length > 0) this.#core.write(value);
-  }
-
-  #error(status: number) {
-    const core = this.#core;
-    core.releaseKept();
-    const text = ERROR_TEXTS.get(status) ?? NO_BYTES;
-    let out = core.room(B.BINARY_HEADER_BYTES + text.length);
-    if (out === 0) return;
-    out = this.#header(out, status, 0, 0, text.length, 0, 0);
-    for (let i = 0; i < text.length; i++) core.u8[out + i] = text[i];
-    core.wrote(out + text.length);
-  }
-
-  /** The same for a reply that leaves later. */
-  #errorBytes(status: number): Uint8Array {
-    const text = ERROR_TEXTS.get(status) ?? NO_BYTES;
-    const bytes = new Uint8Array(B.BINARY_HEADER_BYTES + text.length);
-    bytes[0] = B.MAGIC_RESPONSE;
-    bytes[1] = this.#opcode;
-    bytes[6] = status >>> 8;
-    bytes[7] = status;
-    bytes[11] = text.length;
-    bytes[12] = this.#opaque >>> 24;
-    bytes[13] = this.#opaque >>> 16;
-    bytes[14] = this.#opaque >>> 8;
-    bytes[15] = this.#opaque;
-    bytes.set(text, B.BINARY_HEADER_BYTES);
-    return bytes;
-  }
-
-  #errorAndSwallow(conn: number, status: number, bytes: number) {
-    this.#core.expectGarbage(conn, bytes, this.#errorBytes(status));
-  }
-
-  /** The reply when a value under way finds no memory. */
-  outOfMemory(opcode: number, opaque: number): Uint8Array {
-    this.#opcode = opcode;
-    this.#opaque = opaque;
-    return this.#errorBytes(B.STATUS_ENOMEM);
-  }
-
   #get(withKey: boolean, touch: boolean, withValue: boolean) {
-    const core = this.#core;
-    const { items, counters, u8 } = core;
-    const item = items.find(core.hash(u8, this.#keyAt, this.#keyLength), this.#keyAt, this.#keyLength);
-    if (core.settings.detailEnabled) core.prefixes.recordGet(u8, this.#keyAt, this.#keyLength, item !== 0);
+    const { core } = this;
+    const hash = core.hash(core.u8, this.#keyAt, this.#keyLength);
+    core.locks.item(hash);
+    const item = core.items.find(hash, this.#keyAt, this.#keyLength);
+    if (item !== 0) this.#hit(item, withKey, touch, withValue);
+    core.locks.unlockItem(hash);
+    const { counters } = core;
+    if (core.settings.detailEnabled) core.prefixes.recordGet(core.u8, this.#keyAt, this.#keyLength, item !== 0);
     if (touch) counters.touchCmds++;
     else counters.getCmds++;
-    if (item === 0) {
-      if (touch) counters.touchMisses++;
-      else counters.getMisses++;
-      if (!this.#quiet) this.#miss(withKey);
-      return;
-    }
+    if (item !== 0) return;
+    if (touch) counters.touchMisses++;
+    else counters.getMisses++;
+    if (!this.quiet) this.#miss(withKey);
+  }
+
+  #hit(item: number, withKey: boolean, touch: boolean, withValue: boolean) {
+    const { core } = this;
+    const { items, counters, u8 } = core;
     const id = u8[item + L.ITEM_CLSID];
     items.bump(item);
     if (touch) {
       counters.touchHits[id & L.CLASS_MASK]++;
-      items.u32[(item + L.ITEM_EXPTIME) >>> 2] = items.realTime(this.#get32(this.#extrasAt));
+      items.u32[(item + L.ITEM_EXPTIME) >>> 2] = items.realTime(this.get32(this.#extrasAt));
     } else {
       counters.lruHits[id]++;
     }
@@ -298,7 +218,7 @@ export class BinaryCommands {
     const valueLength = withValue ? items.i32[(item + L.ITEM_NBYTES) >>> 2] - 2 : 0;
     let out = core.room(B.BINARY_HEADER_BYTES + 4 + keyLength);
     if (out === 0) return;
-    out = this.#header(
+    out = this.header(
       out,
       B.STATUS_SUCCESS,
       4,
@@ -307,7 +227,7 @@ export class BinaryCommands {
       items.casHigh(item),
       items.casLow(item),
     );
-    this.#put32(out, items.clientFlags(item));
+    this.put32(out, items.clientFlags(item));
     out += 4;
     for (let i = 0; i < keyLength; i++) u8[out + i] = u8[this.#keyAt + i];
     core.wrote(out + keyLength);
@@ -316,21 +236,21 @@ export class BinaryCommands {
   }
 
   #miss(withKey: boolean) {
-    if (!withKey) return this.#error(B.STATUS_KEY_ENOENT);
-    const { u8 } = this.#core;
+    if (!withKey) return this.error(B.STATUS_KEY_ENOENT);
+    const { u8 } = this.core;
     const length = this.#keyLength;
-    let out = this.#core.room(B.BINARY_HEADER_BYTES + length);
+    let out = this.core.room(B.BINARY_HEADER_BYTES + length);
     if (out === 0) return;
-    out = this.#header(out, B.STATUS_KEY_ENOENT, 0, length, length, 0, 0);
+    out = this.header(out, B.STATUS_KEY_ENOENT, 0, length, length, 0, 0);
     for (let i = 0; i < length; i++) u8[out + i] = u8[this.#keyAt + i];
-    this.#core.wrote(out + length);
+    this.core.wrote(out + length);
   }
 
   #update(conn: number, opcode: number) {
-    const core = this.#core;
+    const core = this.core;
     const { items } = core;
-    const flags = this.#get32(this.#extrasAt);
-    const exptime = items.realTime(this.#get32(this.#extrasAt + 4));
+    const flags = this.get32(this.#extrasAt);
+    const exptime = items.realTime(this.get32(this.#extrasAt + 4));
     const length = this.#bodyLength - this.#keyLength - this.#extrasLength;
     if (core.settings.detailEnabled) core.prefixes.recordSet(core.u8, this.#keyAt, this.#keyLength);
     const hash = core.hash(core.u8, this.#keyAt, this.#keyLength);
@@ -338,8 +258,10 @@ export class BinaryCommands {
     if (item === 0) {
       if (opcode === B.OP_SET) {
         // What could not be replaced would be stale.
+        core.locks.item(hash);
         const old = items.find(hash, this.#keyAt, this.#keyLength);
         if (old !== 0) items.unlink(old, hash);
+        core.locks.unlockItem(hash);
       }
       return this.#refuseValue(conn, flags, length);
     }
@@ -347,12 +269,12 @@ export class BinaryCommands {
     items.setCas(item, this.#casHigh, this.#casLow);
     // With -C an item has no room for a demanded id, and the demand is dropped.
     if (items.casLow(item) !== 0 || items.casHigh(item) !== 0) how = S.STORE_CAS;
-    core.rememberRequest(conn, this.#opcode, this.#opaque);
-    core.expectValue(conn, item, hash, how, length, this.#quiet);
+    core.rememberRequest(conn, this.opcode, this.opaque);
+    core.expectValue(conn, item, hash, how, length, this.quiet);
   }
 
   #concat(conn: number, opcode: number) {
-    const core = this.#core;
+    const core = this.core;
     const { items } = core;
     const length = this.#bodyLength - this.#keyLength;
     if (core.settings.detailEnabled) core.prefixes.recordSet(core.u8, this.#keyAt, this.#keyLength);
@@ -360,110 +282,124 @@ export class BinaryCommands {
     if (item === 0) return this.#refuseValue(conn, 0, length);
     items.setCas(item, this.#casHigh, this.#casLow);
     const how = opcode === B.OP_APPEND ? S.STORE_APPEND : S.STORE_PREPEND;
-    core.rememberRequest(conn, this.#opcode, this.#opaque);
-    core.expectValue(conn, item, core.hash(core.u8, this.#keyAt, this.#keyLength), how, length, this.#quiet);
+    core.rememberRequest(conn, this.opcode, this.opaque);
+    core.expectValue(conn, item, core.hash(core.u8, this.#keyAt, this.#keyLength), how, length, this.quiet);
   }
 
   #refuseValue(conn: number, flags: number, length: number) {
-    const { items, counters } = this.#core;
+    const { items, counters } = this.core;
     const tooLarge = items.slabs.classOf(items.needBytes(this.#keyLength, flags, length + 2)) === 0;
-    if (!tooLarge) counters.storeNoMemory++;
-    this.#errorAndSwallow(conn, tooLarge ? B.STATUS_E2BIG : B.STATUS_ENOMEM, length);
+    if (tooLarge) return this.errorAndSwallow(conn, B.STATUS_E2BIG, length);
+    counters.storeNoMemory++;
+    this.errorAndSwallow(conn, B.STATUS_ENOMEM, length, NO_MEMORY.item);
   }
 
-  /** A value is all there, its line end added. */
-  complete(item: number, how: number, hash: number, opcode: number, opaque: number) {
-    const core = this.#core;
-    this.#opcode = opcode;
-    this.#opaque = opaque;
-    this.#quiet = LOUD[opcode] >= 0;
+  /** A value is all there, its line end added. The caller holds the item's lock and calls `settle` afterwards. */
+  complete(conn: number, item: number, how: number, hash: number, opcode: number, opaque: number) {
+    const core = this.core;
+    this.opcode = opcode;
+    this.opaque = opaque;
+    if (how === STORE_SASL) return this.#completeSasl(conn, item);
+    this.quiet = LOUD[opcode] >= 0;
     core.counters.setCmds[core.u8[item + L.ITEM_CLSID] & L.CLASS_MASK]++;
     switch (core.store.storeItem(item, how, hash)) {
       case S.RESULT_STORED:
-        return this.#respond(core.store.casHigh, core.store.casLow, NO_BYTES);
+        return this.respond(core.store.casHigh, core.store.casLow, NO_BYTES);
       case S.RESULT_EXISTS:
-        return this.#error(B.STATUS_KEY_EEXISTS);
+        return this.error(B.STATUS_KEY_EEXISTS);
       case S.RESULT_NOT_FOUND:
-        return this.#error(B.STATUS_KEY_ENOENT);
+        return this.error(B.STATUS_KEY_ENOENT);
       default:
-        if (how === S.STORE_ADD) return this.#error(B.STATUS_KEY_EEXISTS);
-        if (how === S.STORE_REPLACE) return this.#error(B.STATUS_KEY_ENOENT);
-        return this.#error(B.STATUS_NOT_STORED);
+        if (how === S.STORE_ADD) return this.error(B.STATUS_KEY_EEXISTS);
+        if (how === S.STORE_REPLACE) return this.error(B.STATUS_KEY_ENOENT);
+        return this.error(B.STATUS_NOT_STORED);
     }
   }
 
   #delete() {
-    const core = this.#core;
+    const core = this.core;
     const { items, counters } = core;
     if (core.settings.detailEnabled) core.prefixes.recordDelete(core.u8, this.#keyAt, this.#keyLength);
     const hash = core.hash(core.u8, this.#keyAt, this.#keyLength);
+    core.locks.item(hash);
     const item = items.find(hash, this.#keyAt, this.#keyLength);
+    const isWanted = this.#casLow !== 0 || this.#casHigh !== 0;
+    const isOther =
+      item !== 0 && isWanted && (this.#casLow !== items.casLow(item) || this.#casHigh !== items.casHigh(item));
+    if (item !== 0 && !isOther) {
+      counters.deleteHits[core.u8[item + L.ITEM_CLSID] & L.CLASS_MASK]++;
+      items.unlink(item, hash);
+    }
+    core.locks.unlockItem(hash);
     if (item === 0) {
       counters.deleteMisses++;
-      return this.#error(B.STATUS_KEY_ENOENT);
+      return this.error(B.STATUS_KEY_ENOENT);
     }
-    const wanted = this.#casLow !== 0 || this.#casHigh !== 0;
-    if (wanted && (this.#casLow !== items.casLow(item) || this.#casHigh !== items.casHigh(item))) {
-      return this.#error(B.STATUS_KEY_EEXISTS);
-    }
-    counters.deleteHits[core.u8[item + L.ITEM_CLSID] & L.CLASS_MASK]++;
-    items.unlink(item, hash);
-    this.#respond(0, 0, NO_BYTES);
-  }
-
-  #get64(at: number): bigint {
-    return (BigInt(this.#get32(at)) << 32n) | BigInt(this.#get32(at + 4));
+    if (isOther) return this.error(B.STATUS_KEY_EEXISTS);
+    this.respond(0, 0, NO_BYTES);
   }
 
   #respondNumber(value: bigint) {
     const bytes = new Uint8Array(8);
     for (let i = 0; i < 8; i++) bytes[i] = Number((value >> BigInt(56 - 8 * i)) & 0xffn);
-    this.#respond(this.#core.store.casHigh, this.#core.store.casLow, bytes);
+    this.respond(this.core.store.casHigh, this.core.store.casLow, bytes);
   }
 
   #arithmetic(up: boolean) {
-    const core = this.#core;
-    const { items, store } = core;
-    const delta = this.#get64(this.#extrasAt);
+    const core = this.core;
+    const { store } = core;
+    const delta = this.get64(this.#extrasAt);
     const hash = core.hash(core.u8, this.#keyAt, this.#keyLength);
-    switch (store.addDelta(hash, this.#keyAt, this.#keyLength, up, delta, this.#casHigh, this.#casLow)) {
+    core.locks.item(hash);
+    const result = store.addDelta(hash, this.#keyAt, this.#keyLength, up, delta, this.#casHigh, this.#casLow);
+    core.locks.unlockItem(hash);
+    switch (result) {
       case S.DELTA_OK:
         return this.#respondNumber(store.deltaValue);
       case S.DELTA_NON_NUMERIC:
-        return this.#error(B.STATUS_DELTA_BADVAL);
+        return this.error(B.STATUS_DELTA_BADVAL);
       case S.DELTA_NO_MEMORY:
-        return this.#error(B.STATUS_ENOMEM);
+        return this.error(B.STATUS_ENOMEM, NO_MEMORY.value);
       case S.DELTA_CAS_MISMATCH:
-        return this.#error(B.STATUS_KEY_EEXISTS);
+        return this.error(B.STATUS_KEY_EEXISTS);
       default:
+        this.#create(hash, up);
     }
-    const exptime = this.#get32(this.#extrasAt + 16);
+  }
+
+  /** A counter that is not there yet. */
+  #create(hash: number, up: boolean) {
+    const core = this.core;
+    const { items, store } = core;
+    const exptime = this.get32(this.#extrasAt + 16);
     if (exptime === NO_CREATE) {
       if (up) core.counters.incrMisses++;
       else core.counters.decrMisses++;
-      return this.#error(B.STATUS_KEY_ENOENT);
+      return this.error(B.STATUS_KEY_ENOENT);
     }
-    const initial = this.#get64(this.#extrasAt + 8);
+    const initial = this.get64(this.#extrasAt + 8);
     const digits = bytesOf(`${initial}\r\n`);
     const item = items.alloc(this.#keyAt, this.#keyLength, 0, items.realTime(exptime), digits.length);
-    if (item === 0) return this.#error(B.STATUS_ENOMEM);
+    if (item === 0) return this.error(B.STATUS_ENOMEM, NO_MEMORY.newItem);
     core.u8.set(digits, items.dataOf(item));
+    core.locks.item(hash);
     const result = store.storeItem(item, S.STORE_ADD, hash);
     items.release(item);
+    core.locks.unlockItem(hash);
     if (result === S.RESULT_STORED) this.#respondNumber(initial);
-    else this.#error(B.STATUS_NOT_STORED);
+    else this.error(B.STATUS_NOT_STORED);
   }
 
   #flush() {
-    const core = this.#core;
-    if (!core.settings.flushEnabled) return this.#error(B.STATUS_AUTH_ERROR);
+    const core = this.core;
+    if (!core.settings.flushEnabled) return this.error(B.STATUS_AUTH_ERROR);
     core.counters.flushCmds++;
-    core.items.flushAll(this.#extrasLength === 4 ? this.#get32(this.#extrasAt) : 0);
-    this.#respond(0, 0, NO_BYTES);
+    core.items.flushAll(this.#extrasLength === 4 ? this.get32(this.#extrasAt) : 0);
+    this.respond(0, 0, NO_BYTES);
   }
 
   #stat(conn: number) {
-    const core = this.#core;
+    const core = this.core;
     let what = '';
     for (let i = 0; i < this.#keyLength; i++) what += String.fromCharCode(core.u8[this.#keyAt + i]);
     let stats: Stat[] | null;
@@ -476,26 +412,77 @@ export class BinaryCommands {
       // Which connections there are is told to ASCII clients only.
       stats = what === 'conns' ? null : this.#stats.byName(what.startsWith('settings') ? 'settings' : what, conn);
     }
-    if (stats === null) return this.#error(B.STATUS_KEY_ENOENT);
+    if (stats === null) return this.error(B.STATUS_KEY_ENOENT);
     for (const [name, value] of stats) this.#statPacket(name, String(value));
     // Switching the size histogram is answered without an end.
     if (what !== 'sizes_enable' && what !== 'sizes_disable') this.#statPacket('', '');
   }
 
   #detail(what: string): Stat[] | null {
-    const { settings, prefixes } = this.#core;
+    const { settings, prefixes } = this.core;
     if (what.startsWith(' dump')) return [['detailed', prefixes.dump()]];
     if (what.startsWith(' on')) settings.detailEnabled = true;
     else if (what.startsWith(' off')) settings.detailEnabled = false;
     else return null;
-    this.#core.publishSettings();
+    this.core.publishSettings();
     return [];
   }
 
   #statPacket(name: string, value: string) {
-    const out = this.#core.room(B.BINARY_HEADER_BYTES);
+    const out = this.core.room(B.BINARY_HEADER_BYTES);
     if (out === 0) return;
-    this.#core.wrote(this.#header(out, B.STATUS_SUCCESS, 0, name.length, name.length + value.length, 0, 0));
-    this.#core.writeText(name + value);
+    this.core.wrote(this.header(out, B.STATUS_SUCCESS, 0, name.length, name.length + value.length, 0, 0));
+    this.core.writeText(name + value);
   }
+
+  #saslList(conn: number) {
+    const { core } = this;
+    if (!core.settings.sasl) return this.error(B.STATUS_UNKNOWN_COMMAND);
+    // Whoever asks begins anew.
+    core.auth[conn] &= ~A.AUTHENTICATED;
+    this.respond(0, 0, bytesOf(A.SASL_MECHANISMS));
+  }
+
+  #sasl(conn: number) {
+    const { core } = this;
+    const { items } = core;
+    const length = this.#bodyLength - this.#keyLength;
+    if (!core.settings.sasl) return this.errorAndSwallow(conn, B.STATUS_UNKNOWN_COMMAND, length);
+    if (this.#keyLength > A.SASL_MECHANISM_BYTES_MAX) return this.errorAndSwallow(conn, B.STATUS_EINVAL, length);
+    // The data are read as a value is, with the mechanism as its key; chunks are not for them.
+    const item = items.alloc(this.#keyAt, this.#keyLength, 0, 0, length + 2);
+    const isChunked = item !== 0 && (items.u16[(item + L.ITEM_FLAGS) >>> 1] & L.FLAG_CHUNKED) !== 0;
+    if (isChunked) items.release(item);
+    if (item === 0 || isChunked) return this.errorAndSwallow(conn, B.STATUS_ENOMEM, length);
+    core.rememberRequest(conn, this.opcode, this.opaque);
+    core.expectValue(conn, item, 0, STORE_SASL, length, false);
+  }
+
+  #completeSasl(conn: number, item: number) {
+    const { core } = this;
+    const { items, u8 } = core;
+    const isStart = this.opcode === B.OP_SASL_AUTH;
+    const state = core.auth[conn];
+    const length = items.i32[(item + L.ITEM_NBYTES) >>> 2] - 2;
+    const mechanismLength = u8[item + L.ITEM_NKEY];
+    const mechanismAt = items.keyOf(item);
+    const dataAt = items.dataOf(item);
+    const result = A.saslStep(core.credentials, state, isStart, u8, mechanismAt, mechanismLength, dataAt, length);
+    // The password is not left lying about in a free chunk.
+    u8.fill(0, dataAt, dataAt + length);
+    core.auth[conn] = A.nextState(state, isStart, result);
+    this.quiet = false;
+    if (result === A.SASL_CONTINUE) return this.error(B.STATUS_AUTH_CONTINUE);
+    core.counters.authCmds++;
+    if (result === A.SASL_OK) return this.respond(0, 0, AUTHENTICATED_TEXT);
+    core.counters.authErrors++;
+    this.error(B.STATUS_AUTH_ERROR);
+  }
+}
+
+/** Commands for clients that have not shown yet who they are. */
+function isFree(opcode: number): boolean {
+  return (
+    opcode === B.OP_SASL_LIST_MECHS || opcode === B.OP_SASL_AUTH || opcode === B.OP_SASL_STEP || opcode === B.OP_VERSION
+  );
 }

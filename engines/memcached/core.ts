@@ -9,11 +9,12 @@
 import { jenkins } from '../base/jenkins.ts';
 import { murmur3 } from '../base/murmur3.ts';
 import type { Clock, ConnectionHandler, Memory, Transport } from '../ports.ts';
+import { AsciiAuth } from './ascii-auth.ts';
 import { AsciiCommands } from './ascii-commands.ts';
 import type { HashFunction } from './assoc.ts';
 import { Background } from './background.ts';
 import { BinaryCommands } from './binary-commands.ts';
-import { PROTOCOL_ASCII, PROTOCOL_BINARY, PROTOCOL_UNKNOWN } from './connection-protocol.ts';
+import { PROTOCOL_ASCII, PROTOCOL_ASCII_AUTH, PROTOCOL_BINARY, PROTOCOL_UNKNOWN } from './connection-protocol.ts';
 import {
   ConnectionTable,
   STATE_CLOSING,
@@ -25,6 +26,7 @@ import {
   TRANSPORT_TCP,
 } from './connection-table.ts';
 import { type Counters, makeCounters } from './counters.ts';
+import { Credentials } from './credentials.ts';
 import { Items } from './items.ts';
 import * as L from './layout.ts';
 import { Locks } from './locks.ts';
@@ -111,11 +113,16 @@ export class Core implements ConnectionHandler {
   transport!: Transport;
   readonly #ascii: AsciiCommands;
   readonly #binary: BinaryCommands;
+  readonly #asciiAuth: AsciiAuth;
+  /** Who may come in, where -S or -Y asks for it. */
+  readonly credentials = new Credentials();
   readonly #startMs: number;
 
   // One entry a connection.
   open: Uint8Array = new Uint8Array(CONNECTIONS_AT_START);
   listener: Uint8Array = new Uint8Array(CONNECTIONS_AT_START);
+  /** What a client has shown of who it is: AUTH… bits. */
+  auth: Uint8Array = new Uint8Array(CONNECTIONS_AT_START);
   /** PROTOCOL_…, STATE_… and relative seconds, where other threads see them. */
   protocol: Uint8Array;
   state: Uint8Array;
@@ -199,6 +206,8 @@ export class Core implements ConnectionHandler {
     if (isFirst) this.setVerbosity(settings.verbose);
     this.#ascii = new AsciiCommands(this);
     this.#binary = new BinaryCommands(this);
+    this.#asciiAuth = new AsciiAuth(this);
+    this.setPasswords(settings.passwords);
   }
 
   /** Set before the first connection. */
@@ -273,9 +282,8 @@ export class Core implements ConnectionHandler {
     if (conn >= this.open.length) this.#grow(conn + 1);
     this.open[conn] = 1;
     this.listener[conn] = Math.max(0, listener);
-    const { protocol } = this.settings;
-    this.protocol[conn] =
-      protocol === 'ascii' ? PROTOCOL_ASCII : protocol === 'binary' ? PROTOCOL_BINARY : PROTOCOL_UNKNOWN;
+    this.protocol[conn] = this.#protocolAtStart();
+    this.auth[conn] = 0;
     this.#closeReason[conn] = CLOSE_ERROR;
     const { transport } = this;
     const kind = this.settings.socketPath === null ? TRANSPORT_TCP : TRANSPORT_LOCAL;
@@ -288,6 +296,27 @@ export class Core implements ConnectionHandler {
     if (this.role === 'dispatcher') return;
     this.counters.totalConnections++;
     if (this.logger.wants(LOG_CONNEVENTS | LOG_VERBOSE)) this.#logOpen(conn);
+  }
+
+  #protocolAtStart(): number {
+    const { protocol, authFile } = this.settings;
+    if (authFile !== null) return PROTOCOL_ASCII_AUTH;
+    return protocol === 'ascii' ? PROTOCOL_ASCII : protocol === 'binary' ? PROTOCOL_BINARY : PROTOCOL_UNKNOWN;
+  }
+
+  /** An ASCII client has shown who it is. */
+  admitAscii(conn: number): void {
+    this.protocol[conn] = PROTOCOL_ASCII;
+  }
+
+  /**
+   * What the password file of -S or -Y says from now on; connections that have been let in stay.
+   * @returns false when the file of -Y is malformed: the old one stays in force
+   */
+  setPasswords(text: string): boolean {
+    if (this.settings.authFile !== null) return this.credentials.readAuthFile(text);
+    this.credentials.readPasswordFile(text);
+    return true;
   }
 
   #logOpen(conn: number): void {
@@ -330,6 +359,7 @@ export class Core implements ConnectionHandler {
     };
     this.open = grown(new Uint8Array(slots), this.open);
     this.listener = grown(new Uint8Array(slots), this.listener);
+    this.auth = grown(new Uint8Array(slots), this.auth);
     this.connections.grow(slots);
     this.protocol = this.connections.protocol;
     this.state = this.connections.state;
@@ -435,7 +465,8 @@ export class Core implements ConnectionHandler {
       this.protocol[conn] = protocol;
       if (this.logger.wants(LOG_VERBOSE)) this.verbose.protocol(conn, protocol === PROTOCOL_BINARY);
     }
-    return protocol === PROTOCOL_ASCII ? this.#ascii.execute(conn, at, end) : this.#binary.execute(conn, at, end);
+    if (protocol === PROTOCOL_ASCII) return this.#ascii.execute(conn, at, end);
+    return protocol === PROTOCOL_BINARY ? this.#binary.execute(conn, at, end) : this.#asciiAuth.execute(conn, at, end);
   }
 
   /** Whether too much output waits; the connection is then paused. */
@@ -563,6 +594,17 @@ export class Core implements ConnectionHandler {
       this.#kept = larger;
     }
     this.#kept[this.#keptCount++] = item;
+  }
+
+  /** The replies so far are on their way, whatever the next command brings. */
+  repliesLeave(): void {
+    this.#finish();
+    if (this.#keptCount > 0) this.releaseKept();
+  }
+
+  /** Forgets replies that have not left yet (all of this batch unless some left early or were many). */
+  dropUncommitted(): void {
+    this.#outAt = this.#outStart;
   }
 
   /** The replies so far are on their way. */
@@ -733,7 +775,7 @@ export class Core implements ConnectionHandler {
     if (this.protocol[conn] === PROTOCOL_BINARY) {
       if (this.#endLine(item, this.#chunk[conn])) {
         const opcode = this.#opcode[conn];
-        this.#binary.complete(item, this.#how[conn], hash, opcode, this.#opaque[conn]);
+        this.#binary.complete(conn, item, this.#how[conn], hash, opcode, this.#opaque[conn]);
       } else {
         this.write(this.#binary.outOfMemory(this.#opcode[conn], this.#opaque[conn]));
       }
@@ -743,6 +785,7 @@ export class Core implements ConnectionHandler {
     }
     this.items.release(item);
     this.locks.unlockItem(hash);
+    this.#binary.settle();
   }
 
   /** Stores the line end of a binary value. */
