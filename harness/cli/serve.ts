@@ -2,7 +2,7 @@
  * `cachelab serve redis|memcached …`: the rest of the command line belongs to the server and is handed over as it is, so
  * that the original's own flags, files and "-" work. The server runs in this very process: its pid is the one started.
  */
-import { EXIT_OK, UsageError } from './exit-codes.ts';
+import { describeFailure, EXIT_OK, UsageError } from './exit-codes.ts';
 
 export const SERVE_USAGE = `cachelab serve redis [redis.conf | -] [--option value …]
 cachelab serve memcached [-p port] [-m MiB] [-l address] [-s path] …
@@ -22,13 +22,23 @@ export async function serve(args: readonly string[]): Promise<number> {
     if (engine === undefined) throw new UsageError('Cannot serve: say which engine, redis or memcached');
     return EXIT_OK;
   }
-  if (engine === 'redis') {
-    const { runRedisServer } = await import('../../engines/servers/redis-server.ts');
-    return runRedisServer(rest);
-  }
-  if (engine === 'memcached') {
-    const { runMemcachedServer } = await import('../../engines/servers/memcached-server.ts');
-    return runMemcachedServer(rest);
-  }
+  if (engine === 'redis' || engine === 'memcached') return run(engine, rest);
   throw new UsageError(`Cannot serve "${engine}": the engines are redis and memcached`);
+}
+
+async function run(engine: 'redis' | 'memcached', args: string[]): Promise<number> {
+  if (engine === 'redis') return (await import('../../engines/servers/redis-server.ts')).runRedisServer(args);
+  return (await import('../../engines/servers/memcached-server.ts')).runMemcachedServer(args);
+}
+
+/** Serves for a command that is named after the original: nothing of cachelab's own command line is looked at. @returns an exit code */
+export async function serveAs(engine: 'redis' | 'memcached', args: string[]): Promise<number> {
+  try {
+    const code = await run(engine, args);
+    return code === EXIT_OK && typeof process.exitCode === 'number' ? process.exitCode : code;
+  } catch (error) {
+    const failure = describeFailure(error);
+    process.stderr.write(`${failure.text}\n`);
+    return failure.code;
+  }
 }
