@@ -343,6 +343,7 @@ export class MetaChange {
     items.link(item, hash);
     items.release(item);
     store.deltaItem = item;
+    store.deltaReplaced = false;
     store.deltaValue = initial;
     this.#putCounter(count, true);
   }
@@ -355,6 +356,7 @@ export class MetaChange {
     const flags = this.#flags;
     const item = store.deltaItem;
     const exptimeCell = (item + L.ITEM_EXPTIME) >>> 2;
+    let exptime = items.u32[exptimeCell];
     const withValue = (flags.lower & F.VALUE) !== 0;
     let out = core.room(M.lineRoom(flags, count) + DIGITS_MAX + 2);
     if (out === 0) return;
@@ -369,13 +371,17 @@ export class MetaChange {
           out = M.putNumber(u8, out, 99, items.casOf(item));
           break;
         case 116: // t
-          out = M.putTtl(u8, out, items.u32[exptimeCell], items.now);
+          out = M.putTtl(u8, out, exptime, items.now);
           break;
         case 84: // T
-          items.u32[exptimeCell] = flags.exptime;
+          // Where the number did not fit its item, the original sets the time of the item that has just been replaced.
+          exptime = flags.exptime;
+          if (!store.deltaReplaced) items.u32[exptimeCell] = exptime;
           break;
         case 78: // N
-          if (isNew) items.u32[exptimeCell] = flags.vivifyExptime;
+          if (!isNew) break;
+          exptime = flags.vivifyExptime;
+          items.u32[exptimeCell] = exptime;
           break;
         case 79: // O
           if (tokenLength[i] > F.OPAQUE_BYTES_MAX) return core.write(M.OPAQUE_TOO_LONG);

@@ -41,6 +41,8 @@ export class Store {
   /** What `addDelta` came to when it is DELTA_OK, and the item that holds it. */
   deltaValue = 0n;
   deltaItem = 0;
+  /** Whether that item has taken the place of another one. */
+  deltaReplaced = false;
 
   constructor(items: Items) {
     this.#items = items;
@@ -84,7 +86,7 @@ export class Store {
           items.counters.casBadval[items.u8[old + L.ITEM_CLSID] & L.CLASS_MASK]++;
           return RESULT_EXISTS;
         }
-        items.counters.casHits[items.u8[item + L.ITEM_CLSID] & L.CLASS_MASK]++;
+        items.counters.casHits[items.u8[old + L.ITEM_CLSID] & L.CLASS_MASK]++;
         if (!isMatch) this.#markStale(item, old);
         this.#replace(old, item, hash);
         return RESULT_STORED;
@@ -199,6 +201,7 @@ export class Store {
       this.casLow = items.casLow(item);
       this.casHigh = items.casHigh(item);
       this.deltaItem = item;
+      this.deltaReplaced = false;
       return DELTA_OK;
     }
     return this.#deltaInNewItem(item, hash, value, digits);
@@ -225,6 +228,7 @@ export class Store {
     items.release(item);
     items.release(fresh);
     this.deltaItem = fresh;
+    this.deltaReplaced = true;
     return DELTA_OK;
   }
 }

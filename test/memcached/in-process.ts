@@ -13,7 +13,12 @@ const OUTPUT_BYTES = 4 * 1024 * 1024;
 
 /** A clock that stands still until it is told to go on. */
 export class TestClock implements Clock {
-  ms = 1_800_000_000_000;
+  ms: number;
+
+  constructor(ms: number) {
+    this.ms = ms;
+  }
+
   wallMs(): number {
     return this.ms;
   }
@@ -38,7 +43,7 @@ interface Peer {
 export class InProcess implements Transport {
   readonly memory: Memory;
   readonly core: Core;
-  readonly clock = new TestClock();
+  readonly clock: TestClock;
   readonly #inputAt: number;
   readonly #outputAt: number;
   readonly #peers: Peer[] = [];
@@ -46,7 +51,9 @@ export class InProcess implements Transport {
   released = 0;
   lent = 0;
 
-  constructor(settings: Partial<Settings> = {}, arenaBytes = 512 * 1024 * 1024) {
+  /** @param startMs what the clock shows at the start, ms since the Unix epoch */
+  constructor(settings: Partial<Settings> = {}, arenaBytes = 512 * 1024 * 1024, startMs = 1_800_000_000_000) {
+    this.clock = new TestClock(startMs);
     this.memory = createArena({ byteLength: arenaBytes });
     this.#inputAt = this.memory.takePages(INPUT_BYTES / PAGE_BYTES);
     this.#outputAt = this.memory.takePages(OUTPUT_BYTES / PAGE_BYTES);
