@@ -19,6 +19,7 @@ import {
   CELL_TABLE,
   CELL_TABLE_MASK,
   CELL_TABLE_POWER,
+  CELL_TABLE_WALKED,
   type SharedBlock,
 } from './shared-block.ts';
 
@@ -155,9 +156,20 @@ export class HashTable {
     u32[(old + ITEM_H_NEXT) >>> 2] = 0;
   }
 
+  /** Number of buckets while it is not growing. */
+  get buckets(): number {
+    return this.#u32[this.#cells + CELL_TABLE_MASK] + 1;
+  }
+
+  /** First item of a bucket while the table is not growing, 0 for none. */
+  firstOf(bucket: number): number {
+    return this.#u32[(this.#u32[this.#cells + CELL_TABLE] + bucket * BUCKET_BYTES) >>> 2];
+  }
+
   /** Begins to grow when it is time. Called by the maintenance timer, not by commands. @param items linked now */
   growIfNeeded(items: number): void {
     const power = this.power;
+    if (this.#u32[this.#cells + CELL_TABLE_WALKED] !== 0) return;
     if (this.expanding || !this.#mayGrow || items <= 2 ** power * GROW_LOAD || power >= HASH_POWER_ARENA_MAX) return;
     const table = this.#take(power + 1);
     // No room: the table stays as it is, which costs time but loses nothing (as in the original).

@@ -21,6 +21,7 @@ export class Background {
   readonly #jobs: BackgroundJob[] = [];
   readonly #dueMs: number[] = [];
   readonly #wakeThread: () => void;
+  #isRunning = false;
 
   /** @param wakeThread sees to it that the thread that runs the jobs calls `run` soon */
   constructor(memory: Memory, block: SharedBlock, clock: Clock, wakeThread: () => void) {
@@ -43,7 +44,7 @@ export class Background {
     const index = this.#jobs.findIndex((job) => job.name === name);
     if (index < 0) throw new Error(`Cannot wake the job ${name}: there is none`);
     Atomics.or(this.#i32, this.#wakes, 1 << index);
-    this.#wakeThread();
+    if (!this.#isRunning) this.#wakeThread();
   }
 
   /** Runs every job, due or not: for those whose clock stands still. @returns ms until the next one is due */
@@ -57,10 +58,13 @@ export class Background {
     const wakes = Atomics.exchange(this.#i32, this.#wakes, 0);
     const nowMs = this.#clock.monoUs() / 1_000;
     let next = Number.POSITIVE_INFINITY;
+    this.#isRunning = true;
     for (let i = 0; i < this.#jobs.length; i++) {
       if (this.#dueMs[i]! <= nowMs || (wakes & (1 << i)) !== 0) this.#dueMs[i] = nowMs + this.#jobs[i]!.run();
       next = Math.min(next, this.#dueMs[i]!);
     }
-    return Math.max(0, next - nowMs);
+    this.#isRunning = false;
+    // One job may have woken another that had its turn before.
+    return Atomics.load(this.#i32, this.#wakes) !== 0 ? 0 : Math.max(0, next - nowMs);
   }
 }

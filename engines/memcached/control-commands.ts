@@ -1,8 +1,8 @@
-/** The ASCII commands that concern the server rather than an item: versions, limits, LRU and crawler settings, flushing. None is hot. */
+/** The ASCII commands that concern the server rather than an item: versions, limits, flushing. None is hot. */
 import type { AsciiCommands } from './ascii-commands.ts';
 import type { Core } from './core.ts';
-import * as L from './layout.ts';
 import { CLOSE_NORMAL, CLOSE_SHUTDOWN, LOG_FETCHERS } from './logger.ts';
+import { LruCommands } from './lru-commands.ts';
 import * as R from './replies.ts';
 import { WATCH_WORDS } from './watchers.ts';
 
@@ -11,18 +11,18 @@ const MEBIBYTE = 1024 * 1024;
 const MEMLIMIT_MIN_MB = 8;
 const MEMLIMIT_MAX_MB = 1_000_000_000;
 const VERBOSITY_MAX = 2;
-const HOT_WARM_PCT_MAX = 80;
-const CRAWLER_SLEEP_MAX = 1_000_000;
 /** Free chunks in two pages' worth must be there before a page may leave its class. */
 const SPARE_PAGES_MIN = 2;
 
 export class ControlCommands {
   readonly #core: Core;
   readonly #line: AsciiCommands;
+  readonly #lru: LruCommands;
 
   constructor(core: Core, line: AsciiCommands) {
     this.#core = core;
     this.#line = line;
+    this.#lru = new LruCommands(core, line);
   }
 
   /** @param count tokens, the closing one included. @returns false when there is no such command */
@@ -56,10 +56,9 @@ export class ControlCommands {
       case 'slabs':
         return this.#slabs(count);
       case 'lru':
-        if (count < 3) return this.#say('ERROR');
-        return this.#lru(count);
+        return this.#lru.lru(count);
       case 'lru_crawler':
-        return this.#crawler(count);
+        return this.#lru.crawler(count, conn);
       case 'watch':
         return this.#watch(conn, count);
       case 'refresh_certs':
@@ -167,110 +166,6 @@ export class ControlCommands {
       return this.#say('NOSPARE source class has no spare pages');
     }
     return this.#say('BUSY currently processing reassign request');
-  }
-
-  #lru(count: number): true {
-    const { settings } = this.#core;
-    const line = this.#line;
-    line.noreplyMaybe(count);
-    const what = line.text(1);
-    if (what === 'tune' && count >= 7) {
-      const hot = line.u32(2);
-      const warm = line.u32(3);
-      const hotFactor = Number.parseFloat(line.text(4));
-      const warmFactor = Number.parseFloat(line.text(5));
-      if (hot < 0 || warm < 0 || Number.isNaN(hotFactor) || Number.isNaN(warmFactor)) return this.#say('ERROR');
-      if (hot + warm > HOT_WARM_PCT_MAX) return this.#say('ERROR hot and warm pcts must not exceed 80');
-      if (warmFactor <= 0 || hotFactor <= 0) return this.#say('ERROR hot/warm age factors must be greater than 0');
-      settings.hotLruPct = hot;
-      settings.warmLruPct = warm;
-      settings.hotMaxFactor = hotFactor;
-      settings.warmMaxFactor = warmFactor;
-      return this.#say('OK');
-    }
-    if (what === 'mode' && count >= 4 && settings.lruMaintainer) {
-      const mode = line.text(2);
-      if (mode !== 'flat' && mode !== 'segmented') return this.#say('ERROR');
-      settings.lruSegmented = mode === 'segmented';
-      return this.#say('OK');
-    }
-    if (what === 'temp_ttl' && count >= 4 && settings.lruMaintainer) {
-      const seconds = line.i32(2);
-      if (Number.isNaN(seconds)) return this.#say('ERROR');
-      settings.tempLru = seconds >= 0;
-      if (seconds >= 0) settings.temporaryTtl = seconds;
-      return this.#say('OK');
-    }
-    return this.#say('ERROR');
-  }
-
-  #crawler(count: number): true {
-    const { settings, counters, items } = this.#core;
-    const line = this.#line;
-    const what = count >= 3 ? line.text(1) : '';
-    if (count === 4 && (what === 'crawl' || what === 'metadump')) {
-      if (!settings.lruCrawler) return this.#say('CLIENT_ERROR lru crawler disabled');
-      if (what === 'metadump' && !settings.dumpEnabled) return this.#say('ERROR metadump not allowed');
-      const classes = this.#crawlClasses(line.text(2));
-      if (classes === null) return this.#say('BADCLASS invalid class id');
-      if (what === 'metadump') return this.#metadump(classes);
-      counters.lruCrawlerStarts++;
-      for (const id of classes) {
-        for (const lru of [L.LRU_HOT, L.LRU_WARM, L.LRU_COLD, L.LRU_TEMP]) items.reclaimExpired(id | lru);
-      }
-      return this.#say('OK');
-    }
-    if (count === 4 && (what === 'tocrawl' || what === 'sleep')) {
-      const value = line.u32(2);
-      if (value < 0) {
-        line.reply(R.BAD_FORMAT);
-        return true;
-      }
-      if (what === 'tocrawl') settings.lruCrawlerToCrawl = value;
-      else if (value > CRAWLER_SLEEP_MAX) return this.#say('CLIENT_ERROR sleep must be one second or less');
-      else settings.lruCrawlerSleep = value;
-      return this.#say('OK');
-    }
-    if (count !== 3) return this.#say('ERROR');
-    if (what === 'disable') {
-      settings.lruCrawler = false;
-      return this.#say('OK');
-    }
-    if (what !== 'enable') return this.#say('ERROR');
-    if (settings.lruCrawler) return this.#say('ERROR failed to start lru crawler thread');
-    settings.lruCrawler = true;
-    return this.#say('OK');
-  }
-
-  /** Class ids from "all", "hash" or a list such as "1,3,10". */
-  #crawlClasses(text: string): number[] | null {
-    const { largestClass } = this.#core.items.slabs;
-    if (text === 'all' || text === 'hash') return Array.from({ length: largestClass }, (_, i) => i + 1);
-    const ids = text.split(',').map(Number);
-    return ids.every((id) => Number.isInteger(id) && id >= 1 && id < L.CLASS_COUNT) ? ids : null;
-  }
-
-  #metadump(classes: number[]): true {
-    const { items, u8 } = this.#core;
-    for (const id of classes) {
-      for (const lru of [L.LRU_HOT, L.LRU_WARM, L.LRU_COLD, L.LRU_TEMP]) {
-        let item = items.tails[id | lru];
-        for (; item !== 0; item = items.u32[(item + L.ITEM_PREV) >>> 2]) {
-          let key = '';
-          const at = items.keyOf(item);
-          for (let i = 0; i < u8[item + L.ITEM_NKEY]; i++) key += String.fromCharCode(u8[at + i]);
-          const exptime = items.u32[(item + L.ITEM_EXPTIME) >>> 2];
-          const expiry = exptime === 0 ? -1 : exptime + items.processStarted;
-          const access = items.u32[(item + L.ITEM_TIME) >>> 2] + items.processStarted;
-          const fetched = (items.u16[(item + L.ITEM_FLAGS) >>> 1] & L.FLAG_FETCHED) !== 0 ? 'yes' : 'no';
-          this.#core.writeText(
-            `key=${encodeURIComponent(key)} exp=${expiry} la=${access} cas=${items.casOf(item)} fetch=${fetched} cls=${id} size=${items.totalBytes(item)}\n`,
-          );
-        }
-      }
-    }
-    this.#core.write(R.END);
-    return true;
   }
 
   /** `watch [EVENTS…]`: the connection gets the event log from now on, and nothing it sends is looked at any more. */

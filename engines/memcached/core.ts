@@ -8,6 +8,7 @@
  */
 import { jenkins } from '../base/jenkins.ts';
 import { murmur3 } from '../base/murmur3.ts';
+import { xxh3 } from '../base/xxh3.ts';
 import type { Clock, ConnectionHandler, Memory, Transport } from '../ports.ts';
 import { AsciiAuth } from './ascii-auth.ts';
 import { AsciiCommands } from './ascii-commands.ts';
@@ -18,6 +19,7 @@ import { PROTOCOL_ASCII, PROTOCOL_ASCII_AUTH, PROTOCOL_BINARY, PROTOCOL_UNKNOWN 
 import {
   ConnectionTable,
   STATE_CLOSING,
+  STATE_LENT,
   STATE_READING,
   STATE_READY,
   STATE_SWALLOWING,
@@ -27,12 +29,25 @@ import {
 } from './connection-table.ts';
 import { type Counters, makeCounters } from './counters.ts';
 import { Credentials } from './credentials.ts';
+import { crawlerStatusText } from './crawl-statistics.ts';
+import { Crawler } from './crawler.ts';
+import { HashExpander } from './hash-expander.ts';
 import { Items } from './items.ts';
 import * as L from './layout.ts';
 import { Locks } from './locks.ts';
-import { CLOSE_ERROR, CLOSE_IDLE, CLOSE_NORMAL, LOG_CONNEVENTS, LOG_LOOKUPS, LOG_VERBOSE, Logger } from './logger.ts';
+import {
+  CLOSE_ERROR,
+  CLOSE_IDLE,
+  CLOSE_NORMAL,
+  LOG_CONNEVENTS,
+  LOG_LOOKUPS,
+  LOG_SYSEVENTS,
+  LOG_VERBOSE,
+  Logger,
+} from './logger.ts';
 import { Maintainer } from './maintainer.ts';
 import { PrefixStats } from './prefix-stats.ts';
+import { END } from './replies.ts';
 import { type Settings, SharedSettings } from './settings.ts';
 import { type Placement, SharedBlock } from './shared-block.ts';
 import { copyBytes, Store } from './store.ts';
@@ -79,7 +94,7 @@ export interface CoreHooks {
 }
 
 export function hashFunction(name: Settings['hashAlgorithm']): HashFunction {
-  // xxh3 is accepted and answered with murmur3: which hash spreads the keys shows nowhere but in speed.
+  if (name === 'xxh3') return xxh3;
   return name === 'jenkins' ? jenkins : murmur3;
 }
 
@@ -101,6 +116,7 @@ export class Core implements ConnectionHandler {
   readonly items: Items;
   readonly store: Store;
   readonly prefixes: PrefixStats;
+  readonly crawler: Crawler;
   readonly maintainer: Maintainer;
   readonly hash: HashFunction;
   /** Where each thread's tables lie, what all know of the connections, and the event log. */
@@ -182,7 +198,8 @@ export class Core implements ConnectionHandler {
     this.counters = makeCounters(this.shared.counters(this.thread));
     const isFirst = placement.role !== 'worker';
     const wallSeconds = Math.floor(clock.wallMs() / 1000);
-    this.items = new Items(memory, this.shared, this.locks, settings, this.counters, this.hash, isFirst, wallSeconds);
+    const { shared, locks, counters, thread } = this;
+    this.items = new Items(memory, shared, locks, settings, counters, this.hash, isFirst, wallSeconds, thread);
     this.#sharedSettings = new SharedSettings(memory, this.shared, this.locks, settings, isFirst);
     this.background = new Background(memory, this.shared, clock, () => hooks.wakeBackground?.());
     this.directory = new ThreadDirectory(memory, this.shared, isFirst);
@@ -192,7 +209,7 @@ export class Core implements ConnectionHandler {
     this.protocol = this.connections.protocol;
     this.state = this.connections.state;
     this.lastCommandTime = this.connections.lastCommand;
-    const { shared, directory, thread, connections } = this;
+    const { directory, connections } = this;
     this.logger = new Logger(memory, shared, directory, thread, connections, clock, settings.workerLogbufSize);
     this.items.logger = this.logger;
     this.watchers = new Watchers(memory, shared, this.locks, directory, this.logger, settings.watcherLogbufSize);
@@ -200,10 +217,16 @@ export class Core implements ConnectionHandler {
     this.logger.onLookup = (met, keyAt, nkey) => this.verbose.lookup(met, keyAt, nkey);
     this.store = new Store(this.items);
     this.prefixes = new PrefixStats(memory, this.shared, this.locks, this.hash, settings.prefixDelimiter);
-    this.maintainer = new Maintainer(this.items);
+    this.crawler = new Crawler(this);
+    this.maintainer = new Maintainer(this.items, this.shared, clock, this.crawler);
+    this.maintainer.onCrawlerStatus = (status) => {
+      if (this.logger.wants(LOG_SYSEVENTS)) this.logger.system(crawlerStatusText(status));
+    };
     this.background.add(this.maintainer);
     this.background.add(this.watchers);
     if (isFirst) this.setVerbosity(settings.verbose);
+    this.background.add(new HashExpander(this.items));
+    this.background.add(this.crawler);
     this.#ascii = new AsciiCommands(this);
     this.#binary = new BinaryCommands(this);
     this.#asciiAuth = new AsciiAuth(this);
@@ -389,6 +412,7 @@ export class Core implements ConnectionHandler {
     if (this.#item[conn] !== 0) this.items.release(this.#item[conn]);
     this.#item[conn] = 0;
     this.#afterSwallow.delete(conn);
+    if (this.crawler.isDumping(conn)) this.crawler.abandonDump();
     this.counters.currConnections--;
   }
 
@@ -441,11 +465,15 @@ export class Core implements ConnectionHandler {
       if (state === STATE_READY) {
         const next = this.#command(conn, at, end);
         if (next < 0) break;
-        at = next;
+        // The line's last byte is kept back while a dump is written, so that this connection is served again without more input.
+        at = this.state[conn] === STATE_LENT ? next - 1 : next;
       } else if (state === STATE_READING) {
         at = this.#takeValue(conn, at, end);
       } else if (state === STATE_SWALLOWING) {
         at = this.#swallow(conn, at, end);
+      } else if (state === STATE_LENT) {
+        if (!this.#dumpSome(conn)) break;
+        at++;
       } else {
         at = end;
       }
@@ -467,6 +495,24 @@ export class Core implements ConnectionHandler {
     }
     if (protocol === PROTOCOL_ASCII) return this.#ascii.execute(conn, at, end);
     return protocol === PROTOCOL_BINARY ? this.#binary.execute(conn, at, end) : this.#asciiAuth.execute(conn, at, end);
+  }
+
+  /** The crawler is going to dump to this connection. */
+  beginDump(conn: number): void {
+    this.state[conn] = STATE_LENT;
+  }
+
+  /** A slice of a dump, as much as the client takes. @returns whether that was the last */
+  #dumpSome(conn: number): boolean {
+    const isDone = this.crawler.dumpSome();
+    if (this.state[conn] !== STATE_LENT) return false;
+    if (isDone) {
+      this.state[conn] = STATE_READY;
+      this.write(END);
+      return true;
+    }
+    if (!this.#isChoked(conn)) this.transport.yieldTurn(conn);
+    return false;
   }
 
   /** Whether too much output waits; the connection is then paused. */

@@ -23,9 +23,14 @@ import {
   LOG_LOOKUPS,
   type Logger,
 } from './logger.ts';
-import { pullTail } from './lru.ts';
+import { PULL_EVICT, pullTail } from './lru.ts';
 import type { Settings } from './settings.ts';
 import {
+  BUMP_BEGIN,
+  BUMP_END,
+  BUMP_ENTRIES,
+  BUMPS_DROPPED,
+  BUMPS_MAX,
   CELL_NOW,
   CELL_OLDEST_LIVE,
   F64_CAS,
@@ -61,6 +66,10 @@ export class Items {
   readonly tails: Uint32Array;
   readonly lruItems: Uint32Array;
   readonly lruBytes: Float64Array;
+  /** Where the crawler goes on in each list, by LRU id (crawler.ts). */
+  readonly crawlNext: Uint32Array;
+  /** Fetches in COLD that this thread leaves to the maintainer; null for a thread that executes no commands. */
+  readonly #bumps: Int32Array | null;
   readonly sizes: SizesHistogram;
   /** Set by the core before the first command. */
   logger!: Logger;
@@ -72,6 +81,7 @@ export class Items {
   /**
    * @param isFirst whether the shared block is new; otherwise another thread has filled it
    * @param wallSeconds Unix time in whole seconds at the start
+   * @param thread the worker's number
    */
   constructor(
     memory: Memory,
@@ -82,6 +92,7 @@ export class Items {
     hash: HashFunction,
     isFirst: boolean,
     wallSeconds: number,
+    thread: number,
   ) {
     this.memory = memory;
     this.u8 = memory.u8;
@@ -100,6 +111,8 @@ export class Items {
     this.tails = block.tails;
     this.lruItems = block.lruItems;
     this.lruBytes = block.lruArray(0);
+    this.crawlNext = block.crawlArray(0);
+    this.#bumps = thread < block.threads ? block.bumps(thread) : null;
     if (isFirst) {
       this.now = ITEM_UPDATE_INTERVAL + 2;
       this.#f64[this.#numbers + F64_PROCESS_STARTED] = wallSeconds - ITEM_UPDATE_INTERVAL - 2;
@@ -271,12 +284,12 @@ export class Items {
     let tries = 0;
     for (; tries < ALLOC_TRIES_MAX; tries++) {
       // Without the segmented LRU the original looks for an expired tail before it takes fresh memory.
-      if (!this.settings.lruSegmented) pullTail(this, id, L.LRU_COLD, 0, false, 0);
+      if (!this.settings.lruSegmented) pullTail(this, id, L.LRU_COLD, 0, 0, 0);
       chunk = this.slabs.alloc(id);
       if (chunk !== 0) break;
-      if (pullTail(this, id, L.LRU_COLD, 0, true, 0) <= 0) {
+      if (pullTail(this, id, L.LRU_COLD, 0, PULL_EVICT, 0) <= 0) {
         if (!this.settings.lruSegmented) break;
-        pullTail(this, id, L.LRU_HOT, 0, false, 0);
+        pullTail(this, id, L.LRU_HOT, 0, 0, 0);
       }
     }
     if (tries > 0) {
@@ -458,6 +471,8 @@ export class Items {
     else this.heads[id] = next;
     if (next !== 0) u32[(next + L.ITEM_PREV) >>> 2] = previous;
     else this.tails[id] = previous;
+    // The crawler stands in front of this item: its way goes on with the one before.
+    if (this.crawlNext[id] === item) this.crawlNext[id] = previous;
     this.lruItems[id]--;
     this.lruBytes[id] -= size;
   }
@@ -545,7 +560,7 @@ export class Items {
     return item;
   }
 
-  /** Notes a fetch: two of them make an item active; an active one in COLD goes to WARM. */
+  /** Notes a fetch: two of them make an item active; an active one in COLD goes to WARM when the maintainer comes by. */
   bump(item: number): void {
     const cell = (item + L.ITEM_FLAGS) >>> 1;
     const flags = this.u16[cell];
@@ -559,9 +574,30 @@ export class Items {
       this.u16[cell] = flags | L.FLAG_FETCHED;
       return;
     }
-    this.u16[cell] = flags | L.FLAG_ACTIVE;
-    if ((this.u8[item + L.ITEM_CLSID] & L.LRU_MASK) !== L.LRU_COLD) this.u32[(item + L.ITEM_TIME) >>> 2] = this.now;
-    else this.update(item);
+    if ((this.u8[item + L.ITEM_CLSID] & L.LRU_MASK) !== L.LRU_COLD) {
+      this.u16[cell] = flags | L.FLAG_ACTIVE;
+      this.u32[(item + L.ITEM_TIME) >>> 2] = this.now;
+    } else if (this.#bumpLater(item)) {
+      this.u16[cell] = flags | L.FLAG_ACTIVE;
+    }
+  }
+
+  /** Queues an item for the maintainer, with a reference. @returns false when the queue is full */
+  #bumpLater(item: number): boolean {
+    const bumps = this.#bumps;
+    if (bumps === null) return false;
+    const end = bumps[BUMP_END];
+    if (((end - Atomics.load(bumps, BUMP_BEGIN)) | 0) >= BUMPS_MAX) {
+      bumps[BUMPS_DROPPED]++;
+      return false;
+    }
+    this.u16[(item + L.ITEM_REFCOUNT) >>> 1]++;
+    const at = BUMP_ENTRIES + (end & (BUMPS_MAX - 1)) * 2;
+    bumps[at] = item;
+    bumps[at + 1] = this.hashOf(item);
+    // What stands in the entry is seen by whoever sees the new end.
+    Atomics.store(bumps, BUMP_END, (end + 1) | 0);
+    return true;
   }
 
   /** Renews an item's place or time (do_item_update). */
@@ -574,8 +610,7 @@ export class Items {
       if (isCold && (this.u16[cell] & L.FLAG_ACTIVE) !== 0) {
         this.u32[time] = this.now;
         this.u16[cell] &= ~L.FLAG_ACTIVE;
-        this.lruMove(item, L.LRU_WARM);
-        this.lru.movesToWarm[this.u8[item + L.ITEM_CLSID]]++;
+        this.#rescue(item);
       } else if (this.u32[time] < this.now - ITEM_UPDATE_INTERVAL) {
         this.u32[time] = this.now;
       }
@@ -586,33 +621,16 @@ export class Items {
     }
   }
 
-  /** Moves a linked item to the head of another LRU of its class. */
-  lruMove(item: number, lru: number): void {
-    this.lruUnlink(item);
-    this.u8[item + L.ITEM_CLSID] = (this.u8[item + L.ITEM_CLSID] & L.CLASS_MASK) | lru;
-    this.lruLink(item);
-  }
-
-  /** Unlinks what has expired in one LRU (the crawler's work). @returns how many items that were */
-  reclaimExpired(id: number): number {
-    let reclaimed = 0;
-    let previous = 0;
+  /** Moves a linked item of COLD to the head of WARM. */
+  #rescue(item: number): void {
+    const size = this.totalBytes(item);
+    this.lruUnlink(item, size);
+    const id = (this.u8[item + L.ITEM_CLSID] & L.CLASS_MASK) | L.LRU_WARM;
+    this.u8[item + L.ITEM_CLSID] = id;
     this.locks.take(LOCK_LRU + id);
-    for (let item = this.tails[id]; item !== 0; item = previous) {
-      previous = this.u32[(item + L.ITEM_PREV) >>> 2];
-      this.lru.crawlerItemsChecked[id]++;
-      const exptime = this.u32[(item + L.ITEM_EXPTIME) >>> 2];
-      if ((exptime === 0 || exptime > this.now) && !this.isFlushed(item)) continue;
-      const hash = this.hashOf(item);
-      if (!this.locks.tryItem(hash)) continue;
-      if ((this.u16[(item + L.ITEM_FLAGS) >>> 1] & L.FLAG_FETCHED) === 0) this.lru.expiredUnfetched[id]++;
-      this.lru.crawlerReclaimed[id]++;
-      this.unlinkNolock(item, hash);
-      this.locks.unlockItem(hash);
-      reclaimed++;
-    }
+    this.lru.movesToWarm[id]++;
+    this.lruLinkNolock(item, size);
     this.locks.give(LOCK_LRU + id);
-    return reclaimed;
   }
 
   /** @param exptime of the client: 0 or less: at once, else seconds from now (or absolute) */

@@ -35,6 +35,8 @@ export class Locks {
   readonly #named: number;
   readonly #items: number;
   readonly #itemMask: number;
+  /** Alone: the item lock that the command under way holds, -1 for none. */
+  #held = -1;
 
   constructor(memory: Memory, block: SharedBlock, isShared: boolean) {
     this.isShared = isShared;
@@ -52,15 +54,18 @@ export class Locks {
   /** Takes the lock of all items whose keys have such a hash. */
   item(hash: number): void {
     if (this.isShared) this.#take(this.#items + (hash & this.#itemMask));
+    else this.#held = hash & this.#itemMask;
   }
 
+  /** Alone, only the lock of the command under way is not to be had: what it works on must not be evicted beneath it. */
   tryItem(hash: number): boolean {
-    if (!this.isShared) return true;
+    if (!this.isShared) return (hash & this.#itemMask) !== this.#held;
     return Atomics.compareExchange(this.#i32, this.#items + (hash & this.#itemMask), FREE, TAKEN) === FREE;
   }
 
   unlockItem(hash: number): void {
     if (this.isShared) this.#give(this.#items + (hash & this.#itemMask));
+    else if ((hash & this.#itemMask) === this.#held) this.#held = -1;
   }
 
   /** Whether two hashes share a lock. */

@@ -8,15 +8,19 @@ import * as L from './layout.ts';
 import { LOCK_LRU } from './lock-cells.ts';
 import { LOG_EVICTIONS } from './logger.ts';
 
-/** Items looked at from a tail before it is given up (references under way lock them). */
+/** Items looked at from a tail before it is given up. */
 const PULL_TRIES_MAX = 5;
+/** COLD only: unlink the tail even if it is alive. */
+export const PULL_EVICT = 1;
+/** Leave a list alone while the crawler stands at its tail. */
+export const PULL_CRAWL_BLOCKS = 2;
 /** What becomes of the item at a tail: it and those before it stay where they are. */
 const STAYS = 0;
 /** It was evicted, which is enough. */
 const LEFT = 1;
 /** It is gone or at the head, and the next one is looked at. */
 const AGAIN = 2;
-/** Somebody holds it; the next one is looked at. */
+/** It was taken away for repair; the next one is looked at. */
 const PASSED = 3;
 const TO_WARM = 4;
 const TO_COLD = 5;
@@ -26,10 +30,10 @@ const JUGGLES_MAX = 500;
 
 /**
  * Looks at the tail of a class's LRU and frees, evicts or moves what is due there. Takes the LRU's lock, and tries those of the items: one that
- * somebody works on is passed over.
+ * somebody works on is passed over. One that somebody merely holds is treated as any other: its memory comes back when it is let go.
  * @param lru LRU_HOT …
  * @param totalBytes bytes in all LRUs of the class, of which HOT and WARM may have a share
- * @param evict COLD only: unlink the tail even if it is alive
+ * @param flags PULL_…
  * @param maxAge HOT and WARM: seconds after which an item must go
  * @returns how many items left the list
  */
@@ -38,7 +42,7 @@ export function pullTail(
   classId: number,
   lru: number,
   totalBytes: number,
-  evict: boolean,
+  flags: number,
   maxAge: number,
 ): number {
   if (classId === 0) return 0;
@@ -48,12 +52,13 @@ export function pullTail(
   let next = 0;
   locks.take(LOCK_LRU + id);
   let search = items.tails[id];
+  if ((flags & PULL_CRAWL_BLOCKS) !== 0 && search !== 0 && items.crawlNext[id] === search) search = 0;
   for (let tries = PULL_TRIES_MAX; tries > 0 && search !== 0; tries--, search = next) {
     next = items.u32[(search + L.ITEM_PREV) >>> 2];
     // Linked, it cannot vanish while its LRU is locked: its key may be read before its own lock is had.
     const hash = items.hashOf(search);
     if (!locks.tryItem(hash)) continue;
-    const fate = judge(items, search, id, hash, totalBytes, evict, maxAge);
+    const fate = judge(items, search, id, hash, totalBytes, flags, maxAge);
     if (fate < TO_WARM) {
       locks.unlockItem(hash);
       if (fate === LEFT || fate === AGAIN) removed++;
@@ -79,7 +84,7 @@ function judge(
   id: number,
   hash: number,
   totalBytes: number,
-  evict: boolean,
+  flags: number,
   maxAge: number,
 ): number {
   const { u16, u32, settings } = items;
@@ -87,7 +92,13 @@ function judge(
   const lru = id & L.LRU_MASK;
   if (items.refcount(search) !== 1) {
     stats.tailReflocked[id]++;
-    return PASSED;
+    const { tailRepairTime } = settings;
+    if (tailRepairTime !== 0 && u32[(search + L.ITEM_TIME) >>> 2] + tailRepairTime < items.now) {
+      // The original frees it beneath its holder; here it goes when that one lets go.
+      stats.tailRepairs[id]++;
+      items.unlinkNolock(search, hash);
+      return PASSED;
+    }
   }
   const flagsCell = (search + L.ITEM_FLAGS) >>> 1;
   const exptime = u32[(search + L.ITEM_EXPTIME) >>> 2];
@@ -100,7 +111,7 @@ function judge(
   const isActive = (u16[flagsCell] & L.FLAG_ACTIVE) !== 0;
   if (lru === L.LRU_TEMP) return STAYS;
   if (lru === L.LRU_COLD) {
-    if (evict) {
+    if ((flags & PULL_EVICT) !== 0) {
       if (!settings.evictToFree) return STAYS;
       countEviction(items, search, id);
       if (items.logger.wants(LOG_EVICTIONS)) items.logger.eviction(search, items.keyOf(search), items.now);
@@ -125,8 +136,9 @@ function judge(
     stats.movesToWarm[id]++;
     return TO_WARM;
   }
-  const percent = lru === L.LRU_HOT ? settings.hotLruPct : settings.warmLruPct;
-  const limit = Math.floor((totalBytes * percent) / 100);
+  // A HOT without a share of its own has WARM's, as in the original.
+  let limit = lru === L.LRU_HOT ? Math.floor((totalBytes * settings.hotLruPct) / 100) : 0;
+  if (limit === 0) limit = Math.floor((totalBytes * settings.warmLruPct) / 100);
   if (items.lruBytes[id] > limit || items.now - u32[(search + L.ITEM_TIME) >>> 2] > maxAge) {
     stats.movesToCold[id]++;
     return TO_COLD;
@@ -155,7 +167,7 @@ export function juggle(items: Items, classId: number): number {
   const { settings } = items;
   let moves = 0;
   if (settings.tempLru) {
-    while (moves < JUGGLES_MAX && pullTail(items, classId, L.LRU_TEMP, 0, false, 0) > 0) moves++;
+    while (moves < JUGGLES_MAX && pullTail(items, classId, L.LRU_TEMP, 0, 0, 0) > 0) moves++;
   }
   let totalBytes = 0;
   let hotAge = 0;
@@ -169,9 +181,9 @@ export function juggle(items: Items, classId: number): number {
   }
   for (let i = 0; i < JUGGLES_MAX; i++) {
     let more =
-      pullTail(items, classId, L.LRU_HOT, totalBytes, false, hotAge) ||
-      pullTail(items, classId, L.LRU_WARM, totalBytes, false, warmAge);
-    if (settings.lruSegmented) more += pullTail(items, classId, L.LRU_COLD, totalBytes, false, 0);
+      pullTail(items, classId, L.LRU_HOT, totalBytes, PULL_CRAWL_BLOCKS, hotAge) ||
+      pullTail(items, classId, L.LRU_WARM, totalBytes, PULL_CRAWL_BLOCKS, warmAge);
+    if (settings.lruSegmented) more += pullTail(items, classId, L.LRU_COLD, totalBytes, PULL_CRAWL_BLOCKS, 0);
     if (more === 0) break;
     moves++;
   }

@@ -48,6 +48,8 @@ export const CELL_CONNECTIONS = 14;
 /** Free for the rooms that need a few: page mover 16 … 31, crawler 32 … 47, logger 48 … 63, statistics 64 … 79, server 80 … 95. */
 export const CELL_SLAB_MOVER = 16;
 export const CELL_CRAWLER = 32;
+/** The crawler walks the hash table's buckets, so the table must not begin to grow. */
+export const CELL_TABLE_WALKED = CELL_CRAWLER + 3;
 export const CELL_LOGGER = 48;
 export const CELL_STATISTICS = 64;
 export const CELL_SERVER = 80;
@@ -70,6 +72,16 @@ export const F64_STATISTICS = 32;
 export const F64_MAINTAINER = 40;
 const F64_CELLS = 48;
 
+/** Fetches in COLD that wait for the maintainer, of each thread (the original's LRU_BUMP_BUF_SIZE). */
+export const BUMPS_MAX = 8_192;
+/** Words of a thread's ring of them: begin, end, how many were dropped, room; then item and hash of each. */
+export const BUMP_BEGIN = 0;
+export const BUMP_END = 1;
+export const BUMPS_DROPPED = 2;
+export const BUMP_ENTRIES = 16;
+/** Arrays by LRU id of the crawler. */
+const CRAWL_ARRAYS = 6;
+
 /** Names of the arrays by LRU id that LruCounters shows; each is stored under the LRU's lock. */
 const LRU_ARRAYS = 17;
 
@@ -91,6 +103,8 @@ function layOut(threads: number) {
     tails: part(LRU_COUNT * 4),
     lruItems: part(LRU_COUNT * 4),
     lruArrays: part(LRU_ARRAYS * LRU_COUNT * 8),
+    crawls: part(CRAWL_ARRAYS * LRU_COUNT * 4),
+    bumps: part(threads * (BUMP_ENTRIES + 2 * BUMPS_MAX) * 4),
     freeHeads: part(CLASS_COUNT * 4),
     freeCounts: part(CLASS_COUNT * 4),
     pageCounts: part(CLASS_COUNT * 4),
@@ -163,6 +177,17 @@ export class SharedBlock {
   /** Array number `index` of those by LRU id. */
   lruArray(index: number): Float64Array {
     return this.#f64(this.#parts.lruArrays + index * LRU_COUNT * 8, LRU_COUNT);
+  }
+
+  /** Array number `index` of the crawler's; stored under the LRU's lock. */
+  crawlArray(index: number): Uint32Array {
+    return this.#u32(this.#parts.crawls + index * LRU_COUNT * 4, LRU_COUNT);
+  }
+
+  /** The bumps of a worker: it stores at the end, the maintainer takes from the beginning. */
+  bumps(thread: number): Int32Array {
+    const words = BUMP_ENTRIES + 2 * BUMPS_MAX;
+    return new Int32Array(this.memory.buffer, this.offset + this.#parts.bumps + thread * words * 4, words);
   }
 
   get freeHeads(): Uint32Array {

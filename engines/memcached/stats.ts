@@ -191,7 +191,7 @@ export class StatsCommands {
         : []),
       ...(s.lruCrawler
         ? ([
-            ['lru_crawler_running', 0],
+            ['lru_crawler_running', core.crawler.isRunning ? 1 : 0],
             ['lru_crawler_starts', c.lruCrawlerStarts],
           ] as Stat[])
         : []),
@@ -222,7 +222,7 @@ export class StatsCommands {
             ['moves_to_warm', sumOf(lru.movesToWarm)],
             ['moves_within_lru', sumOf(lru.movesWithinLru)],
             ['direct_reclaims', sumOf(lru.directReclaims)],
-            ['lru_bumps_dropped', 0],
+            ['lru_bumps_dropped', core.maintainer.bumpsDropped],
           ] as Stat[])
         : []),
     ];

@@ -69,6 +69,7 @@ export async function startMemcachedServer(options: MemcachedOptions): Promise<M
   // Connections' buffers are the allocator's, items are the slabs': both share the arena, and only slabs count for -m.
   const allocator = createJemalloc(arena, { classes: 'debian', clock });
   raiseFileLimit(settings.maxConns + OTHER_DESCRIPTORS);
+  let wakeBackground = (): void => {};
   const core = new Core(arena, clock, settings, {
     log,
     usage: () => {
@@ -76,6 +77,7 @@ export async function startMemcachedServer(options: MemcachedOptions): Promise<M
       return { pid: process.pid, userSeconds: userCPUTime / 1e6, systemSeconds: systemCPUTime / 1e6 };
     },
     onShutdown: () => process.kill(process.pid, 'SIGINT'),
+    wakeBackground: () => wakeBackground(),
   });
   const loop = createEventLoop(options.eventLoop, allocator, {
     maxConnections: Math.max(1, settings.maxConns - DESCRIPTORS_OF_PROCESS - DESCRIPTORS_OF_THREAD * settings.threads),
@@ -95,7 +97,12 @@ export async function startMemcachedServer(options: MemcachedOptions): Promise<M
     allocator.tick(nowUs() / 1000);
     return TICK_MS;
   });
-  loop.addTimer(1, () => core.maintain());
+  const maintain = (): number => core.maintain();
+  let maintenance = loop.addTimer(1, maintain);
+  wakeBackground = () => {
+    loop.cancelTimer(maintenance);
+    maintenance = loop.addTimer(0, maintain);
+  };
   let stopped = false;
   return {
     core,

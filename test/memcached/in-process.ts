@@ -47,6 +47,7 @@ export class InProcess implements Transport {
   readonly #inputAt: number;
   readonly #outputAt: number;
   readonly #peers: Peer[] = [];
+  #hasYielded = false;
   /** Leases given back so far. */
   released = 0;
   lent = 0;
@@ -156,7 +157,8 @@ export class InProcess implements Transport {
       const consumed = this.core.onInput(conn, this.#inputAt, this.#inputAt + piece.length) - this.#inputAt;
       if (peer.directLeft > 0 && consumed !== piece.length) throw new Error('readInto with input left over');
       rest = rest.subarray(consumed);
-      if (consumed === 0 || peer.paused) break;
+      if ((consumed === 0 && !this.#hasYielded) || peer.paused) break;
+      this.#hasYielded = false;
     }
     peer.pending = Buffer.from(rest);
     this.core.onTurn();
@@ -221,7 +223,9 @@ export class InProcess implements Transport {
   }
 
   /** There is nobody else: what is left is handed over again at once. */
-  yieldTurn(): void {}
+  yieldTurn(): void {
+    this.#hasYielded = true;
+  }
 
   close(conn: number): void {
     const peer = this.#peers[conn]!;

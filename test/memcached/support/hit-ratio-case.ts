@@ -1,0 +1,68 @@
+/** Comparisons of hit ratios: the real server and the engine beside it, the same keys in the same order on one connection each. */
+import { expect } from 'vitest';
+import type { Stream } from '../../support/traces.ts';
+import { RealMemcached } from '../real-memcached.ts';
+import { replay } from './hit-replay.ts';
+import { ServedMemcached } from './served-memcached.ts';
+
+/** In hit ratio: 0.3 points, or the spread of the real server's own runs where that is wider. */
+const TOLERANCE = 0.003;
+
+export interface HitRatioCase {
+  readonly name: string;
+  readonly stream: Stream;
+  /** Arguments of both servers: the cache's size, options. */
+  readonly args: readonly string[];
+  /** Requests sent in one piece. */
+  readonly batch: number;
+  /** Runs of each server, taken in turn. */
+  readonly runs: number;
+}
+
+export interface HitRatios {
+  readonly real: readonly number[];
+  readonly engine: readonly number[];
+  readonly realStats: Record<string, string>;
+  readonly engineStats: Record<string, string>;
+}
+
+export const mean = (values: readonly number[]): number => values.reduce((sum, one) => sum + one, 0) / values.length;
+export const spread = (values: readonly number[]): number => Math.max(...values) - Math.min(...values);
+
+/** Replays a stream on both servers. */
+export async function measureHitRatios(one: HitRatioCase): Promise<HitRatios> {
+  const real: number[] = [];
+  const engine: number[] = [];
+  let realStats: Record<string, string> = {};
+  let engineStats: Record<string, string> = {};
+  for (let run = 0; run < one.runs; run++) {
+    const there = await RealMemcached.start([...one.args]);
+    try {
+      const replayed = await replay(there.path, one.stream, one.batch);
+      real.push(replayed.hitRatio);
+      realStats = replayed.stats;
+    } finally {
+      await there.stop();
+    }
+    const here = await ServedMemcached.start([...one.args]);
+    try {
+      const replayed = await replay(here.path, one.stream, one.batch);
+      engine.push(replayed.hitRatio);
+      engineStats = replayed.stats;
+    } finally {
+      await here.stop();
+    }
+  }
+  return { real, engine, realStats, engineStats };
+}
+
+/** Replays and compares the means. @returns a line that tells the figures */
+export async function compareHitRatios(one: HitRatioCase): Promise<string> {
+  const { real, engine } = await measureHitRatios(one);
+  const allowed = Math.max(TOLERANCE, spread(real));
+  const difference = mean(engine) - mean(real);
+  const percent = (ratio: number): string => (ratio * 100).toFixed(3);
+  const line = `${one.name} ${one.args.join(' ')}: real ${percent(mean(real))} % (spread ${percent(spread(real))}), engine ${percent(mean(engine))} % (spread ${percent(spread(engine))}), difference ${percent(difference)}`;
+  expect(Math.abs(difference), line).toBeLessThanOrEqual(allowed);
+  return line;
+}
