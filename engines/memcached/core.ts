@@ -28,9 +28,9 @@ import {
   TRANSPORT_TCP,
 } from './connection-table.ts';
 import { type Counters, makeCounters } from './counters.ts';
-import { Credentials } from './credentials.ts';
 import { crawlerStatusText } from './crawl-statistics.ts';
 import { Crawler } from './crawler.ts';
+import { Credentials } from './credentials.ts';
 import { HashExpander } from './hash-expander.ts';
 import { Items } from './items.ts';
 import * as L from './layout.ts';
@@ -168,6 +168,11 @@ export class Core implements ConnectionHandler {
   #kept = new Uint32Array(64);
   #keptCount = 0;
 
+  /** The loop's counts of bytes, where it has any, and what of them is counted already. */
+  #traffic: { readonly bytesIn: number; readonly bytesOut: number } | undefined;
+  #bytesIn = 0;
+  #bytesOut = 0;
+
   // Output of the callback under way.
   #inputAt = 0;
   #outConn = -1;
@@ -236,6 +241,7 @@ export class Core implements ConnectionHandler {
   /** Set before the first connection. */
   setTransport(transport: Transport): void {
     this.transport = transport;
+    this.#traffic = (transport as { counters?: { bytesIn: number; bytesOut: number } }).counters;
     this.logger.transport = transport;
     this.watchers.transport = transport;
   }
@@ -428,7 +434,18 @@ export class Core implements ConnectionHandler {
   }
 
   onTurn(): void {
+    this.countTraffic();
     if (this.#paused.length > 0) this.resumeDrained();
+  }
+
+  /** Takes over what the loop has counted since the last call, so that other threads see it. */
+  countTraffic(): void {
+    const loop = this.#traffic;
+    if (loop === undefined) return;
+    this.counters.bytesRead += loop.bytesIn - this.#bytesIn;
+    this.counters.bytesWritten += loop.bytesOut - this.#bytesOut;
+    this.#bytesIn = loop.bytesIn;
+    this.#bytesOut = loop.bytesOut;
   }
 
   /** Reads again from connections whose peers have taken half of what waited for them. */

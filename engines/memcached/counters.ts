@@ -30,6 +30,8 @@ const SCALARS = [
   'lruCrawlerStarts',
   'listenDisabledNum',
   'idleKicks',
+  'bytesRead',
+  'bytesWritten',
 ] as const;
 /** Room for further ones. */
 const SCALARS_MAX = 64;
@@ -39,7 +41,7 @@ const CLASS_ARRAYS = ['setCmds', 'touchHits', 'deleteHits', 'incrHits', 'decrHit
 export const COUNTERS_CELLS = SCALARS_MAX + LRU_COUNT + 8 * CLASS_COUNT;
 
 /** What `stats reset` leaves alone. */
-const LASTING: readonly string[] = ['currConnections', 'lruMaintainerJuggles', 'lruCrawlerStarts'];
+const LASTING: readonly string[] = ['currConnections'];
 
 class CounterCells {
   readonly cells: Float64Array;

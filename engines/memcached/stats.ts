@@ -62,6 +62,9 @@ export class StatsCommands {
         return [['sizes_status', 'disabled']];
       case 'conns':
         return this.#conns(conn);
+      case 'extstore':
+        // External storage is not there, as in a server that was not told to use it.
+        return [];
       default:
         return null;
     }
@@ -116,7 +119,6 @@ export class StatsCommands {
     const { items, settings: s } = core;
     const c = core.totals();
     const usage = core.hooks.usage();
-    const transport = core.transport as { counters?: { bytesIn: number; bytesOut: number } };
     const lru = items.lru;
     const readBuffers = c.currConnections + 1;
     return [
@@ -131,7 +133,7 @@ export class StatsCommands {
       ['max_connections', s.maxConns],
       ['curr_connections', c.currConnections],
       ['total_connections', c.totalConnections],
-      ['rejected_connections', c.rejectedConnections],
+      ...(s.maxConnsFast ? ([['rejected_connections', c.rejectedConnections]] as Stat[]) : []),
       ['connection_structures', c.currConnections + 1],
       ['response_obj_oom', 0],
       ['response_obj_count', 1],
@@ -166,8 +168,8 @@ export class StatsCommands {
       ['auth_cmds', c.authCmds],
       ['auth_errors', c.authErrors],
       ...(s.idleTimeout > 0 ? ([['idle_kicks', c.idleKicks]] as Stat[]) : []),
-      ['bytes_read', transport.counters?.bytesIn ?? 0],
-      ['bytes_written', transport.counters?.bytesOut ?? 0],
+      ['bytes_read', c.bytesRead],
+      ['bytes_written', c.bytesWritten],
       ['limit_maxbytes', s.maxBytes],
       ['accepting_conns', 1],
       ['listen_disabled_num', c.listenDisabledNum],

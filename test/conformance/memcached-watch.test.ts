@@ -31,7 +31,7 @@ function normal(lines: string): string[] {
         .replace(/^ts=\d+\.\d+ /, 'ts=T ')
         .replace(/ cfd=-?\d+/, ' cfd=N')
         .replace(/ la=\d+/, ' la=N')
-        .replace(/ ttl=\d{9,}/, ' ttl=FAR'),
+        .replace(/ ttl=\d{5,}/, ' ttl=FAR'),
     );
 }
 
