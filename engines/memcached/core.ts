@@ -50,6 +50,8 @@ import { PrefixStats } from './prefix-stats.ts';
 import { END } from './replies.ts';
 import { type Settings, SharedSettings } from './settings.ts';
 import { type Placement, SharedBlock } from './shared-block.ts';
+import { SlabAutomover } from './slab-automover.ts';
+import { SlabMover } from './slab-mover.ts';
 import { copyBytes, Store } from './store.ts';
 import { ThreadDirectory } from './thread-directory.ts';
 import { VerboseLog } from './verbose-log.ts';
@@ -229,6 +231,9 @@ export class Core implements ConnectionHandler {
     };
     this.background.add(this.maintainer);
     this.background.add(this.watchers);
+    this.items.mover = new SlabMover(this.items, shared, this.background);
+    this.background.add(this.items.mover);
+    this.background.add(new SlabAutomover(this.items));
     if (isFirst) this.setVerbosity(settings.verbose);
     this.background.add(new HashExpander(this.items));
     this.background.add(this.crawler);

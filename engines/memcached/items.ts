@@ -39,6 +39,8 @@ import {
   type SharedBlock,
 } from './shared-block.ts';
 import { SizesHistogram } from './sizes.ts';
+import type { SlabMover } from './slab-mover.ts';
+import { type SlabReport, verifySlabs } from './slab-verify.ts';
 import { Slabs } from './slabs.ts';
 
 /** A hit moves an item in its LRU, or renews its time, at most once in so many seconds. */
@@ -73,6 +75,7 @@ export class Items {
   readonly sizes: SizesHistogram;
   /** Set by the core before the first command. */
   logger!: Logger;
+  mover!: SlabMover;
   readonly #f64: Float64Array;
   /** Indices of the shared block's cells in u32 and f64. */
   readonly #cells: number;
@@ -382,8 +385,9 @@ export class Items {
     u32[(chunk + L.CHUNK_HEAD) >>> 2] = item;
     u32[(chunk + L.CHUNK_SIZE) >>> 2] = size - L.CHUNK_HEADER_BYTES;
     u32[(chunk + L.CHUNK_USED) >>> 2] = 0;
-    this.u16[(chunk + L.ITEM_FLAGS) >>> 1] = L.FLAG_CHUNK;
     this.u8[chunk + L.ITEM_CLSID] = id;
+    // In this order also for the page mover, which reads the head of whatever carries the flag.
+    Atomics.store(this.u16, (chunk + L.ITEM_FLAGS) >>> 1, L.FLAG_CHUNK);
     if (last === 0) this.put32(this.dataOf(item) + L.ITEM_NEXT, chunk);
     else u32[(last + L.ITEM_NEXT) >>> 2] = chunk;
     return chunk;
@@ -644,9 +648,8 @@ export class Items {
     }
   }
 
-  /** Checks slabs, table and lists against each other. @throws Error naming the first contradiction */
-  verify(): void {
-    this.slabs.verify();
+  /** Checks slabs, table and lists against each other. @returns what was found in slab memory. @throws Error naming the first contradiction */
+  verify(): SlabReport {
     this.table.verify(this.currItems);
     let items = 0;
     let bytes = 0;
@@ -671,5 +674,6 @@ export class Items {
     }
     if (items !== this.currItems) throw new Error(`items: ${items} in LRUs, ${this.currItems} counted`);
     if (bytes !== this.currBytes) throw new Error(`items: ${bytes} bytes in LRUs, ${this.currBytes} counted`);
+    return verifySlabs(this);
   }
 }

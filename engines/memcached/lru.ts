@@ -7,6 +7,7 @@ import type { Items } from './items.ts';
 import * as L from './layout.ts';
 import { LOCK_LRU } from './lock-cells.ts';
 import { LOG_EVICTIONS } from './logger.ts';
+import { ANY_CLASS } from './slab-mover.ts';
 
 /** Items looked at from a tail before it is given up. */
 const PULL_TRIES_MAX = 5;
@@ -116,6 +117,8 @@ function judge(
       countEviction(items, search, id);
       if (items.logger.wants(LOG_EVICTIONS)) items.logger.eviction(search, items.keyOf(search), items.now);
       items.unlinkNolock(search, hash);
+      // An eviction asks for a page from whichever class has one to spare.
+      if (settings.slabAutomove === 2) items.mover.request(ANY_CLASS, id & L.CLASS_MASK);
       return LEFT;
     }
     if (!isActive || !settings.lruSegmented) return STAYS;

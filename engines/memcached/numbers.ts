@@ -98,3 +98,26 @@ export function putDecimal(u8: Uint8Array, at: number, value: number): number {
   }
   return at + digits;
 }
+
+/** The least double that is not denormal: C's strtod calls what is smaller out of range. */
+const NORMAL_MIN = 2.2250738585072014e-308;
+
+/** safe_strtod: a number as C's strtod reads it, behind which the text ends or white space follows. @returns null when it is none */
+export function parseDouble(text: string): number | null {
+  const match =
+    /^[ \t\v\f\r]*([+-]?)(?:(0x[\da-f]*\.?[\da-f]*(?:p[+-]?\d+)?)|(inf(?:inity)?)|(nan)|((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?))(?:$|\s)/i.exec(
+      text,
+    );
+  if (match === null) return null;
+  const [, sign, hex, infinite, nan, decimal] = match;
+  if (nan !== undefined) return Number.NaN;
+  let value = infinite !== undefined ? Number.POSITIVE_INFINITY : Number(decimal);
+  if (hex !== undefined) {
+    const [, whole = '', fraction = '', power = '0'] = /^0x([\da-f]*)\.?([\da-f]*)(?:p(.*))?$/i.exec(hex)!;
+    if (whole === '' && fraction === '') return null;
+    value = Number(`0x${whole}${fraction}`) * 2 ** (Number(power) - 4 * fraction.length);
+  }
+  const isOutOfRange = value === 0 ? /[1-9]/.test((decimal ?? '').split(/e/i)[0]!) : value < NORMAL_MIN;
+  if (isOutOfRange || (value === Number.POSITIVE_INFINITY && infinite === undefined)) return null;
+  return sign === '-' ? -value : value;
+}

@@ -43,6 +43,8 @@ export interface Settings {
   slabAutomoveFreeRatio: number;
   /** Sizes of the slab classes (-o slab_sizes), or null: they follow from the factor. */
   slabSizes: number[] | null;
+  /** Every class gets a page at the start, and the memory limit is fixed (-L). */
+  preallocate: boolean;
   lruCrawler: boolean;
   lruCrawlerSleep: number;
   lruCrawlerToCrawl: number;
@@ -140,6 +142,7 @@ export function defaultSettings(): Settings {
     slabAutomoveWindow: 30,
     slabAutomoveFreeRatio: 0.01,
     slabSizes: null,
+    preallocate: false,
     lruCrawler: true,
     lruCrawlerSleep: 100,
     lruCrawlerToCrawl: 0,

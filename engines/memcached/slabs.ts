@@ -1,9 +1,13 @@
 /**
- * Slab allocation as memcached 1.6.18 does it: size classes that grow by a factor, pages of 1 MiB cut into chunks of
- * their class, one free list a class. Pages come from the arena and are never given back.
+ * Slab allocation as memcached 1.6.18 does it: size classes that grow by a factor (or whose sizes are given), pages of 1 MiB cut into chunks
+ * of their class, one free list a class. Pages come from the arena. The mover (slab-mover.ts) takes them from one class for another, or for
+ * the global pool (class 0), from which any class takes a page before it asks the arena.
  *
  * A page's chunks go onto the free list in order of address, each in front of the last, so the last chunk of a page is
  * handed out first (as in the original).
+ *
+ * Free lists, page tables and totals are guarded by LOCK_SLABS. A chunk is free exactly when it carries FLAG_SLABBED, which is set and taken
+ * away under that lock only.
  */
 import type { Memory } from '../ports.ts';
 import { CLASS_COUNT, FLAG_SLABBED, ITEM_CLSID, ITEM_FLAGS, ITEM_NEXT, ITEM_PREV, ITEM_REFCOUNT } from './layout.ts';
@@ -12,6 +16,7 @@ import type { Locks } from './locks.ts';
 import type { Settings } from './settings.ts';
 import {
   CELL_LIMIT_REACHED,
+  CELL_SLAB_MOVER,
   F64_LIMIT_BYTES,
   F64_MALLOCED_BYTES,
   type SharedBlock,
@@ -29,6 +34,33 @@ const ARENA_SHARE_MAX = 0.9;
 const SMALL_BYTES_MAX = 8_192;
 /** The largest class number there can be. */
 const CLASS_MAX = CLASS_COUNT - 1;
+/** The class number of the global pool: pages that belong to no class. */
+export const PAGE_POOL = 0;
+/** Cell of the shared block: the first of the pages given back for a lower limit, each holding the next one's offset; 0 none. LOCK_SLABS. */
+const CELL_RELEASED_PAGES = CELL_SLAB_MOVER + 8;
+
+/** Chunk sizes of the classes that settings ask for, by class number (0 stands for the pool and has none); the last is the largest class. */
+export function classSizes(settings: Settings): number[] {
+  const sizes = [0];
+  let size = ITEM_STRUCT_BYTES + settings.chunkSize;
+  while (sizes.length < CLASS_MAX) {
+    if (settings.slabSizes !== null) {
+      if (sizes.length > settings.slabSizes.length) break;
+      size = settings.slabSizes[sizes.length - 1]!;
+    } else if (size >= settings.slabChunkSizeMax / settings.factor) break;
+    size = Math.ceil(size / CHUNK_ALIGN_BYTES) * CHUNK_ALIGN_BYTES;
+    sizes.push(size);
+    if (settings.slabSizes === null) size = Math.floor(size * settings.factor);
+  }
+  sizes.push(settings.slabChunkSizeMax);
+  return sizes;
+}
+
+/** @returns megabytes that the memory limit must have for `preallocate` (-L), which takes a page for every class */
+export function preallocationMegabytes(settings: Settings): number {
+  const classes = classSizes(settings).length - 1;
+  return Math.ceil((classes * settings.slabPageSize) / MEBIBYTE);
+}
 
 export class Slabs {
   readonly #memory: Memory;
@@ -66,7 +98,10 @@ export class Slabs {
     this.#pageCount = block.pageCounts;
     this.#pageTable = block.pageTable;
     this.#layClasses(settings);
-    if (isFirst) memory.f64[block.number(F64_LIMIT_BYTES)] = this.#affordable(settings.maxBytes);
+    if (!isFirst) return;
+    memory.f64[block.number(F64_LIMIT_BYTES)] = this.#affordable(settings.maxBytes);
+    if (!settings.preallocate) return;
+    for (let id = 1; id <= this.largestClass; id++) this.#newPage(id);
   }
 
   /** Bytes of all pages taken (`total_malloced`). */
@@ -94,20 +129,15 @@ export class Slabs {
   }
 
   #layClasses(settings: Settings): void {
-    let size = ITEM_STRUCT_BYTES + settings.chunkSize;
-    let id = 0;
-    while (++id < CLASS_MAX) {
-      if (size >= settings.slabChunkSizeMax / settings.factor) break;
-      size = Math.ceil(size / CHUNK_ALIGN_BYTES) * CHUNK_ALIGN_BYTES;
-      this.chunkSize[id] = size;
-      this.chunksPerPage[id] = Math.floor(settings.slabPageSize / size);
-      size = Math.floor(size * settings.factor);
+    const sizes = classSizes(settings);
+    const last = sizes.length - 1;
+    for (let id = 1; id <= last; id++) {
+      this.chunkSize[id] = sizes[id]!;
+      this.chunksPerPage[id] = Math.floor(settings.slabPageSize / sizes[id]!);
     }
-    this.largestClass = id;
-    this.chunkSize[id] = settings.slabChunkSizeMax;
-    this.chunksPerPage[id] = Math.floor(settings.slabPageSize / settings.slabChunkSizeMax);
+    this.largestClass = last;
     for (let unit = 0, fit = 1; unit < this.#smallClass.length; unit++) {
-      while (fit < id && this.chunkSize[fit]! < unit * CHUNK_ALIGN_BYTES) fit++;
+      while (fit < last && this.chunkSize[fit]! < unit * CHUNK_ALIGN_BYTES) fit++;
       this.#smallClass[unit] = fit;
     }
   }
@@ -135,6 +165,22 @@ export class Slabs {
     const chunk = this.#freeHead[id] !== 0 || this.#newPage(id) ? this.#pop(id) : 0;
     this.#locks.give(LOCK_SLABS);
     return chunk;
+  }
+
+  /** Takes a free chunk if there is one; never a page. Under LOCK_SLABS. @returns 0 when there is none */
+  takeFreeNolock(id: number): number {
+    return this.#freeHead[id] === 0 ? 0 : this.#pop(id);
+  }
+
+  /** Takes this chunk, which is free, out of its free list. Under LOCK_SLABS. */
+  cutFreeNolock(chunk: number, id: number): void {
+    const u32 = this.#u32;
+    const next = u32[(chunk + ITEM_NEXT) >>> 2];
+    const previous = u32[(chunk + ITEM_PREV) >>> 2];
+    if (previous !== 0) u32[(previous + ITEM_NEXT) >>> 2] = next;
+    else this.#freeHead[id] = next;
+    if (next !== 0) u32[(next + ITEM_PREV) >>> 2] = previous;
+    this.freeCount[id]--;
   }
 
   #pop(id: number): number {
@@ -172,23 +218,97 @@ export class Slabs {
   /** Under LOCK_SLABS. */
   #newPage(id: number): boolean {
     const settings = this.#settings;
-    const pages = this.#pageCount[id]!;
     const fullPage = settings.slabReassign || settings.slabChunkSizeMax !== settings.slabPageSize;
     const bytes = fullPage ? settings.slabPageSize : this.chunkSize[id]! * this.chunksPerPage[id]!;
-    // A class without any page gets its first one even beyond the limit: otherwise a late size could never be stored.
-    const isBeyond = this.mallocedBytes + bytes > this.limitBytes && pages > 0;
-    const page = isBeyond || pages === SLAB_PAGES_MAX ? 0 : this.#memory.takePages(Math.ceil(bytes / ARENA_PAGE_BYTES));
+    const page = this.#takePage(id, bytes);
     if (page === 0) {
       this.#u32[this.#block.cell(CELL_LIMIT_REACHED)] = 1;
       return false;
     }
+    this.#addPage(id, page);
+    return true;
+  }
+
+  /** A page from the pool, or else from the arena, as far as the limit allows. @returns 0 for none */
+  #takePage(id: number, bytes: number): number {
+    const pages = this.#pageCount[id]!;
+    if (pages === SLAB_PAGES_MAX) return 0;
+    const pooled = this.#pageCount[PAGE_POOL]!;
+    if (pooled > 0) {
+      this.#pageCount[PAGE_POOL] = pooled - 1;
+      return this.pageAt(PAGE_POOL, pooled - 1);
+    }
+    // A class without any page gets its first one even beyond the limit: otherwise a late size could never be stored.
+    if (this.mallocedBytes + bytes > this.limitBytes && pages > 0) return 0;
+    const released = this.#block.cell(CELL_RELEASED_PAGES);
+    let page = this.#u32[released]!;
+    if (page !== 0) this.#u32[released] = this.#u32[page >>> 2]!;
+    else page = this.#memory.takePages(Math.ceil(bytes / ARENA_PAGE_BYTES));
+    if (page !== 0) this.#memory.f64[this.#block.number(F64_MALLOCED_BYTES)]! += bytes;
+    return page;
+  }
+
+  /** Cuts a page into free chunks of a class. Under LOCK_SLABS. */
+  #addPage(id: number, page: number): void {
     const size = this.chunkSize[id]!;
     const count = this.chunksPerPage[id]!;
     for (let i = 0; i < count; i++) this.#push(page + i * size, id);
+    const pages = this.#pageCount[id]!;
     this.#pageTable[id * SLAB_PAGES_MAX + pages] = page;
     this.#pageCount[id] = pages + 1;
-    this.#memory.f64[this.#block.number(F64_MALLOCED_BYTES)]! += bytes;
-    return true;
+  }
+
+  /**
+   * Makes the first page of a class, of whose chunks none is free or in use any more, one of another class or of the pool. What the pool
+   * then has beyond the limit is given back. Under LOCK_SLABS.
+   */
+  movePageNolock(from: number, to: number): void {
+    const first = from * SLAB_PAGES_MAX;
+    const page = this.#pageTable[first]!;
+    const left = this.#pageCount[from]! - 1;
+    this.#pageTable.copyWithin(first, first + 1, first + 1 + left);
+    this.#pageCount[from] = left;
+    if (to !== PAGE_POOL) {
+      this.#addPage(to, page);
+      return;
+    }
+    const pooled = this.#pageCount[PAGE_POOL]!;
+    this.#pageTable[PAGE_POOL * SLAB_PAGES_MAX + pooled] = page;
+    this.#pageCount[PAGE_POOL] = pooled + 1;
+    this.#u32[this.#block.cell(CELL_LIMIT_REACHED)] = 0;
+    this.#releasePages();
+  }
+
+  /**
+   * Gives pages of the pool back to the system while there are more pages than the limit allows. They stay in a list of ours, from which
+   * classes take them again: the arena's own lists belong to one thread each.
+   */
+  #releasePages(): void {
+    const { slabPageSize, slabReassign, preallocate } = this.#settings;
+    if (!slabReassign || preallocate) return;
+    const released = this.#block.cell(CELL_RELEASED_PAGES);
+    while (this.mallocedBytes > this.limitBytes && this.#pageCount[PAGE_POOL]! > 0) {
+      const pooled = this.#pageCount[PAGE_POOL]! - 1;
+      const page = this.pageAt(PAGE_POOL, pooled);
+      this.#pageCount[PAGE_POOL] = pooled;
+      this.#memory.purge(page, slabPageSize / ARENA_PAGE_BYTES);
+      this.#u32[page >>> 2] = this.#u32[released]!;
+      this.#u32[released] = page;
+      this.#memory.f64[this.#block.number(F64_MALLOCED_BYTES)]! -= slabPageSize;
+    }
+  }
+
+  /** Offsets of the pages that were given back for a lower limit. */
+  releasedPages(): number[] {
+    const pages: number[] = [];
+    let page = this.#u32[this.#block.cell(CELL_RELEASED_PAGES)]!;
+    for (; page !== 0; page = this.#u32[page >>> 2]!) pages.push(page);
+    return pages;
+  }
+
+  /** First chunk of a class's free list, 0 for none. */
+  freeChunk(id: number): number {
+    return this.#freeHead[id];
   }
 
   /** Chunks of a class in use (linked, or held by a command or reply). */
@@ -202,49 +322,18 @@ export class Slabs {
     return bytes === 0 ? most : Math.min(bytes, most);
   }
 
-  /** Sets the limit while running (`cache_memlimit`): pages taken stay, further ones are refused above it. */
-  setLimit(bytes: number): void {
-    bytes = this.#affordable(bytes);
+  /**
+   * Sets the limit while running (`cache_memlimit`): pages that classes have stay theirs until the mover takes them, further ones are refused
+   * above it.
+   * @returns false when it cannot be changed, because all memory was taken at the start (-L)
+   */
+  setLimit(bytes: number): boolean {
+    if (this.#settings.preallocate) return false;
     this.#locks.take(LOCK_SLABS);
-    this.#memory.f64[this.#block.number(F64_LIMIT_BYTES)] = bytes;
-    const isReached = this.mallocedBytes + this.#settings.slabPageSize > bytes;
-    this.#u32[this.#block.cell(CELL_LIMIT_REACHED)] = isReached ? 1 : 0;
+    this.#memory.f64[this.#block.number(F64_LIMIT_BYTES)] = this.#affordable(bytes);
+    this.#u32[this.#block.cell(CELL_LIMIT_REACHED)] = 0;
+    this.#releasePages();
     this.#locks.give(LOCK_SLABS);
-  }
-
-  /** Recounts the free lists. @throws Error naming the first thing that is wrong */
-  verify(): void {
-    let bytes = 0;
-    for (let id = 1; id <= this.largestClass; id++) {
-      let count = 0;
-      let previous = 0;
-      for (let chunk = this.#freeHead[id]; chunk !== 0; chunk = this.#u32[(chunk + ITEM_NEXT) >>> 2]) {
-        if (this.#u32[(chunk + ITEM_PREV) >>> 2] !== previous)
-          throw new Error(`slab class ${id}: broken prev at ${chunk}`);
-        if ((this.#u16[(chunk + ITEM_FLAGS) >>> 1] & FLAG_SLABBED) === 0) {
-          throw new Error(`slab class ${id}: chunk ${chunk} is free but not marked so`);
-        }
-        if (!this.#inPage(chunk, id))
-          throw new Error(`slab class ${id}: free chunk ${chunk} lies in none of its pages`);
-        if (++count > this.freeCount[id]) break;
-        previous = chunk;
-      }
-      if (count !== this.freeCount[id]) {
-        throw new Error(`slab class ${id}: ${count} free chunks found, ${this.freeCount[id]} counted`);
-      }
-      bytes += this.#pageCount[id]! * this.#settings.slabPageSize;
-    }
-    if (this.#settings.slabReassign && bytes !== this.mallocedBytes) {
-      throw new Error(`slabs: ${bytes} bytes in pages, ${this.mallocedBytes} counted`);
-    }
-  }
-
-  #inPage(chunk: number, id: number): boolean {
-    const span = this.chunkSize[id] * this.chunksPerPage[id];
-    for (let i = 0; i < this.#pageCount[id]; i++) {
-      const page = this.pageAt(id, i);
-      if (chunk >= page && chunk < page + span && (chunk - page) % this.chunkSize[id] === 0) return true;
-    }
-    return false;
+    return true;
   }
 }

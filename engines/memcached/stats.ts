@@ -6,6 +6,7 @@ import { resetLruCounters, sumOf } from './counters.ts';
 import * as L from './layout.ts';
 import { tailAge } from './lru.ts';
 import * as R from './replies.ts';
+import { PAGE_POOL } from './slabs.ts';
 import { VERSION } from './version.ts';
 
 export type Stat = readonly [name: string, value: string | number];
@@ -73,6 +74,7 @@ export class StatsCommands {
   reset() {
     this.#core.resetCounters();
     resetLruCounters(this.#core.items.lru);
+    this.#core.items.mover.resetCounts();
     this.#core.prefixes.clear();
     this.#core.watchers.resetCounters();
   }
@@ -117,6 +119,7 @@ export class StatsCommands {
   general(): Stat[] {
     const core = this.#core;
     const { items, settings: s } = core;
+    const { mover } = items;
     const c = core.totals();
     const usage = core.hooks.usage();
     const lru = items.lru;
@@ -181,14 +184,14 @@ export class StatsCommands {
       ['hash_is_expanding', items.table.expanding ? 1 : 0],
       ...(s.slabReassign
         ? ([
-            ['slab_reassign_rescues', 0],
-            ['slab_reassign_chunk_rescues', 0],
-            ['slab_reassign_evictions_nomem', 0],
-            ['slab_reassign_inline_reclaim', 0],
-            ['slab_reassign_busy_items', 0],
-            ['slab_reassign_busy_deletes', 0],
-            ['slab_reassign_running', 0],
-            ['slabs_moved', 0],
+            ['slab_reassign_rescues', mover.count('rescues')],
+            ['slab_reassign_chunk_rescues', mover.count('chunkRescues')],
+            ['slab_reassign_evictions_nomem', mover.count('evictionsNoMem')],
+            ['slab_reassign_inline_reclaim', mover.count('inlineReclaim')],
+            ['slab_reassign_busy_items', mover.count('busyItems')],
+            ['slab_reassign_busy_deletes', mover.count('busyDeletes')],
+            ['slab_reassign_running', mover.isRunning ? 1 : 0],
+            ['slabs_moved', mover.count('moved')],
           ] as Stat[])
         : []),
       ...(s.lruCrawler
@@ -209,7 +212,7 @@ export class StatsCommands {
       ['bytes', items.currBytes],
       ['curr_items', items.currItems],
       ['total_items', c.totalItems],
-      ['slab_global_page_pool', 0],
+      ['slab_global_page_pool', items.slabs.pageCount(PAGE_POOL)],
       ['expired_unfetched', sumOf(lru.expiredUnfetched)],
       ['evicted_unfetched', sumOf(lru.evictedUnfetched)],
       ...(s.lruMaintainer ? ([['evicted_active', sumOf(lru.evictedActive)]] as Stat[]) : []),
