@@ -400,7 +400,9 @@ export class RedisCore implements ConnectionHandler {
   /** Goes on with what is done bit by bit while no requests come. @returns ms until the next call, -1: nothing is left */
   background(): number {
     this.refreshTime();
-    return this.lazyFree.onTimer(this);
+    const freeing = this.lazyFree.onTimer(this);
+    const tidying = this.persistence.onTimer();
+    return freeing < 0 || tidying < 0 ? Math.max(freeing, tidying) : Math.min(freeing, tidying);
   }
 
   /** Lets the clients that CLIENT PAUSE held back go on. */

@@ -11,6 +11,8 @@ export const STATUS_BYTES_HIGH = 3;
 /** Set by the server: give up. */
 export const STATUS_ABORT = 4;
 export const STATUS_ERROR_LENGTH = 5;
+/** Pages that had been copied when the thread last counted them. */
+export const STATUS_COPIED_PAGES = 6;
 export const STATUS_CELLS = 8;
 /** The text of an error follows the cells, one byte a char. */
 export const ERROR_BYTES = 512;

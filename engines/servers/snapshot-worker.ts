@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { createRandom } from '../base/random.ts';
 import { systemText } from '../base/system-text.ts';
-import { dropFrozen, mapFrozen } from '../io/arena-mapping.ts';
+import { countCopies, dropFrozen, mapFrozen } from '../io/arena-mapping.ts';
 import { nowUs } from '../io/now.ts';
 import { addressOf } from '../io/system.ts';
 import { createArena, makeBuffer } from '../memory/arena.ts';
@@ -22,6 +22,7 @@ import {
   STATUS_BYTES_HIGH,
   STATUS_BYTES_LOW,
   STATUS_CELLS,
+  STATUS_COPIED_PAGES,
   STATUS_ERROR_LENGTH,
   STATUS_KEYS,
   STATUS_STATE,
@@ -29,6 +30,8 @@ import {
 
 /** After so many keys the pages that were read are let go, so that they do not count twice as resident for long. */
 const DROP_EVERY_KEYS = 262_144;
+/** Copies are counted so often; the original's child tells its parent as often. */
+const COUNT_EVERY_MS = 1_000;
 
 const shared = workerData as SharedArrayBuffer;
 const status = new Int32Array(shared, 0, STATUS_CELLS);
@@ -37,7 +40,13 @@ const errorText = new Uint8Array(shared, STATUS_CELLS * 4, ERROR_BYTES);
 const asleep = new Int32Array(new SharedArrayBuffer(4));
 let bytes: ArenaBuffer | null = null;
 
-function write({ job, view, freeFrom }: SnapshotMessage): number {
+/** Only pages that hold something of the snapshot count: a child of the original does not see what its parent takes anew either. */
+function tellCopies({ view, freeFrom }: SnapshotMessage): void {
+  Atomics.store(status, STATUS_COPIED_PAGES, countCopies(view, freeFrom));
+}
+
+function write(message: SnapshotMessage): number {
+  const { job, view, freeFrom } = message;
   bytes ??= makeBuffer(view.byteLength);
   const { buffer } = bytes;
   if (!mapFrozen(buffer, view)) throw new Error('Cannot see the frozen memory: mmap failed');
@@ -48,6 +57,7 @@ function write({ job, view, freeFrom }: SnapshotMessage): number {
   heap.hashKey.set(job.hashKey);
   let dropAt = DROP_EVERY_KEYS;
   let slept = 0;
+  let countAtMs = Date.now() + COUNT_EVERY_MS;
   return saveRdbFile({ ...job.plan, heap }, createLocalDisk(), job.folder, job.name, job.temporary, (keys) => {
     Atomics.store(status, STATUS_KEYS, keys);
     if (job.plan.keyDelayUs > 0) {
@@ -55,6 +65,10 @@ function write({ job, view, freeFrom }: SnapshotMessage): number {
       slept = keys;
     }
     if (Atomics.load(status, STATUS_ABORT) !== 0) throw new SaveAborted(SNAPSHOT_ABORTED);
+    if (Date.now() >= countAtMs) {
+      tellCopies(message);
+      countAtMs = Date.now() + COUNT_EVERY_MS;
+    }
     if (keys < dropAt) return;
     dropFrozen(buffer, freeFrom);
     dropAt += DROP_EVERY_KEYS;
@@ -72,6 +86,7 @@ function end(state: number, text: string): void {
 parentPort?.on('message', (message: SnapshotMessage) => {
   try {
     const length = write(message);
+    tellCopies(message);
     if (bytes !== null) dropFrozen(bytes.buffer, bytes.buffer.byteLength);
     Atomics.store(status, STATUS_BYTES_LOW, length | 0);
     Atomics.store(status, STATUS_BYTES_HIGH, Math.floor(length / 4294967296));

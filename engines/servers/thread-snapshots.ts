@@ -17,6 +17,7 @@ import {
   STATUS_BYTES_HIGH,
   STATUS_BYTES_LOW,
   STATUS_CELLS,
+  STATUS_COPIED_PAGES,
   STATUS_ERROR_LENGTH,
   STATUS_KEYS,
   STATUS_STATE,
@@ -66,7 +67,7 @@ export class ThreadSnapshots implements Snapshots {
   }
 
   start(job: SnapshotJob): number {
-    if (this.running || !this.mapping.ready) return -1;
+    if (!this.ready) return -1;
     const thread = this.thread();
     const freeFrom = this.arena.zeroFrom;
     const startUs = nowUs();
@@ -81,14 +82,18 @@ export class ThreadSnapshots implements Snapshots {
     return pauseUs;
   }
 
-  copiedBytes(): number {
-    return this.mapping.countCopies(this.arena.zeroFrom) * PAGE_BYTES;
+  get copiedBytes(): number {
+    return Atomics.load(this.status, STATUS_COPIED_PAGES) * PAGE_BYTES;
+  }
+
+  get ready(): boolean {
+    return !this.running && this.mapping.ready;
   }
 
   takeEnd(): SnapshotEnd | null {
     const state = Atomics.load(this.status, STATUS_STATE);
     if (state === STATE_IDLE || (state === STATE_RUNNING && this.died === '')) return null;
-    const copiedBytes = this.copiedBytes();
+    const { copiedBytes } = this;
     this.mapping.release();
     let error = this.died;
     if (state !== STATE_RUNNING && state !== STATE_DONE) {

@@ -14,10 +14,10 @@ import type { SnapshotEnd, Snapshots } from './snapshots.ts';
 
 /** A save point whose time has come is tried again no sooner than this after a failure. */
 const RETRY_SECONDS = 5;
-/** How long one turn, and one call of the cron, may merge the copies of the last snapshot. */
-const TIDY_TURN_US = 200;
-const TIDY_CRON_US = 2_000;
-/** Copied memory is counted once a second, as the original's child tells it. */
+/** How long the copies of the last snapshot are merged at a time, and the pause in between: a fifth of the server's time. */
+const TIDY_US = 200;
+const TIDY_TIMER_MS = 1;
+/** When the figure of copied memory is looked at. */
 const COPIED_EVERY_SECONDS = 1;
 
 /** The first sentences are the original's. */
@@ -38,6 +38,8 @@ export class Persistence {
   saving = false;
   /** It is to be the base of an append-only file. */
   rewriting = false;
+  /** It has been promised, and begins as soon as the copies of the last one are merged: in some hundredths of a second. */
+  private waiting = false;
   /** Where files lie: the process's working folder, which `dir` sets, unless a test has one of its own. */
   folder = '.';
   readonly aof: AppendOnlyFile;
@@ -153,6 +155,50 @@ export class Persistence {
       core.log(LOG_WARNING, 'Saving in the foreground: this platform cannot freeze memory');
       return this.save() ? 'started' : 'failed';
     }
+    if (!snapshots.ready) {
+      this.await(false);
+      return 'started';
+    }
+    return this.startSave();
+  }
+
+  /** What is left of the last snapshot takes long enough to be done bit by bit: who asks for the next one is not to hold up everybody. */
+  private await(rewriting: boolean): void {
+    this.saving = true;
+    this.rewriting = rewriting;
+    this.waiting = true;
+    this.aborted = false;
+    this.startedUnixtime = this.core.unixtime;
+    this.keysTotal = 0;
+    this.core.hooks.backgroundWork?.();
+  }
+
+  /** Merges for a while what the last snapshot has left, and begins the next one that waits for that. @returns whether there is more */
+  private tidy(): boolean {
+    const { snapshots } = this;
+    if (snapshots === null || (this.saving && !this.waiting)) return false;
+    if (snapshots.tidy(TIDY_US)) return true;
+    if (this.waiting && snapshots.ready) this.startAwaited();
+    return this.waiting;
+  }
+
+  private startAwaited(): void {
+    const { rewriting } = this;
+    this.saving = false;
+    this.rewriting = false;
+    this.waiting = false;
+    if (!rewriting) this.startSave();
+    // Switched on at run time, it is tried again until it works.
+    else if (this.startRewrite() === 'failed' && this.core.config.appendonly) this.rewriteScheduled = true;
+  }
+
+  /** Goes on with what is done bit by bit. @returns ms until the next call, -1 when nothing is left */
+  onTimer(): number {
+    return this.tidy() ? TIDY_TIMER_MS : -1;
+  }
+
+  private startSave(): BackgroundSave {
+    const { core } = this;
     if (!this.startSnapshot(this.plan(false), this.folder, core.config.dbfilename, `temp-bg-${core.host.pid}.rdb`)) {
       this.lastSaveOk = false;
       core.log(LOG_WARNING, "Can't save in background: the memory cannot be frozen");
@@ -166,10 +212,7 @@ export class Persistence {
 
   private startSnapshot(plan: RdbPlan, folder: string, name: string, temporary: string): boolean {
     const { core } = this;
-    const snapshots = this.snapshots!;
-    // What is left of the last one is finished first, whatever it takes.
-    while (snapshots.tidy(TIDY_CRON_US));
-    const pauseUs = snapshots.start({ plan, hashKey: [...core.heap.hashKey], folder, name, temporary });
+    const pauseUs = this.snapshots!.start({ plan, hashKey: [...core.heap.hashKey], folder, name, temporary });
     if (pauseUs < 0) return false;
     this.lastPauseUs = Math.round(pauseUs);
     this.snapshotsStarted++;
@@ -191,15 +234,26 @@ export class Persistence {
    * @returns 'busy' when one is under way
    */
   rewriteInBackground(): BackgroundSave {
-    const { core, snapshots, aof } = this;
+    const { core, snapshots } = this;
     if (this.saving || core.disk === null) return this.saving ? 'busy' : 'failed';
     this.lastRewriteTry = core.unixtime;
+    if (snapshots !== null && !snapshots.ready) {
+      this.rewriteScheduled = false;
+      this.await(true);
+      return 'started';
+    }
+    return this.startRewrite();
+  }
+
+  private startRewrite(): BackgroundSave {
+    const { core, snapshots, aof } = this;
+    const disk = core.disk!;
     try {
       const base = aof.beginRewrite(core.config.appendonly);
       const temporary = `temp-rewriteaof-bg-${core.host.pid}.aof`;
       this.rewriteScheduled = false;
       if (snapshots === null) {
-        saveRdbFile({ ...this.plan(true), heap: core.heap }, core.disk, aof.folder, base, temporary);
+        saveRdbFile({ ...this.plan(true), heap: core.heap }, disk, aof.folder, base, temporary);
         this.rewriteEnded({ error: '', fileBytes: 0, copiedBytes: 0 });
         return 'started';
       }
@@ -252,6 +306,12 @@ export class Persistence {
   /** Ends a running save without a result: its data are no longer wanted. */
   abortSave(): void {
     if (!this.saving || this.snapshots === null) return;
+    if (this.waiting) {
+      this.waiting = false;
+      this.saving = false;
+      this.rewriting = false;
+      return;
+    }
     this.aborted = true;
     this.snapshots.abort();
     const end = this.snapshots.takeEnd();
@@ -278,17 +338,21 @@ export class Persistence {
   /** The end of a save is noticed and the next is begun; to be called from the server's cron. */
   cron(): void {
     const { core } = this;
+    if (this.waiting) {
+      this.tidy();
+      return;
+    }
     if (this.saving) {
       const end = this.snapshots!.takeEnd();
       if (end !== null) this.ended(end);
       else if (core.unixtime - this.copiedCountedAt >= COPIED_EVERY_SECONDS) {
         this.copiedCountedAt = core.unixtime;
-        this.copiedBytes = this.snapshots!.copiedBytes();
+        this.copiedBytes = this.snapshots!.copiedBytes;
         if (this.copiedBytes > this.copiedPeak) this.copiedPeak = this.copiedBytes;
       }
       return;
     }
-    this.snapshots?.tidy(TIDY_CRON_US);
+    this.tidy();
     if (this.rewriteScheduled && this.mayRewrite()) this.rewriteInBackground();
     else this.checkGrowth();
     if (this.saving) return;
@@ -312,10 +376,9 @@ export class Persistence {
     this.rewriteInBackground();
   }
 
-  /** To be called in every turn, before replies leave: effects are written, and what a snapshot has left is put in order bit by bit. */
+  /** To be called in every turn, before replies leave: effects are written. */
   turn(): void {
     this.aof.flush();
-    if (!this.saving && this.snapshots !== null) this.snapshots.tidy(TIDY_TURN_US);
   }
 
   private mayTry(): boolean {
@@ -336,6 +399,7 @@ export class Persistence {
     const { core } = this;
     this.saving = false;
     core.heap.dictCanResize = true;
+    core.hooks.backgroundWork?.();
     if (this.rewriting) {
       this.rewriting = false;
       this.lastRewriteSeconds = core.unixtime - this.startedUnixtime;

@@ -33,8 +33,10 @@ export interface Snapshots {
   readonly running: boolean;
   /** Keys written so far. */
   readonly keysSaved: number;
-  /** Bytes copied so far; not cheap, ask once a second. */
-  copiedBytes(): number;
+  /** Bytes that had been copied when that was last counted: once a second, and at the end. */
+  readonly copiedBytes: number;
+  /** Whether one can be started: none is running, and nothing is left of the last one. */
+  readonly ready: boolean;
   /** Gives the end once, null before. */
   takeEnd(): SnapshotEnd | null;
   /** Ends the work without a result, and waits until it has ended: no file is put into its place any more. The temporary file is removed. */
