@@ -43,6 +43,8 @@ export class Command {
   readonly parent: Command | null;
   /** What it runs is a script, which may say itself whether it writes. */
   readonly runsScript: boolean;
+  /** It may begin a snapshot, and can wait until memory is ready for that. */
+  readonly beginsSnapshot: boolean;
   /** Its place in the bits of ACL selectors; -1: no rule can allow it. */
   readonly aclId: number;
   /** The flags of each of its key specifications, as bits. */
@@ -69,11 +71,13 @@ export class Command {
     this.proc = proc;
     this.parent = parent;
     this.runsScript = SCRIPT_COMMANDS.includes(facts.name);
+    this.beginsSnapshot = SNAPSHOT_COMMANDS.includes(facts.name);
     this.aclId = findAclCommand(facts.name)?.id ?? -1;
     this.keySpecFlags = (facts.keySpecs ?? []).map(keyFlags);
   }
 }
 
+const SNAPSHOT_COMMANDS = ['bgsave', 'bgrewriteaof'];
 const SCRIPT_COMMANDS = ['eval', 'evalsha', 'eval_ro', 'evalsha_ro', 'fcall', 'fcall_ro'];
 
 const FLAG_BITS: Readonly<Record<string, number>> = {

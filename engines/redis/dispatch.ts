@@ -218,7 +218,10 @@ export function processCommand(core: RedisCore, c: Client): void {
     reject(core, c, command, core.scripting.busyError()!);
     return;
   }
-  if (core.pauseUntilMs !== 0 && heldBack(core, command, flags)) {
+  if (
+    (core.pauseUntilMs !== 0 && heldBack(core, command, flags)) ||
+    (command.beginsSnapshot && !inMulti && core.persistence.holdsBack)
+  ) {
     c.flags |= CLIENT_PAUSED;
     core.pausedClients++;
     core.transport.pause(c.conn);

@@ -408,6 +408,12 @@ export class RedisCore implements ConnectionHandler {
   /** Lets the clients that CLIENT PAUSE held back go on. */
   unpauseClients(): void {
     this.pauseUntilMs = 0;
+    this.resumePaused();
+  }
+
+  /** Lets the commands run that were held back; those whose reason holds are held back again. */
+  resumePaused(): void {
+    if (this.pausedClients === 0) return;
     for (const c of this.clients) {
       if (c === null || (c.flags & CLIENT_PAUSED) === 0) continue;
       c.flags &= ~CLIENT_PAUSED;

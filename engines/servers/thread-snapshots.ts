@@ -67,7 +67,7 @@ export class ThreadSnapshots implements Snapshots {
   }
 
   start(job: SnapshotJob): number {
-    if (!this.ready) return -1;
+    if (this.running || !this.mapping.ready) return -1;
     const thread = this.thread();
     const freeFrom = this.arena.zeroFrom;
     const startUs = nowUs();
@@ -86,8 +86,11 @@ export class ThreadSnapshots implements Snapshots {
     return Atomics.load(this.status, STATUS_COPIED_PAGES) * PAGE_BYTES;
   }
 
-  get ready(): boolean {
-    return !this.running && this.mapping.ready;
+  prepare(budgetUs: number): boolean {
+    if (this.running || !this.mapping.ready) return false;
+    this.thread();
+    const until = nowUs() + budgetUs;
+    return this.mapping.thin(this.arena.zeroFrom, () => nowUs() >= until);
   }
 
   takeEnd(): SnapshotEnd | null {

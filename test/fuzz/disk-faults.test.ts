@@ -58,7 +58,7 @@ class LateSnapshots implements Snapshots {
     this.running = true;
     return 1;
   }
-  get ready(): boolean {
+  prepare(): boolean {
     return !this.running;
   }
   takeEnd(): SnapshotEnd | null {

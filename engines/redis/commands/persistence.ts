@@ -128,7 +128,7 @@ function endChildren(core: RedisCore, force: boolean): boolean {
   if (!saver.rewriting) {
     core.log(LOG_WARNING, 'There is a child saving an .rdb. Killing it!');
   } else {
-    if (saver.aof.state !== 'on' && core.config.appendonly) {
+    if (saver.aof.state === 'waiting') {
       core.log(LOG_WARNING, `Writing initial AOF${force ? '. Exit anyway.' : ", can't exit."}`);
       if (!force) return false;
     }

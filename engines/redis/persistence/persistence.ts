@@ -14,7 +14,10 @@ import type { SnapshotEnd, Snapshots } from './snapshots.ts';
 
 /** A save point whose time has come is tried again no sooner than this after a failure. */
 const RETRY_SECONDS = 5;
-/** How long the copies of the last snapshot are merged at a time, and the pause in between: a fifth of the server's time. */
+/**
+ * How long the copies of the last snapshot are merged, or memory is made ready for the next, at a time, and the pause in between: a
+ * fifth of the server's time.
+ */
 const TIDY_US = 200;
 const TIDY_TIMER_MS = 1;
 /** When the figure of copied memory is looked at. */
@@ -38,8 +41,8 @@ export class Persistence {
   saving = false;
   /** It is to be the base of an append-only file. */
   rewriting = false;
-  /** It has been promised, and begins as soon as the copies of the last one are merged: in some hundredths of a second. */
-  private waiting = false;
+  /** Memory is made ready for a snapshot that somebody wants. */
+  private preparing = false;
   /** Where files lie: the process's working folder, which `dir` sets, unless a test has one of its own. */
   folder = '.';
   readonly aof: AppendOnlyFile;
@@ -144,6 +147,40 @@ export class Persistence {
     return this.save();
   }
 
+  /**
+   * Whether a snapshot can start with a short pause. If not, memory is made ready in some hundredths of a second, bit by bit, so that who
+   * wants a snapshot does not hold up everybody; then what is due starts, and commands that were held back run.
+   */
+  private prepared(): boolean {
+    if (this.snapshots === null || this.snapshots.prepare(TIDY_US)) return true;
+    this.preparing = true;
+    this.core.hooks.backgroundWork?.();
+    return false;
+  }
+
+  /** Whether a command that begins a snapshot has to wait until memory is ready for that. */
+  get holdsBack(): boolean {
+    return !this.saving && this.core.disk !== null && !this.prepared();
+  }
+
+  /** Merges for a while what the last snapshot has left, or makes ready for the next. @returns whether there is more */
+  private tidy(): boolean {
+    const { snapshots } = this;
+    if (snapshots === null || this.saving) return false;
+    if (snapshots.tidy(TIDY_US)) return true;
+    if (!this.preparing) return false;
+    if (!snapshots.prepare(TIDY_US)) return true;
+    this.preparing = false;
+    this.startDue();
+    this.core.resumePaused();
+    return false;
+  }
+
+  /** Goes on with what is done bit by bit. @returns ms until the next call, -1 when nothing is left */
+  onTimer(): number {
+    return this.tidy() ? TIDY_TIMER_MS : -1;
+  }
+
   /** Starts saving in the background. */
   saveInBackground(): BackgroundSave {
     const { core, snapshots } = this;
@@ -155,50 +192,6 @@ export class Persistence {
       core.log(LOG_WARNING, 'Saving in the foreground: this platform cannot freeze memory');
       return this.save() ? 'started' : 'failed';
     }
-    if (!snapshots.ready) {
-      this.await(false);
-      return 'started';
-    }
-    return this.startSave();
-  }
-
-  /** What is left of the last snapshot takes long enough to be done bit by bit: who asks for the next one is not to hold up everybody. */
-  private await(rewriting: boolean): void {
-    this.saving = true;
-    this.rewriting = rewriting;
-    this.waiting = true;
-    this.aborted = false;
-    this.startedUnixtime = this.core.unixtime;
-    this.keysTotal = 0;
-    this.core.hooks.backgroundWork?.();
-  }
-
-  /** Merges for a while what the last snapshot has left, and begins the next one that waits for that. @returns whether there is more */
-  private tidy(): boolean {
-    const { snapshots } = this;
-    if (snapshots === null || (this.saving && !this.waiting)) return false;
-    if (snapshots.tidy(TIDY_US)) return true;
-    if (this.waiting && snapshots.ready) this.startAwaited();
-    return this.waiting;
-  }
-
-  private startAwaited(): void {
-    const { rewriting } = this;
-    this.saving = false;
-    this.rewriting = false;
-    this.waiting = false;
-    if (!rewriting) this.startSave();
-    // Switched on at run time, it is tried again until it works.
-    else if (this.startRewrite() === 'failed' && this.core.config.appendonly) this.rewriteScheduled = true;
-  }
-
-  /** Goes on with what is done bit by bit. @returns ms until the next call, -1 when nothing is left */
-  onTimer(): number {
-    return this.tidy() ? TIDY_TIMER_MS : -1;
-  }
-
-  private startSave(): BackgroundSave {
-    const { core } = this;
     if (!this.startSnapshot(this.plan(false), this.folder, core.config.dbfilename, `temp-bg-${core.host.pid}.rdb`)) {
       this.lastSaveOk = false;
       core.log(LOG_WARNING, "Can't save in background: the memory cannot be frozen");
@@ -212,7 +205,10 @@ export class Persistence {
 
   private startSnapshot(plan: RdbPlan, folder: string, name: string, temporary: string): boolean {
     const { core } = this;
-    const pauseUs = this.snapshots!.start({ plan, hashKey: [...core.heap.hashKey], folder, name, temporary });
+    const snapshots = this.snapshots!;
+    // Who could not wait has what is left of the last one finished now, whatever it takes.
+    while (snapshots.tidy(TIDY_US));
+    const pauseUs = snapshots.start({ plan, hashKey: [...core.heap.hashKey], folder, name, temporary });
     if (pauseUs < 0) return false;
     this.lastPauseUs = Math.round(pauseUs);
     this.snapshotsStarted++;
@@ -234,26 +230,15 @@ export class Persistence {
    * @returns 'busy' when one is under way
    */
   rewriteInBackground(): BackgroundSave {
-    const { core, snapshots } = this;
+    const { core, snapshots, aof } = this;
     if (this.saving || core.disk === null) return this.saving ? 'busy' : 'failed';
     this.lastRewriteTry = core.unixtime;
-    if (snapshots !== null && !snapshots.ready) {
-      this.rewriteScheduled = false;
-      this.await(true);
-      return 'started';
-    }
-    return this.startRewrite();
-  }
-
-  private startRewrite(): BackgroundSave {
-    const { core, snapshots, aof } = this;
-    const disk = core.disk!;
     try {
       const base = aof.beginRewrite(core.config.appendonly);
       const temporary = `temp-rewriteaof-bg-${core.host.pid}.aof`;
       this.rewriteScheduled = false;
       if (snapshots === null) {
-        saveRdbFile({ ...this.plan(true), heap: core.heap }, disk, aof.folder, base, temporary);
+        saveRdbFile({ ...this.plan(true), heap: core.heap }, core.disk, aof.folder, base, temporary);
         this.rewriteEnded({ error: '', fileBytes: 0, copiedBytes: 0 });
         return 'started';
       }
@@ -306,12 +291,6 @@ export class Persistence {
   /** Ends a running save without a result: its data are no longer wanted. */
   abortSave(): void {
     if (!this.saving || this.snapshots === null) return;
-    if (this.waiting) {
-      this.waiting = false;
-      this.saving = false;
-      this.rewriting = false;
-      return;
-    }
     this.aborted = true;
     this.snapshots.abort();
     const end = this.snapshots.takeEnd();
@@ -338,10 +317,6 @@ export class Persistence {
   /** The end of a save is noticed and the next is begun; to be called from the server's cron. */
   cron(): void {
     const { core } = this;
-    if (this.waiting) {
-      this.tidy();
-      return;
-    }
     if (this.saving) {
       const end = this.snapshots!.takeEnd();
       if (end !== null) this.ended(end);
@@ -353,11 +328,21 @@ export class Persistence {
       return;
     }
     this.tidy();
-    if (this.rewriteScheduled && this.mayRewrite()) this.rewriteInBackground();
-    else this.checkGrowth();
+    this.startDue();
+  }
+
+  /** Starts what is due without anybody asking for it now. */
+  private startDue(): void {
+    const { core } = this;
+    if (this.saving) return;
+    if (this.rewriteScheduled && this.mayRewrite()) {
+      if (this.prepared()) this.rewriteInBackground();
+    } else {
+      this.checkGrowth();
+    }
     if (this.saving) return;
     if (core.config.save.length > 0) this.checkSavePoints();
-    if (this.scheduled && !this.saving && this.mayTry()) this.saveInBackground();
+    if (this.scheduled && !this.saving && this.mayTry() && this.prepared()) this.saveInBackground();
   }
 
   private mayRewrite(): boolean {
@@ -371,7 +356,7 @@ export class Persistence {
     if (aof.state !== 'on' || percentage === 0 || aof.size <= core.config.autoAofRewriteMinSize) return;
     const base = Math.max(1, aof.rewriteBaseSize);
     const growth = Math.floor((aof.size * 100) / base) - 100;
-    if (growth < percentage || !this.mayRewrite()) return;
+    if (growth < percentage || !this.mayRewrite() || !this.prepared()) return;
     core.log(LOG_NOTICE, `Starting automatic rewriting of AOF on ${growth}% growth`);
     this.rewriteInBackground();
   }
@@ -389,6 +374,7 @@ export class Persistence {
     const { core } = this;
     for (const { seconds, changes } of core.config.save) {
       if (core.dirty < changes || core.unixtime - this.lastSave <= seconds || !this.mayTry()) continue;
+      if (!this.prepared()) return;
       core.log(LOG_NOTICE, `${changes} changes in ${seconds} seconds. Saving...`);
       this.saveInBackground();
       return;

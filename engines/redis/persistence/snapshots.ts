@@ -26,6 +26,11 @@ export interface SnapshotEnd {
 
 export interface Snapshots {
   /**
+   * Makes ready for a start soon, for so long at the most, so that the pause is short.
+   * @returns whether it is; false while one is running or something is left of the last one
+   */
+  prepare(budgetUs: number): boolean;
+  /**
    * Freezes the memory as it is and lets a file of it be written.
    * @returns the pause in µs; -1 when it cannot be done now (one is running, or the copies of the last are not merged yet)
    */
@@ -35,8 +40,6 @@ export interface Snapshots {
   readonly keysSaved: number;
   /** Bytes that had been copied when that was last counted: once a second, and at the end. */
   readonly copiedBytes: number;
-  /** Whether one can be started: none is running, and nothing is left of the last one. */
-  readonly ready: boolean;
   /** Gives the end once, null before. */
   takeEnd(): SnapshotEnd | null;
   /** Ends the work without a result, and waits until it has ended: no file is put into its place any more. The temporary file is removed. */
