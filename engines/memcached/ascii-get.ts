@@ -123,8 +123,11 @@ export class AsciiGet {
       core.releaseKept();
       return;
     }
+    let isFirst = true;
     for (let token = first; ; ) {
       for (; line.tokenLength[token] !== 0; token++) {
+        if (!isFirst) core.nextReply();
+        isFirst = false;
         this.#one(line.tokenAt[token], line.tokenLength[token], withCas, exptime, touch);
       }
       if (line.restAt === 0) break;

@@ -26,6 +26,7 @@ import {
   STATE_WATCHING,
   TRANSPORT_LOCAL,
   TRANSPORT_TCP,
+  TRANSPORT_UDP,
 } from './connection-table.ts';
 import { type Counters, makeCounters } from './counters.ts';
 import { crawlerStatusText } from './crawl-statistics.ts';
@@ -54,6 +55,7 @@ import { SlabAutomover } from './slab-automover.ts';
 import { SlabMover } from './slab-mover.ts';
 import { copyBytes, Store } from './store.ts';
 import { ThreadDirectory } from './thread-directory.ts';
+import { Udp } from './udp.ts';
 import { VerboseLog } from './verbose-log.ts';
 import { setWatchedEvents, Watchers } from './watchers.ts';
 
@@ -164,6 +166,10 @@ export class Core implements ConnectionHandler {
   /** Reply to be sent once all is swallowed. */
   readonly #afterSwallow = new Map<number, Uint8Array>();
   #paused: number[] = [];
+  /** Slots of sockets for datagrams; what serves them; whether one is being served. */
+  readonly #datagramSockets = new Set<number>();
+  #udp: Udp | null = null;
+  #isDatagram = false;
   /** Whether a callback of a connection is under way, and what was released meanwhile. */
   #isInside = false;
   readonly #released: number[] = [];
@@ -269,7 +275,7 @@ export class Core implements ConnectionHandler {
   #kickIdle(): void {
     const { now } = this.items;
     for (let conn = 0; conn < this.open.length; conn++) {
-      if (this.open[conn] !== 1 || this.state[conn] !== STATE_READY) continue;
+      if (this.open[conn] !== 1 || this.state[conn] !== STATE_READY || this.#datagramSockets.has(conn)) continue;
       if (now - this.lastCommandTime[conn] <= this.settings.idleTimeout || this.transport.outputBytes(conn) > 0)
         continue;
       this.counters.idleKicks++;
@@ -420,6 +426,7 @@ export class Core implements ConnectionHandler {
     }
     if (this.state[conn] === STATE_WATCHING) this.watchers.remove(conn);
     this.connections.close(conn);
+    this.#datagramSockets.delete(conn);
     if (this.#item[conn] !== 0) this.items.release(this.#item[conn]);
     this.#item[conn] = 0;
     this.#afterSwallow.delete(conn);
@@ -805,6 +812,69 @@ export class Core implements ConnectionHandler {
     const bytes = this.#room(conn, item);
     this.#direct[conn] = bytes;
     this.transport.readInto(conn, to, bytes);
+  }
+
+  // ---- Datagrams
+
+  onDatagramSocket(conn: number): void {
+    if (conn >= this.open.length) this.#grow(conn + 1);
+    this.open[conn] = 1;
+    this.#datagramSockets.add(conn);
+    const { transport } = this;
+    const name = transport.localName(conn);
+    this.connections.open(conn, transport.descriptor(conn), TRANSPORT_UDP, name, name, this.items.now);
+    this.#item[conn] = 0;
+    this.counters.currConnections++;
+    this.counters.totalConnections++;
+  }
+
+  onDatagram(conn: number, start: number, end: number): void {
+    if (this.#udp === null) this.#udp = new Udp(this);
+    this.#udp.receive(conn, start, end);
+  }
+
+  /** Commands of one datagram follow (`executeOne`). */
+  beginDatagram(conn: number, isBinary: boolean): void {
+    this.#sharedSettings.refresh();
+    this.#isInside = true;
+    this.#isDatagram = true;
+    this.protocol[conn] = isBinary ? PROTOCOL_BINARY : PROTOCOL_ASCII;
+    this.state[conn] = STATE_READY;
+  }
+
+  /** Executes the command at `at`, with the value that belongs to it. @returns the offset behind it, or -1 when it is not all there */
+  executeOne(conn: number, at: number, end: number): number {
+    this.#inputAt = at;
+    this.#begin(conn);
+    let next = this.#command(conn, at, end);
+    while (next >= 0 && next < end) {
+      if (this.state[conn] === STATE_READING) next = this.#takeValue(conn, next, end);
+      else if (this.state[conn] === STATE_SWALLOWING) next = this.#swallow(conn, next, end);
+      else break;
+    }
+    this.#finish();
+    if (this.#keptCount > 0) this.releaseKept();
+    const isWhole = this.state[conn] !== STATE_READING && this.state[conn] !== STATE_SWALLOWING;
+    return isWhole ? next : -1;
+  }
+
+  /** The rest of a datagram, if any, does not count. */
+  endDatagram(conn: number): void {
+    this.state[conn] = STATE_READY;
+    if (this.#item[conn] !== 0) this.items.release(this.#item[conn]);
+    this.#item[conn] = 0;
+    this.#direct[conn] = 0;
+    this.#afterSwallow.delete(conn);
+    this.#isInside = false;
+    this.#isDatagram = false;
+    if (this.#released.length > 0) this.#releaseDeferred();
+  }
+
+  /** Between two keys of a get: by UDP each is answered on its own. No lock may be held. */
+  nextReply(): void {
+    if (!this.#isDatagram) return;
+    this.#finish();
+    this.#udp?.sendAlways();
   }
 
   onDirect(conn: number): void {
