@@ -135,7 +135,7 @@ export class Core implements ConnectionHandler {
   readonly #binary: BinaryCommands;
   readonly #asciiAuth: AsciiAuth;
   /** Who may come in, where -S or -Y asks for it. */
-  readonly credentials = new Credentials();
+  readonly credentials: Credentials;
   readonly #startMs: number;
 
   // One entry a connection.
@@ -246,7 +246,8 @@ export class Core implements ConnectionHandler {
     this.#ascii = new AsciiCommands(this);
     this.#binary = new BinaryCommands(this);
     this.#asciiAuth = new AsciiAuth(this);
-    this.setPasswords(settings.passwords);
+    this.credentials = new Credentials(memory, this.shared, this.locks, settings.authFile !== null);
+    if (settings.passwords !== '' && isFirst) this.setPasswords(settings.passwords);
   }
 
   /** Set before the first connection. */
@@ -322,7 +323,7 @@ export class Core implements ConnectionHandler {
     if (conn >= this.open.length) this.#grow(conn + 1);
     this.open[conn] = 1;
     this.listener[conn] = Math.max(0, listener);
-    this.protocol[conn] = this.#protocolAtStart();
+    this.protocol[conn] = this.#protocolAtStart(listener);
     this.auth[conn] = 0;
     this.#closeReason[conn] = CLOSE_ERROR;
     const { transport } = this;
@@ -338,9 +339,9 @@ export class Core implements ConnectionHandler {
     if (this.logger.wants(LOG_CONNEVENTS | LOG_VERBOSE)) this.#logOpen(conn);
   }
 
-  #protocolAtStart(): number {
-    const { protocol, authFile } = this.settings;
-    if (authFile !== null) return PROTOCOL_ASCII_AUTH;
+  #protocolAtStart(listener: number): number {
+    if (this.settings.authFile !== null) return PROTOCOL_ASCII_AUTH;
+    const protocol = this.settings.listenerProtocols[listener] ?? this.settings.protocol;
     return protocol === 'ascii' ? PROTOCOL_ASCII : protocol === 'binary' ? PROTOCOL_BINARY : PROTOCOL_UNKNOWN;
   }
 
@@ -354,9 +355,7 @@ export class Core implements ConnectionHandler {
    * @returns false when the file of -Y is malformed: the old one stays in force
    */
   setPasswords(text: string): boolean {
-    if (this.settings.authFile !== null) return this.credentials.readAuthFile(text);
-    this.credentials.readPasswordFile(text);
-    return true;
+    return this.credentials.set(text);
   }
 
   #logOpen(conn: number): void {

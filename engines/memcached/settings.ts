@@ -66,6 +66,8 @@ export interface Settings {
   workerLogbufSize: number;
   readBufMemLimit: number;
   trackSizes: boolean;
+  /** Protocols of single listeners (`-l proto[…]:`), by their number; null or none: `protocol`. */
+  listenerProtocols: (Settings['protocol'] | null)[];
   /** -S: binary clients prove who they are by SASL PLAIN first. */
   sasl: boolean;
   /** -Y: ASCII clients prove it by a first `set`; the file's path, or null. */
@@ -164,6 +166,7 @@ export function defaultSettings(): Settings {
     workerLogbufSize: 64 * 1024,
     readBufMemLimit: 0,
     trackSizes: false,
+    listenerProtocols: [],
     sasl: false,
     authFile: null,
     passwords: '',

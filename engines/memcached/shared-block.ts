@@ -45,7 +45,7 @@ export const CELL_WATCHED_EVENTS = 12;
 export const CELL_SIZES = 13;
 /** Connections of all threads; changed by atomic operations. */
 export const CELL_CONNECTIONS = 14;
-/** Free for the rooms that need a few: page mover 16 … 31, crawler 32 … 47, logger 48 … 63, statistics 64 … 79, server 80 … 95. */
+/** Free for the rooms that need a few: page mover 16 … 31, crawler 32 … 47, logger 48 … 63, statistics 64 … 79, server 80 … 91. */
 export const CELL_SLAB_MOVER = 16;
 export const CELL_CRAWLER = 32;
 /** The crawler walks the hash table's buckets, so the table must not begin to grow. */
@@ -53,6 +53,8 @@ export const CELL_TABLE_WALKED = CELL_CRAWLER + 3;
 export const CELL_LOGGER = 48;
 export const CELL_STATISTICS = 64;
 export const CELL_SERVER = 80;
+/** Password file of -S or -Y: offset, bytes and pages of its text, and how often it was read. LOCK_SETTINGS. */
+export const CELL_CREDENTIALS = 92;
 const CELLS = 96;
 
 // f64 cells.

@@ -14,6 +14,8 @@ export interface MemcachedOptions {
   settings: Settings;
   /** Where to listen by TCP; empty with -s, and with -p 0 where no address names a port. */
   listen: ListenAddress[];
+  /** Where to receive datagrams; empty with -U 0. */
+  listenUdp: ListenAddress[];
   /** Nobody said where to listen: loopback it is (the original would take every interface). */
   listenDefault: boolean;
   daemonize: boolean;
@@ -99,6 +101,7 @@ export function parseMemcachedOptions(argv: readonly string[]): MemcachedOptions
   const options: MemcachedOptions = {
     settings,
     listen: [],
+    listenUdp: [],
     listenDefault: true,
     daemonize: false,
     pidFile: null,
@@ -325,6 +328,10 @@ function finish(reading: Reading): void {
   const { options, settings } = reading;
   checkTogether(settings, reading);
   options.listenDefault = settings.inter === null;
-  if (settings.socketPath !== null || settings.tcpPort === 0) return;
-  options.listen = parseListenAddresses(settings.inter ?? '127.0.0.1', settings.tcpPort);
+  if (settings.socketPath !== null) return;
+  const inter = settings.inter ?? '127.0.0.1';
+  if (settings.udpPort !== 0) options.listenUdp = parseListenAddresses(inter, settings.udpPort);
+  if (settings.tcpPort === 0) return;
+  options.listen = parseListenAddresses(inter, settings.tcpPort);
+  settings.listenerProtocols = options.listen.map(({ protocol }) => protocol);
 }

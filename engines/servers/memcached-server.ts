@@ -15,6 +15,7 @@ import { createJemalloc } from '../memory/jemalloc.ts';
 import type { Clock } from '../ports.ts';
 import { daemonReady, isDaemon, startDaemon } from './daemon.ts';
 import { EX_OSERR, type MemcachedOptions, OptionError, parseMemcachedOptions } from './memcached-options.ts';
+import { readPasswords, rereadPasswords } from './memcached-passwords.ts';
 import { HELP_TEXT, LICENSE_TEXT, VERSION_TEXT } from './memcached-usage.ts';
 import { removePidFile, writePidFile } from './pid-file.ts';
 import { listenForShutdown } from './signals.ts';
@@ -89,6 +90,7 @@ export async function startMemcachedServer(options: MemcachedOptions): Promise<M
     return REFUSAL;
   };
   const ports = await listen(loop, options);
+  await listenUdp(loop, options);
   // The original counts its listening sockets among the connections it has had.
   core.counters.totalConnections = ports.length;
   loop.addTimer(TICK_MS, () => {
@@ -146,6 +148,19 @@ async function listen(loop: EventLoop, options: MemcachedOptions): Promise<numbe
   return ports;
 }
 
+/** Sockets for datagrams, on the same addresses. */
+async function listenUdp(loop: EventLoop, options: MemcachedOptions): Promise<void> {
+  const { udpPort, socketPath } = options.settings;
+  if (udpPort === 0 || socketPath !== null) return;
+  for (const { host, port } of options.listenUdp) {
+    try {
+      await loop.listenUdp(isIP(host) !== 0 ? host : (await lookup(host)).address, port);
+    } catch (error) {
+      throw listenError(`failed to listen on UDP port ${udpPort}`, error);
+    }
+  }
+}
+
 function listenError(what: string, error: unknown): OptionError {
   const code = (error as { code?: string }).code ?? '';
   return new OptionError(`${what}: ${ERROR_TEXTS[code] ?? (error as Error).message}`, EX_OSERR);
@@ -178,6 +193,13 @@ export async function runMemcachedServer(argv: string[]): Promise<number> {
     return 0;
   }
   for (const warning of options.warnings) log(warning);
+  try {
+    readPasswords(options.settings, log);
+  } catch (error) {
+    if (!(error instanceof OptionError)) throw error;
+    log(error.message);
+    return error.exitCode;
+  }
   if (options.daemonize && !isDaemon()) {
     const daemon = await startDaemon();
     if (daemon.error === null) return 0;
@@ -206,6 +228,7 @@ async function serve(options: MemcachedOptions): Promise<number> {
     if (problem !== null) log(problem);
   }
   const unlisten = listenForShutdown({
+    onHangUp: () => rereadPasswords(server.core, log),
     onSignal: (signal) => {
       log(`Signal handled: ${signal === 'SIGTERM' ? 'Terminated' : 'Interrupt'}.`);
       server.stop();

@@ -11,10 +11,12 @@ export interface ShutdownSignals {
    * Good for a last log line and for removing temporary files; must not wait.
    */
   onInsist?: () => void;
+  /** SIGHUP: files may have changed. Nothing happens without it. */
+  onHangUp?: () => void;
 }
 
 /**
- * Listens for SIGTERM and SIGINT. SIGHUP is ignored, as a server that outlives its terminal must.
+ * Listens for SIGTERM and SIGINT. SIGHUP does not end a server, which must outlive its terminal.
  * @returns a function that takes the listeners away again
  */
 export function listenForShutdown(handlers: ShutdownSignals): () => void {
@@ -28,7 +30,7 @@ export function listenForShutdown(handlers: ShutdownSignals): () => void {
       process.exit(1);
     }
   };
-  const onHangUp = (): void => {};
+  const onHangUp = (): void => handlers.onHangUp?.();
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
   process.on('SIGHUP', onHangUp);
