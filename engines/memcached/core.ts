@@ -673,6 +673,7 @@ export class Core implements ConnectionHandler {
   /** The replies so far are on their way, whatever the next command brings. */
   repliesLeave(): void {
     this.#finish();
+    if (this.#isDatagram) this.#udp?.repliesLeave();
     if (this.#keptCount > 0) this.releaseKept();
   }
 
@@ -873,7 +874,7 @@ export class Core implements ConnectionHandler {
   nextReply(): void {
     if (!this.#isDatagram) return;
     this.#finish();
-    this.#udp?.sendAlways();
+    this.#udp?.endReply();
   }
 
   onDirect(conn: number): void {

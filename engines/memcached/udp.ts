@@ -26,6 +26,9 @@ export class Udp {
   #packetAt = 0;
   #requestId = 0;
   #conn = -1;
+  /** No reply stands before the next one, of those that leave together. */
+  #isFirst = true;
+  #leaves = false;
 
   constructor(core: Core) {
     this.#core = core;
@@ -46,13 +49,16 @@ export class Udp {
     const transport = core.transport;
     const output = this.#output;
     output.isClosed = false;
+    this.#isFirst = true;
     core.transport = output;
     core.beginDatagram(conn, isBinary);
     for (let at = start + UDP_FRAME_BYTES; at < end && !output.isClosed; ) {
       const next = isBinary ? core.executeOne(conn, at, end) : this.#ascii(at, end);
       if (next < 0) break;
-      at = next;
       this.#send(isBinary);
+      if (this.#leaves || (!isBinary && this.#isGet(at))) this.#isFirst = true;
+      this.#leaves = false;
+      at = next;
     }
     core.endDatagram(conn);
     output.clear((lease) => core.items.releaseHeld(lease));
@@ -78,18 +84,34 @@ export class Udp {
   }
 
   /** What has been written is a reply of its own, even if that is nothing. */
-  sendAlways(): void {
+  endReply(): void {
     this.#send(true);
   }
 
-  /** Sends what has been written as one reply. @param always also when nothing has been written: a frame alone, of 0 datagrams */
+  /** The reply under way and those before it do not wait for others. */
+  repliesLeave(): void {
+    this.#leaves = true;
+  }
+
+  /** gets and their kin, after which replies leave. */
+  #isGet(at: number): boolean {
+    const { u8 } = this.#core;
+    return u8[at] === 0x67 || (u8[at] === 0x62 && u8[at + 1] === 0x67);
+  }
+
+  /**
+   * Sends what has been written as one reply.
+   * @param always also when nothing has been written: a frame alone, of 0 datagrams. As in the original only the first of those replies
+   *   that leave together can be such a one.
+   */
   #send(always: boolean): void {
     const core = this.#core;
     const { u8 } = core;
     const output = this.#output;
     const count = Math.ceil(output.bytes / PAYLOAD_BYTES_MAX);
     const inner = output.inner;
-    for (let sequence = 0; sequence < Math.max(count, always ? 1 : 0); sequence++) {
+    for (let sequence = 0; sequence < Math.max(count, always && this.#isFirst ? 1 : 0); sequence++) {
+      this.#isFirst = false;
       const at = this.#packetAt;
       put16(u8, at, this.#requestId);
       put16(u8, at + 2, sequence);
