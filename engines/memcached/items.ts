@@ -526,10 +526,19 @@ export class Items {
     this.counters.totalItems++;
     if (this.sizes.enabled) this.sizes.remove(oldSize, this.casOf(old));
     this.table.replace(hash, old, item);
-    this.lruUnlink(old, oldSize);
-    this.release(old);
     this.renewCas(item);
-    this.lruLink(item, size);
+    // Mostly both are in the same list, whose lock is then taken once.
+    const oldLock = LOCK_LRU + this.u8[old + L.ITEM_CLSID];
+    const lock = LOCK_LRU + this.u8[item + L.ITEM_CLSID];
+    this.locks.take(oldLock);
+    this.lruUnlinkNolock(old, oldSize);
+    if (lock !== oldLock) {
+      this.locks.give(oldLock);
+      this.locks.take(lock);
+    }
+    this.lruLinkNolock(item, size);
+    this.locks.give(lock);
+    this.release(old);
     u16[(item + L.ITEM_REFCOUNT) >>> 1]++;
     if (this.sizes.enabled) this.sizes.add(size, this.casOf(item));
   }
