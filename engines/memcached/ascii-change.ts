@@ -3,6 +3,7 @@ import type { AsciiLine } from './ascii-line.ts';
 import type { Core } from './core.ts';
 import { REALTIME_MAXDELTA } from './items.ts';
 import * as L from './layout.ts';
+import { LOG_VERBOSE } from './logger.ts';
 import { plainDecimal, putU64 } from './numbers.ts';
 import * as R from './replies.ts';
 import * as S from './store.ts';
@@ -57,6 +58,7 @@ export class AsciiChange {
     core.locks.unlockItem(hash);
     switch (result) {
       case S.DELTA_OK: {
+        if (core.logger.wants(LOG_VERBOSE)) return line.replyText(String(core.store.deltaValue));
         if (line.noreply) return;
         const out = core.room(22);
         if (out === 0) return;

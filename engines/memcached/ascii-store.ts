@@ -3,7 +3,7 @@ import type { AsciiLine } from './ascii-line.ts';
 import type { Core } from './core.ts';
 import { REALTIME_MAXDELTA } from './items.ts';
 import * as L from './layout.ts';
-import { LOG_MUTATIONS } from './logger.ts';
+import { LOG_MUTATIONS, LOG_VERBOSE } from './logger.ts';
 import * as R from './replies.ts';
 import * as S from './store.ts';
 import { STATUS_NO_MEMORY, STATUS_TOO_LARGE } from './watchers.ts';
@@ -157,10 +157,12 @@ export class AsciiStore {
       return;
     }
     const result = core.store.storeItem(item, how, hash);
-    if (quiet) return;
-    if (result === S.RESULT_STORED) core.write(R.STORED);
-    else if (result === S.RESULT_EXISTS) core.write(R.EXISTS);
-    else if (result === S.RESULT_NOT_FOUND) core.write(R.NOT_FOUND);
-    else core.write(R.NOT_STORED);
+    if (quiet && !core.logger.wants(LOG_VERBOSE)) return;
+    let reply = R.NOT_STORED;
+    if (result === S.RESULT_STORED) reply = R.STORED;
+    else if (result === S.RESULT_EXISTS) reply = R.EXISTS;
+    else if (result === S.RESULT_NOT_FOUND) reply = R.NOT_FOUND;
+    if (quiet) core.verbose.reply(core.logger.conn, reply, false);
+    else core.write(reply);
   }
 }

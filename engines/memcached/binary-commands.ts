@@ -5,6 +5,7 @@
 import { BinaryReplies, NO_BYTES, NO_MEMORY } from './binary-replies.ts';
 import type { Core } from './core.ts';
 import * as L from './layout.ts';
+import { LOG_VERBOSE } from './logger.ts';
 import * as B from './protocol/binary.ts';
 import { bytesOf } from './replies.ts';
 import * as A from './sasl.ts';
@@ -88,6 +89,7 @@ export class BinaryCommands extends BinaryReplies {
     this.#casHigh = this.get32(at + 16);
     this.#casLow = this.get32(at + 20);
     core.lastCommandTime[conn] = core.items.now;
+    if (core.logger.wants(LOG_VERBOSE)) core.verbose.binaryRequest(conn, at);
     const status = this.#refusal(conn);
     if (status !== B.STATUS_SUCCESS) {
       this.error(status);

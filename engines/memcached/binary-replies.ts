@@ -1,5 +1,6 @@
 /** Responses of the binary protocol, and what of a request they repeat. */
 import type { Core } from './core.ts';
+import { LOG_VERBOSE } from './logger.ts';
 import * as B from './protocol/binary.ts';
 import { bytesOf } from './replies.ts';
 
@@ -82,6 +83,7 @@ export class BinaryReplies {
     this.put32(out + 12, this.opaque);
     this.put32(out + 16, casHigh);
     this.put32(out + 20, casLow);
+    if (this.core.logger.wants(LOG_VERBOSE)) this.core.verbose.binaryReply(this.core.logger.conn, out);
     return out + B.BINARY_HEADER_BYTES;
   }
 
@@ -98,6 +100,7 @@ export class BinaryReplies {
   protected error(status: number, text = ERROR_TEXTS.get(status) ?? NO_BYTES) {
     const { core } = this;
     this.#leaves = true;
+    if (core.logger.wants(LOG_VERBOSE)) core.verbose.binaryError(core.logger.conn, text);
     let out = core.room(B.BINARY_HEADER_BYTES + text.length);
     if (out === 0) return;
     out = this.header(out, status, 0, 0, text.length, 0, 0);

@@ -227,6 +227,7 @@ export class Core implements ConnectionHandler {
     this.items.logger = this.logger;
     this.watchers = new Watchers(memory, shared, this.locks, directory, this.logger, settings.watcherLogbufSize);
     this.verbose = new VerboseLog(this);
+    this.logger.onNote = (line) => hooks.log(line);
     this.logger.onLookup = (met, keyAt, nkey) => this.verbose.lookup(met, keyAt, nkey);
     this.store = new Store(this.items);
     this.prefixes = new PrefixStats(memory, this.shared, this.locks, this.hash, settings.prefixDelimiter);
@@ -601,6 +602,11 @@ export class Core implements ConnectionHandler {
   /** Writes prepared bytes. */
   write(bytes: Uint8Array): void {
     if (this.logger.wants(LOG_VERBOSE)) this.#logReply(bytes);
+    this.put(bytes);
+  }
+
+  /** Writes prepared bytes that -vv does not show. */
+  put(bytes: Uint8Array): void {
     const length = bytes.length;
     const at = this.room(length);
     if (at === 0) return;

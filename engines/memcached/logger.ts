@@ -206,7 +206,8 @@ export class Logger {
     return this.transport === null || this.conn < 0 ? -1 : this.transport.descriptor(this.conn);
   }
 
-  /** For -vvv: writes a lookup to the log. */
+  /** For -vv and -vvv: write a line, a lookup to the log. */
+  onNote: ((line: string) => void) | null = null;
   onLookup: ((met: number, keyAt: number, nkey: number) => void) | null = null;
 
   /** An item was looked up (do_item_get). @param met GET_… @param item 0 when nothing alive was met */

@@ -340,7 +340,8 @@ export class MetaChange {
     const item = items.alloc(keyAt, nkey, 0, 0, initial.toString().length + 2);
     if (item === 0) return core.write(NO_MEMORY_FOR_ITEM);
     M.putLineEnd(core.u8, putU64(core.u8, items.dataOf(item), initial));
-    items.link(item, hash);
+    // The key's lock has been held since it was missed: nobody else can have made it.
+    store.storeItem(item, S.STORE_ADD, hash);
     items.release(item);
     store.deltaItem = item;
     store.deltaReplaced = false;

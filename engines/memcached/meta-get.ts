@@ -190,7 +190,7 @@ export class MetaGet {
     core.counters.getCmds++;
     core.counters.getMisses++;
     if ((flags.lower & F.KEY) === 0 && (flags.upper & F.OPAQUE) === 0) {
-      if ((flags.lower & F.QUIET) === 0) core.write(MISS);
+      if ((flags.lower & F.QUIET) === 0) core.put(MISS);
       return;
     }
     let out = core.room(M.lineRoom(flags, count));

@@ -2,7 +2,7 @@
 import type { Memory } from '../ports.ts';
 import type { Items } from './items.ts';
 import * as L from './layout.ts';
-import { LOG_MUTATIONS } from './logger.ts';
+import { LOG_MUTATIONS, LOG_VERBOSE } from './logger.ts';
 import { parseU64, plainDecimal, putU64, U64_MAX } from './numbers.ts';
 
 /** How a value is to be stored (the original's NREAD_…). */
@@ -84,6 +84,9 @@ export class Store {
       case STORE_CAS:
         if (!isMatch && !(mayBeStale && !isNone && isOlder(wantHigh, wantLow, items.casHigh(old), items.casLow(old)))) {
           items.counters.casBadval[items.u8[old + L.ITEM_CLSID] & L.CLASS_MASK]++;
+          if (items.logger.wants(LOG_VERBOSE)) {
+            items.logger.onNote?.(`CAS:  failure: expected ${items.casOf(old)}, got ${items.casOf(item)}`);
+          }
           return RESULT_EXISTS;
         }
         items.counters.casHits[items.u8[old + L.ITEM_CLSID] & L.CLASS_MASK]++;
