@@ -375,9 +375,16 @@ export class Items {
    * @returns 0 when memory is short
    */
   addChunk(item: number, last: number, remaining: number): number {
-    const size = Math.min(remaining + L.CHUNK_HEADER_BYTES, this.settings.slabChunkSizeMax);
-    const id = this.slabs.classOf(size);
-    const chunk = this.pull(id);
+    const sizeMax = this.settings.slabChunkSizeMax;
+    let size = Math.min(remaining + L.CHUNK_HEADER_BYTES, sizeMax);
+    let id = this.slabs.classOf(size);
+    let chunk = this.pull(id);
+    if (chunk === 0 && size !== sizeMax) {
+      // The class that would fit has nothing to give, but evicting a large item may help.
+      size = sizeMax;
+      id = this.slabs.classOf(size);
+      chunk = this.pull(id);
+    }
     if (chunk === 0) return 0;
     const u32 = this.u32;
     u32[(chunk + L.ITEM_NEXT) >>> 2] = 0;

@@ -128,18 +128,27 @@ export class MetaChange {
     return -1;
   }
 
-  /** Reads flags, answers and mode. @returns STORE_…, 0 for an error that stands in the flags */
+  /** Reads flags, mode and answers. @returns STORE_…, 0 for an error that stands in the flags */
   #prepare(): number {
     const flags = this.#flags;
     this.#answersLength = 0;
     if (!flags.parse(3)) return 0;
-    const wantsAnswers = (flags.lower & (F.KEY | F.CAS_WANTED)) !== 0 || (flags.upper & F.OPAQUE) !== 0;
-    if (wantsAnswers && !this.#noteAnswers()) {
-      flags.error = M.OPAQUE_TOO_LONG;
+    const mode = this.#mode();
+    if (mode === 0) {
+      flags.error = BAD_MS_MODE;
       return 0;
     }
-    const hasCas = (flags.upper & F.CAS) !== 0;
-    const mode = (flags.upper & F.MODE) !== 0 ? flags.mode : 83;
+    const wantsAnswers = (flags.lower & (F.KEY | F.CAS_WANTED)) !== 0 || (flags.upper & F.OPAQUE) !== 0;
+    if (!wantsAnswers || this.#noteAnswers()) return mode;
+    flags.error = M.OPAQUE_TOO_LONG;
+    return 0;
+  }
+
+  /** @returns STORE_…, 0 for an unknown mode */
+  #mode(): number {
+    const { upper, mode } = this.#flags;
+    const hasCas = (upper & F.CAS) !== 0;
+    if ((upper & F.MODE) === 0) return hasCas ? S.STORE_CAS : S.STORE_SET;
     switch (mode) {
       case 83: // S
         return hasCas ? S.STORE_CAS : S.STORE_SET;
@@ -152,7 +161,6 @@ export class MetaChange {
       case 80: // P
         return S.STORE_PREPEND;
       default:
-        flags.error = BAD_MS_MODE;
         return 0;
     }
   }

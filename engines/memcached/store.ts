@@ -242,62 +242,73 @@ export const DELTA_NO_MEMORY = 2;
 export const DELTA_NOT_FOUND = 3;
 export const DELTA_CAS_MISMATCH = 4;
 
-/** Writes a value into an item of either kind, piece by piece; chunks are taken as they are needed. Cold paths only. */
-export class ValueWriter {
+/**
+ * Writes values one behind the other into a new item of either kind (_store_item_copy_data). Chunks are taken as the original takes them:
+ * one is sized for what is left of the value under way, not of the item, and one more is taken as soon as one is full, even if nothing
+ * follows. So a joined value may lie in more chunks than need be, and its memory is counted so. Cold paths only.
+ */
+class ValueWriter {
   readonly #items: Items;
   readonly #item: number;
+  readonly #isChunked: boolean;
   #chunk = 0;
   #at: number;
-  #left: number;
 
   constructor(items: Items, item: number) {
     this.#items = items;
     this.#item = item;
     this.#at = items.dataOf(item);
-    this.#left = items.i32[(item + L.ITEM_NBYTES) >>> 2];
+    this.#isChunked = isChunked(items, item);
   }
 
   /** Appends another item's value without its last `skip` bytes. @returns false when memory is short */
   writeValueOf(source: number, skip: number): boolean {
     const items = this.#items;
     let left = items.i32[(source + L.ITEM_NBYTES) >>> 2] - skip;
-    if ((items.u16[(source + L.ITEM_FLAGS) >>> 1] & L.FLAG_CHUNKED) === 0)
-      return this.write(items.dataOf(source), left);
-    for (
-      let chunk = items.firstChunk(source);
-      chunk !== 0 && left > 0;
-      chunk = items.u32[(chunk + L.ITEM_NEXT) >>> 2]
-    ) {
-      const used = Math.min(left, items.i32[(chunk + L.CHUNK_USED) >>> 2]);
-      if (!this.write(chunk + L.CHUNK_DATA, used)) return false;
-      left -= used;
+    if (left === 0) return true;
+    if (!this.#isChunked) {
+      copyBytes(items.memory, this.#at, items.dataOf(source), left);
+      this.#at += left;
+      return true;
+    }
+    if (this.#isFull() && !this.#takeChunk(left)) return false;
+    if (!isChunked(items, source)) return this.#write(items.dataOf(source), left, left);
+    for (let chunk = items.firstChunk(source); left > 0; chunk = items.u32[(chunk + L.ITEM_NEXT) >>> 2]) {
+      const bytes = Math.min(left, items.i32[(chunk + L.CHUNK_USED) >>> 2]);
+      if (!this.#write(chunk + L.CHUNK_DATA, bytes, left)) return false;
+      left -= bytes;
     }
     return true;
   }
 
-  /** Appends `length` bytes at `from`. @returns false when memory is short */
-  write(from: number, length: number): boolean {
-    const items = this.#items;
-    const { i32 } = items;
-    if ((items.u16[(this.#item + L.ITEM_FLAGS) >>> 1] & L.FLAG_CHUNKED) === 0) {
-      copyBytes(items.memory, this.#at, from, length);
-      this.#at += length;
-      return true;
-    }
+  #isFull(): boolean {
+    const { i32 } = this.#items;
+    const chunk = this.#chunk;
+    return chunk === 0 || i32[(chunk + L.CHUNK_USED) >>> 2] === i32[(chunk + L.CHUNK_SIZE) >>> 2];
+  }
+
+  #takeChunk(remaining: number): boolean {
+    this.#chunk = this.#items.addChunk(this.#item, this.#chunk, remaining);
+    return this.#chunk !== 0;
+  }
+
+  /** Appends `length` bytes at `from`. @param remaining bytes of the value, these included */
+  #write(from: number, length: number, remaining: number): boolean {
+    const { memory, i32 } = this.#items;
     while (length > 0) {
-      if (this.#chunk === 0 || i32[(this.#chunk + L.CHUNK_USED) >>> 2] === i32[(this.#chunk + L.CHUNK_SIZE) >>> 2]) {
-        this.#chunk = items.addChunk(this.#item, this.#chunk, this.#left);
-        if (this.#chunk === 0) return false;
-      }
       const usedCell = (this.#chunk + L.CHUNK_USED) >>> 2;
       const bytes = Math.min(length, i32[(this.#chunk + L.CHUNK_SIZE) >>> 2] - i32[usedCell]);
-      const to = this.#chunk + L.CHUNK_DATA + i32[usedCell];
-      copyBytes(items.memory, to, from, bytes);
+      copyBytes(memory, this.#chunk + L.CHUNK_DATA + i32[usedCell], from, bytes);
       i32[usedCell] += bytes;
-      this.#left -= bytes;
       from += bytes;
       length -= bytes;
+      remaining -= bytes;
+      if (this.#isFull() && !this.#takeChunk(remaining)) return false;
     }
     return true;
   }
+}
+
+function isChunked(items: Items, item: number): boolean {
+  return (items.u16[(item + L.ITEM_FLAGS) >>> 1] & L.FLAG_CHUNKED) !== 0;
 }
