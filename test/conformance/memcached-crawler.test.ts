@@ -1,0 +1,203 @@
+/** `lru`, `lru_crawler` and the growth of the hash table beside the real server: replies, dumps byte for byte, what is freed and counted. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type RawConnection, RealMemcached } from '../memcached/real-memcached.ts';
+import { ServedMemcached } from '../memcached/support/served-memcached.ts';
+import { describeReal } from '../support/real.ts';
+
+const TIMEOUT = { timeout: 60_000 };
+/** Ends each exchange: its reply is known and nothing else looks like it. */
+const MARK = Buffer.from('VERSION 1.6.18\r\n');
+const END = Buffer.from('END\r\n');
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** A real server and the engine, asked the same. */
+class Pair {
+  #servers: { path: string; stop(): Promise<void> }[] = [];
+  #clients: RawConnection[] = [];
+
+  async start(args: string[] = []): Promise<void> {
+    const [real, engine] = await Promise.all([RealMemcached.start(args), ServedMemcached.start(args)]);
+    this.#servers = [real, engine];
+    this.#clients = [await real.connect(), await engine.connect()];
+  }
+
+  async stop(): Promise<void> {
+    for (const client of this.#clients) client.socket.destroy();
+    await Promise.all(this.#servers.map((server) => server.stop()));
+  }
+
+  /** Sends commands to both. @returns what each replied */
+  async ask(text: string): Promise<[real: string, engine: string]> {
+    const bytes = Buffer.from(`${text}version\r\n`, 'latin1');
+    const replies = await Promise.all(this.#clients.map((client) => client.ask(bytes, MARK, 20_000)));
+    return [replies[0]!.toString('latin1'), replies[1]!.toString('latin1')];
+  }
+
+  /** A dump is alone in its batch: the original does not look at what follows it until more comes. */
+  async dump(what: string): Promise<[real: string, engine: string]> {
+    const replies = await Promise.all(
+      this.#clients.map((client) => client.ask(`lru_crawler metadump ${what}\r\n`, END, 20_000)),
+    );
+    return [withoutTimes(replies[0]!), withoutTimes(replies[1]!)];
+  }
+
+  async stats(what: string, wanted: RegExp): Promise<[real: string[], engine: string[]]> {
+    const replies = await Promise.all(this.#clients.map((client) => client.ask(`stats${what}\r\n`, END, 20_000)));
+    const lines = (reply: Buffer): string[] =>
+      reply
+        .toString('latin1')
+        .split('\r\n')
+        .filter((line) => wanted.test(line));
+    return [lines(replies[0]!), lines(replies[1]!)];
+  }
+}
+
+/** The two servers' seconds do not begin together. */
+const withoutTimes = (dump: Buffer): string => dump.toString('latin1').replace(/(exp|la)=\d+/g, '$1=time');
+
+const COMMANDS =
+  `lru_crawler crawl all|lru_crawler crawl hash|lru_crawler crawl 1,2,|lru_crawler crawl ,|lru_crawler crawl 0
+lru_crawler crawl 64|lru_crawler crawl 63,a|lru_crawler crawl 1 noreply|lru_crawler crawl noreply|lru_crawler crawl
+lru_crawler metadump 0|lru_crawler metadump 99|lru_crawler metadump|lru_crawler mgdump all|lru_crawler mgdump hash
+lru_crawler enable|lru_crawler disable|lru_crawler|lru_crawler x|lru_crawler x y|lru_crawler enable noreply
+lru_crawler tocrawl -1|lru_crawler tocrawl 4294967295|lru_crawler tocrawl 4294967296|lru_crawler tocrawl 0|lru_crawler tocrawl x
+lru_crawler sleep 1000001|lru_crawler sleep 1000000|lru_crawler sleep a|lru_crawler sleep 0|lru_crawler sleep 100
+lru|lru x|lru x 1|lru mode|lru mode x|lru mode flat|lru mode segmented|lru mode segmented 1 2|lru mode flat noreply
+lru tune|lru tune 10 25 0.1 2.0|lru tune 10 25 0.1 2.0 noreply|lru tune 10 25 0.1|lru tune 50 40 0.1 2|lru tune a 40 0.1 2
+lru tune 10 40 0 2|lru tune 10 40 0.1 x|lru tune 10 40 0.1 -1|lru tune 10 40 0.1 1 2 3|lru tune 10 40 1x 2|lru tune 10 40 1e-1 .5
+lru temp_ttl|lru temp_ttl -1|lru temp_ttl 61|lru temp_ttl a|lru temp_ttl 61 noreply|lru temp_ttl 4294967296|lru temp_ttl 2147483648`
+    .split(/[|\n]/)
+    .map((line) => `${line}\r\n`);
+
+/**
+ * Deterministic, of many sizes; a third expires after two seconds. Nothing is fetched twice: when the maintainer takes such items to WARM is a
+ * matter of milliseconds, and so is their order there.
+ */
+function dataSet(count: number): string {
+  let text = '';
+  for (let i = 0; i < count; i++) {
+    const size = [1, 20, 80, 200, 500, 1200, 3000][((i * 7) % 11) % 7]!;
+    const ttl = i % 3 === 0 ? 2 : i % 5 === 0 ? 5_000 : 0;
+    text += `set key-${i} ${i % 4} ${ttl} ${size} noreply\r\n${'x'.repeat(size)}\r\n`;
+    if (i % 4 === 0) text += `get key-${Math.floor(i / 2)}\r\n`;
+  }
+  return text;
+}
+
+describeReal(['memcached'], 'the commands of LRU and crawler', () => {
+  for (const args of [[], ['-o', 'no_lru_maintainer'], ['-o', 'no_lru_crawler'], ['-X']]) {
+    it(`answer as the original does ${args.join(' ')}`, TIMEOUT, async () => {
+      const pair = new Pair();
+      await pair.start(args);
+      try {
+        // One after the other: a crawl that is still running would make the next one BUSY.
+        for (const command of COMMANDS) {
+          const [real, engine] = await pair.ask(command);
+          expect(engine, command).toBe(real);
+          if (real.startsWith('OK') && command.includes('crawl')) await sleep(30);
+        }
+        const [real, engine] = await pair.stats(' settings', /lru|temp|pct|factor|ttl/);
+        expect(engine).toEqual(real);
+      } finally {
+        await pair.stop();
+      }
+    });
+  }
+});
+
+describeReal(['memcached'], 'the crawler', () => {
+  const pair = new Pair();
+  beforeAll(() => pair.start(), 30_000);
+  afterAll(() => pair.stop());
+
+  it('dumps what there is, encoded, in the order of the lists or of the buckets', TIMEOUT, async () => {
+    const odd = `set a%b~c(d)e!*'_-.+/ 5 0 3\r\nabc\r\nset \xc3\xa4:;,?@&=$#[] 0 0 0\r\n\r\nset \x7f\x01\x80\xff"<>\\^\`{|} 0 100 0\r\n\r\n`;
+    let [real, engine] = await pair.ask(odd + dataSet(3_000));
+    expect(engine).toBe(real);
+    // Everything has left HOT, and what is to expire has.
+    await sleep(5_000);
+    for (const what of ['all', '1', '3,5,6', '9,9,1,', '40', 'hash']) {
+      [real, engine] = await pair.dump(what);
+      expect(engine, what).toBe(real);
+    }
+    expect(real.split('\n').length).toBeGreaterThan(1_500);
+  });
+
+  it('dumps nothing that was flushed', TIMEOUT, async () => {
+    await pair.ask('flush_all\r\n');
+    await sleep(1_500);
+    const [real, engine] = await pair.dump('all');
+    expect(real).toBe('END\r\n');
+    expect(engine).toBe(real);
+  });
+});
+
+describeReal(['memcached'], 'the crawler alone', () => {
+  const pair = new Pair();
+  beforeAll(() => pair.start(['-o', 'no_lru_maintainer']), 30_000);
+  afterAll(() => pair.stop());
+
+  it('frees what has expired, as far as it is told to go, and counts it as the original does', TIMEOUT, async () => {
+    const [real, engine] = await pair.ask(dataSet(3_000));
+    expect(engine).toBe(real);
+    await sleep(4_000);
+    for (const command of ['tocrawl 10', 'crawl 1,3,6', 'tocrawl 0', 'crawl 9', 'crawl 63', 'crawl all']) {
+      const replies = await pair.ask(`lru_crawler ${command}\r\n`);
+      expect(replies[1]).toBe(replies[0]);
+      await sleep(400);
+      for (const what of ['', ' items']) {
+        const [there, here] = await pair.stats(what, /crawler|number|mem_requested|reclaimed|unfetched|curr_items/);
+        expect(here, command).toEqual(there);
+        expect(here.length).toBeGreaterThan(5);
+      }
+    }
+  });
+
+  it('is busy while it crawls, and says so', TIMEOUT, async () => {
+    await pair.ask('lru_crawler sleep 1000000\r\n');
+    for (const command of ['crawl all', 'crawl 1', 'metadump all']) {
+      const [real, engine] = await pair.ask(`lru_crawler ${command}\r\n`);
+      expect(engine).toBe(real);
+      expect(real).toContain(command === 'crawl all' ? 'OK' : 'BUSY');
+    }
+    const [there, here] = await pair.stats('', /lru_crawler/);
+    expect(here).toEqual(there);
+    expect(here[0]).toContain('running 1');
+  });
+});
+
+describeReal(['memcached'], 'the hash table', () => {
+  for (const [algorithm, power] of [
+    ['murmur3', 16],
+    ['jenkins', 15],
+    ['xxh3', 14],
+  ] as const) {
+    it(`grows as the original's with ${algorithm}, and its buckets hold the same items`, TIMEOUT, async () => {
+      const pair = new Pair();
+      await pair.start(['-m', '128', '-o', `hash_algorithm=${algorithm},hashpower=${power}`]);
+      try {
+        let text = '';
+        for (let i = 0; i < 1.6 * 2 ** power; i++) text += `set key:${i % 7}:${i} 0 0 1 noreply\r\nx\r\n`;
+        await pair.ask(text);
+        const table = /hash_|curr_items/;
+        await sleep(2_500);
+        // Gets go on meanwhile.
+        const [, hits] = await pair.ask(`get key:1:1 key:2:100 key:0:${7 * 1_000}\r\n`);
+        expect(hits.match(/VALUE/g)).toHaveLength(3);
+        const [real, engine] = await pair.stats('', table);
+        expect(engine).toEqual(real);
+        expect(engine.join()).toContain(`hash_power_level ${power + 1}`);
+        const [dump, ours] = await pair.dump('hash');
+        expect(sortedByBucket(ours)).toBe(sortedByBucket(dump));
+      } finally {
+        await pair.stop();
+      }
+    });
+  }
+});
+
+/** Growing turns the order within a bucket round for items that were there before, which depends on when it began. */
+function sortedByBucket(dump: string): string {
+  return dump.split('\n').sort().join('\n');
+}
