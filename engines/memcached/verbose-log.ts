@@ -36,8 +36,8 @@ const VERBS: Readonly<Record<number, string>> = {
   [B.OP_DELETEQ]: 'Deleting',
   [B.OP_INCREMENT]: 'incr',
   [B.OP_INCREMENTQ]: 'incr',
-  [B.OP_DECREMENT]: 'decr',
-  [B.OP_DECREMENTQ]: 'decr',
+  [B.OP_DECREMENT]: 'incr',
+  [B.OP_DECREMENTQ]: 'incr',
 };
 /** Bytes of a binary header in one line. */
 const DUMP_BYTES_A_LINE = 4;
@@ -125,8 +125,7 @@ export class VerboseLog {
       case 'Deleting':
         this.#log(`Deleting ${key}`);
         break;
-      case 'incr':
-      case 'decr': {
+      case 'incr': {
         if (u8[at + 4] !== 20) break;
         const [delta, initial] = [view.getBigUint64(extras), view.getBigUint64(extras + 8)];
         this.#log(`${verb} ${key} ${delta}, ${initial}, ${view.getUint32(extras + 16)}`);

@@ -48,6 +48,9 @@ export class InProcess implements Transport {
   readonly #outputAt: number;
   readonly #peers: Peer[] = [];
   #hasYielded = false;
+  /** What the core has written to the log, and the shutdowns that it was asked for. */
+  readonly logLines: string[] = [];
+  readonly shutdowns: string[] = [];
   /** Leases given back so far. */
   released = 0;
   lent = 0;
@@ -63,8 +66,8 @@ export class InProcess implements Transport {
       this.clock,
       { ...defaultSettings(), ...settings },
       {
-        log: () => {},
-        onShutdown: () => {},
+        log: (line) => this.logLines.push(line),
+        onShutdown: (kind) => this.shutdowns.push(kind),
         usage: () => ({ pid: 1, userSeconds: 0, systemSeconds: 0 }),
       },
     );

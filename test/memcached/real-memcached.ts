@@ -12,11 +12,16 @@ export class RealMemcached {
   readonly #child: ChildProcess;
   readonly #folder: string;
   readonly path: string;
+  /** What it has written to its log. */
+  log = '';
 
   private constructor(child: ChildProcess, folder: string, path: string) {
     this.#child = child;
     this.#folder = folder;
     this.path = path;
+    child.stderr!.on('data', (data: Buffer) => {
+      this.log += data.toString('latin1');
+    });
   }
 
   static async start(args: string[] = []): Promise<RealMemcached> {
@@ -25,7 +30,9 @@ export class RealMemcached {
     const folder = mkdtempSync(join(tmpdir(), 'cachelab-mc-'));
     const path = join(folder, 'socket');
     const user = process.getuid?.() === 0 ? ['-u', 'root'] : [];
-    const child = spawn(program, [...user, '-s', path, '-t', '1', ...args], { stdio: 'ignore' });
+    const child = spawn(program, [...user, '-s', path, '-t', '1', ...args], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
     const deadline = Date.now() + START_TIMEOUT_MS;
     const real = new RealMemcached(child, folder, path);
     for (;;) {
