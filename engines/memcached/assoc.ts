@@ -28,7 +28,7 @@ const HASH_POWER_DEFAULT = 16;
 export const HASH_POWER_MIN = 12;
 export const HASH_POWER_MAX = 32;
 /** What fits into the arena beside anything else: 2^28 buckets of 8 bytes. */
-const HASH_POWER_ARENA_MAX = 28;
+export const HASH_POWER_ARENA_MAX = 28;
 /** Items a bucket beyond which the table grows. */
 const GROW_LOAD = 1.5;
 const BUCKET_BYTES = 8;

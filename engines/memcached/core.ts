@@ -49,6 +49,8 @@ import {
 import { Maintainer } from './maintainer.ts';
 import { PrefixStats } from './prefix-stats.ts';
 import { END } from './replies.ts';
+import type { RestartState } from './restart-meta.ts';
+import { markPages, PageRestorer } from './restart-pages.ts';
 import { type Settings, SharedSettings } from './settings.ts';
 import { type Placement, SharedBlock } from './shared-block.ts';
 import { SlabAutomover } from './slab-automover.ts';
@@ -72,6 +74,9 @@ export const OUTPUT_BYTES_MAX = 1024 * 1024;
 /** Output between two looks at what is waiting. */
 const OUTPUT_CHECK_BYTES = 65_536;
 const CONNECTIONS_AT_START = 64;
+/** The items' clock at the start of a server, and beyond what it never is: it is an unsigned 32-bit number. */
+const START_SECONDS = 62;
+const CLOCK_MAX_S = 2 ** 31;
 
 /** Why a connection moves to the dispatcher: it watches (the argument: which events). */
 export const HAND_OVER_WATCH = 1;
@@ -136,7 +141,8 @@ export class Core implements ConnectionHandler {
   readonly #asciiAuth: AsciiAuth;
   /** Who may come in, where -S or -Y asks for it. */
   readonly credentials: Credentials;
-  readonly #startMs: number;
+  /** Monotonic time at which the items' clock was 62. */
+  #startMs: number;
 
   // One entry a connection.
   open: Uint8Array = new Uint8Array(CONNECTIONS_AT_START);
@@ -268,7 +274,7 @@ export class Core implements ConnectionHandler {
   tick(): void {
     // The dispatcher's clock is everybody's.
     if (this.role !== 'worker') {
-      this.items.now = Math.floor((this.clock.monoUs() / 1000 - this.#startMs) / 1000) + 62;
+      this.items.now = Math.floor((this.clock.monoUs() / 1000 - this.#startMs) / 1000) + START_SECONDS;
     }
     if (this.settings.idleTimeout > 0) this.#kickIdle();
   }
@@ -284,6 +290,51 @@ export class Core implements ConnectionHandler {
       if (this.settings.verbose > 1) this.hooks.log(`Closing idle fd ${this.connections.fd(conn)}`);
       this.closeNow(conn, CLOSE_IDLE);
     }
+  }
+
+  /**
+   * Takes over what a stopped server has left in the memory file: called once, before other threads and connections. With damage it starts with a
+   * clean cache.
+   * @returns null, or what is damaged
+   */
+  restore(state: RestartState): string | null {
+    const { items, settings } = this;
+    const now = Math.floor(this.clock.wallMs() / 1000) - state.processStarted;
+    const damage =
+      now < state.currentTime || now > CLOCK_MAX_S
+        ? `its clock, ${state.currentTime}, does not fit to the time of the day`
+        : new PageRestorer(items, settings.memoryRegion!, state.oldBase).restore();
+    if (damage !== null) {
+      items.slabs.fillRegion();
+      items.slabs.preallocate();
+      return damage;
+    }
+    this.#startMs =
+      this.clock.monoUs() / 1000 - this.clock.wallMs() + state.processStarted * 1000 + START_SECONDS * 1000;
+    items.now = now;
+    items.processStarted = state.processStarted;
+    items.oldestLive = state.oldestLive;
+    items.oldestCas = state.oldestCas;
+    items.lastCas = state.currentCas;
+    this.logger.lastGid = state.loggerGid;
+    return null;
+  }
+
+  /** What `restore` wants to know of a server that has stopped; all is ready in the memory file afterwards. */
+  leave(): RestartState {
+    const { items } = this;
+    markPages(items);
+    return {
+      currentTime: items.now,
+      processStarted: items.processStarted,
+      stopTime: Math.floor(this.clock.wallMs() / 1000),
+      currentCas: items.lastCas,
+      oldestCas: items.oldestCas,
+      loggerGid: this.logger.lastGid,
+      hashPower: items.table.power,
+      oldestLive: items.oldestLive,
+      oldBase: this.settings.memoryRegion!.offset,
+    };
   }
 
   /** How much is logged: 0 to 2 at run time, 3 only from the command line. */

@@ -162,6 +162,15 @@ export class Items {
     this.#f64[this.#numbers + F64_OLDEST_CAS] = cas;
   }
 
+  /** The CAS id given out last. */
+  get lastCas(): number {
+    return this.#f64[this.#numbers + F64_CAS];
+  }
+
+  set lastCas(cas: number) {
+    this.#f64[this.#numbers + F64_CAS] = cas;
+  }
+
   /** Items that can be found. */
   get currItems(): number {
     return this.lruItems.reduce((sum, count) => sum + count, 0);

@@ -134,6 +134,15 @@ export class Logger {
     return Number(Atomics.add(this.#memory.i64, this.#gid, 1n)) + 1;
   }
 
+  /** The number that the last event has got. */
+  get lastGid(): number {
+    return Number(Atomics.load(this.#memory.i64, this.#gid));
+  }
+
+  set lastGid(gid: number) {
+    Atomics.store(this.#memory.i64, this.#gid, BigInt(gid));
+  }
+
   #nowUs(): number {
     const wallUs = this.#clock.wallMs() * 1_000;
     const monoUs = this.#clock.monoUs();

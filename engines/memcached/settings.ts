@@ -76,10 +76,21 @@ export interface Settings {
   passwords: string;
   /** -e: the file that holds the slab pages and outlives the process, or null. */
   memoryFile: string | null;
+  /** Where the server has put the file into the arena: all slab pages lie there. */
+  memoryRegion: MemoryRegion | null;
   /** What -o ssl_… said: shown, without effect. */
   ssl: SslSettings;
   /** What -o ext_… said: shown, without effect. */
   ext: ExternalStorageSettings;
+}
+
+/** The part of the arena under which the memory file lies. */
+export interface MemoryRegion {
+  offset: number;
+  /** A whole number of slab pages. */
+  bytes: number;
+  /** A stopped server has left its pages there. */
+  isReused: boolean;
 }
 
 /** Options of TLS connections, which this server does not have, as `stats settings` shows them. */
@@ -171,6 +182,7 @@ export function defaultSettings(): Settings {
     authFile: null,
     passwords: '',
     memoryFile: null,
+    memoryRegion: null,
     ssl: {
       chainCert: null,
       key: null,

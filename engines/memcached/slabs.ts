@@ -100,7 +100,29 @@ export class Slabs {
     this.#layClasses(settings);
     if (!isFirst) return;
     memory.f64[block.number(F64_LIMIT_BYTES)] = this.#affordable(settings.maxBytes);
-    if (!settings.preallocate) return;
+    if (settings.memoryRegion?.isReused === true) return;
+    this.fillRegion();
+    if (settings.preallocate) this.preallocate();
+  }
+
+  /** Puts all pages of the memory file (-e) into the pool: those that classes take first are the file's first ones. */
+  fillRegion(): void {
+    const { memoryRegion: region, slabPageSize } = this.#settings;
+    if (region === null) return;
+    for (let at = region.bytes; at > 0; at -= slabPageSize)
+      this.adoptPage(PAGE_POOL, region.offset + at - slabPageSize);
+  }
+
+  /** Enters a page of the memory file into a class or the pool; its chunks are another matter. Only while no other thread is there. */
+  adoptPage(id: number, page: number): void {
+    const pages = this.#pageCount[id]!;
+    this.#pageTable[id * SLAB_PAGES_MAX + pages] = page;
+    this.#pageCount[id] = pages + 1;
+    this.#memory.f64[this.#block.number(F64_MALLOCED_BYTES)]! += this.#settings.slabPageSize;
+  }
+
+  /** Gives every class its first page, as `preallocate` asks for it. Only while no other thread is there. */
+  preallocate(): void {
     for (let id = 1; id <= this.largestClass; id++) this.#newPage(id);
   }
 
@@ -238,6 +260,8 @@ export class Slabs {
       this.#pageCount[PAGE_POOL] = pooled - 1;
       return this.pageAt(PAGE_POOL, pooled - 1);
     }
+    // The memory file has no more than what the pool was given at the start.
+    if (this.#settings.memoryRegion !== null) return 0;
     // A class without any page gets its first one even beyond the limit: otherwise a late size could never be stored.
     if (this.mallocedBytes + bytes > this.limitBytes && pages > 0) return 0;
     const released = this.#block.cell(CELL_RELEASED_PAGES);

@@ -312,7 +312,7 @@ export class StatsCommands {
       ['ssl_kernel_tls', yesNo(s.ssl.kernelTls)],
       ['ssl_min_version', s.ssl.minVersion],
       ['num_napi_ids', '(null)'],
-      ['memory_file', '(null)'],
+      ['memory_file', s.memoryFile ?? '(null)'],
     ];
   }
 

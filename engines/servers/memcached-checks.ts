@@ -1,5 +1,8 @@
 /** What must hold between memcached's options once all are read, in the order in which the original looks. */
+import { HASH_POWER_ARENA_MAX } from '../memcached/assoc.ts';
+import { itemLockPower } from '../memcached/locks.ts';
 import type { Settings } from '../memcached/settings.ts';
+import { preallocationMegabytes } from '../memcached/slabs.ts';
 import { strictUnsigned } from './c-numbers.ts';
 import { EX_FAILURE, EX_USAGE, OptionError } from './option-error.ts';
 
@@ -10,8 +13,6 @@ const CHUNK_ALIGN = 8;
 const CLASSES_MAX = 63;
 const PORT_MAX = 65_535;
 const PERCENT_BOTH_MAX = 80;
-/** A hash table of more buckets finds no room in the arena. */
-const HASH_POWER_ARENA_MAX = 28;
 
 /** What the checks need to know beside the settings. */
 export interface Given {
@@ -48,6 +49,17 @@ export function checkTogether(s: Settings, given: Given): void {
     refuse('Cannot use UDP with ascii authentication enabled (-U 0 to disable)');
   }
   checkHashTable(s);
+  if (s.preallocate) checkPreallocation(s);
+}
+
+function checkPreallocation(s: Settings): void {
+  const needed = preallocationMegabytes(s);
+  if (s.maxBytes >= needed * s.slabPageSize) return;
+  refuse(
+    `Error while preallocating slab memory!
+If using -L or other prealloc options, max memory must be at least ${needed} megabytes.`,
+    EX_FAILURE,
+  );
 }
 
 const NO_TLS = 'This server is not built with TLS support.';
@@ -106,16 +118,6 @@ function checkAuthentication(s: Settings, given: Given): void {
       refuse('ERROR: You cannot allow the BINARY protocol while using ascii authentication tokens.');
     }
   }
-}
-
-/** thread.c: the more threads, the more item locks, and the table must have more buckets than there are locks. */
-export function itemLockPower(threads: number): number {
-  if (threads < 3) return 10;
-  if (threads < 4) return 11;
-  if (threads < 5) return 12;
-  if (threads <= 10) return 13;
-  if (threads <= 20) return 14;
-  return 15;
 }
 
 function checkHashTable(s: Settings): void {

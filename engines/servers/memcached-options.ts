@@ -270,6 +270,7 @@ const settingFlags: Record<string, Flag> = {
   },
   e: ({ settings }, value) => {
     settings.memoryFile = value;
+    settings.preallocate = true;
   },
 };
 
@@ -308,7 +309,9 @@ const processFlags: Record<string, Flag> = {
   o: (reading, value) => applySuboptions(reading, value),
   k: withoutEffect('k'),
   r: withoutEffect('r'),
-  L: withoutEffect('L'),
+  L: ({ settings }) => {
+    settings.preallocate = true;
+  },
 };
 
 function applyFlag(reading: Reading, letter: string, value: string): void {

@@ -36,7 +36,7 @@ export const HELP_TEXT = `memcached ${VERSION}
 -P, --pidfile=<file>      write the process id to this file
 -f, --slab-growth-factor=<num> from slab class to slab class (default: 1.25)
 -n, --slab-min-size=<bytes> least room for key, value and flags (default: 48)
--L, --enable-largepages   accepted, no effect here
+-L, --enable-largepages   give every slab class its first page at once
 -D <char>                 the character that ends a key's prefix in "stats detail"
                           (default: ":"); counting is on from the start if given
 -t, --threads=<num>       worker threads (default: 4)
