@@ -42,8 +42,9 @@ export class MetaCommands {
     const line = this.#line;
     const { u8 } = core;
     const { tokenAt, tokenLength } = line;
-    if (core.isTraced) return 0;
     const letter = u8[at + 1];
+    // `m` and a line end is a line of its own.
+    if (letter < LETTER_A || core.isTraced) return 0;
     let count = 1;
     let start = at + 3;
     let p = start;
