@@ -5,7 +5,7 @@
 import { BinaryReplies, NO_BYTES, NO_MEMORY } from './binary-replies.ts';
 import type { Core } from './core.ts';
 import * as L from './layout.ts';
-import { LOG_VERBOSE } from './logger.ts';
+import { CLOSE_NORMAL, LOG_VERBOSE } from './logger.ts';
 import * as B from './protocol/binary.ts';
 import { bytesOf } from './replies.ts';
 import * as A from './sasl.ts';
@@ -167,7 +167,7 @@ export class BinaryCommands extends BinaryReplies {
       case B.OP_QUIT:
         if (!bare) return false;
         this.respond(0, 0, NO_BYTES);
-        core.closeAfterOutput(conn);
+        core.closeAfterOutput(conn, CLOSE_NORMAL);
         return true;
       case B.OP_STAT:
         if (extras !== 0) return false;

@@ -48,6 +48,7 @@ import {
 } from './logger.ts';
 import { Maintainer } from './maintainer.ts';
 import { PrefixStats } from './prefix-stats.ts';
+import * as R from './replies.ts';
 import { END } from './replies.ts';
 import type { RestartState } from './restart-meta.ts';
 import { markPages, PageRestorer } from './restart-pages.ts';
@@ -189,6 +190,7 @@ export class Core implements ConnectionHandler {
 
   // Output of the callback under way.
   #inputAt = 0;
+  #statsEnd = 0;
   #outConn = -1;
   #outAt = 0;
   #outStart = 0;
@@ -523,15 +525,23 @@ export class Core implements ConnectionHandler {
   }
 
   /**
-   * Whether replies to earlier commands of the same batch are still to be sent when the command at `at` is executed. Those of a get leave
-   * at once in the original.
+   * Whether replies to earlier commands of the same batch are still to be sent when the command at `at` is executed. Those of `get` and
+   * `mn` leave at once in the original; those of `stats`, which end alike, do not.
    */
   hasRepliesBefore(at: number): boolean {
     if (at === this.#inputAt) return false;
     const { u8 } = this;
     const end = this.#outAt;
-    const isGet = end - this.#outStart >= 5 && u8[end - 5] === 69 && u8[end - 4] === 78 && u8[end - 3] === 68;
-    return !isGet;
+    if (end - this.#outStart < 4 || end === this.#statsEnd) return true;
+    const isEnd = u8[end - 5] === 69 && u8[end - 4] === 78 && u8[end - 3] === 68;
+    const isMn = u8[end - 4] === 77 && u8[end - 3] === 78;
+    return !isEnd && !isMn;
+  }
+
+  /** The reply to `stats` ends here. */
+  endStats(): void {
+    this.put(R.END);
+    this.#statsEnd = this.#outAt;
   }
 
   onInput(conn: number, start: number, end: number): number {
@@ -615,6 +625,7 @@ export class Core implements ConnectionHandler {
     this.#outStart = 0;
     this.#outLimit = 0;
     this.#outSinceCheck = 0;
+    this.#statsEnd = 0;
   }
 
   /** Commits what has been written. */

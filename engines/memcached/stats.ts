@@ -40,7 +40,7 @@ export class StatsCommands {
     if (stats === null) return core.write(R.ERROR);
     for (const [name, value] of stats) core.writeText(value === '' ? `STAT ${name}\r\n` : `STAT ${name} ${value}\r\n`);
     // Switching the size histogram answers in one line.
-    if (what !== 'sizes_enable' && what !== 'sizes_disable') core.put(R.END);
+    if (what !== 'sizes_enable' && what !== 'sizes_disable') core.endStats();
   }
 
   /** @returns null for an unknown name */
