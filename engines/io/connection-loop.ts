@@ -7,7 +7,15 @@
  * connection in any callback and still touch it until that callback has returned.
  */
 import type { Allocator, ConnectionHandler, Memory } from '../ports.ts';
-import type { EventLoop, EventLoopName, EventLoopOptions, Listener, LoopCounters, Waker } from './event-loop.ts';
+import {
+  type EventLoop,
+  type EventLoopName,
+  type EventLoopOptions,
+  type Listener,
+  type LoopCounters,
+  MOVED,
+  type Waker,
+} from './event-loop.ts';
 import { InputBuffers } from './input-buffers.ts';
 import { nowUs } from './now.ts';
 import { copyInto, OutputQueues } from './output-queues.ts';
@@ -333,18 +341,34 @@ export abstract class ConnectionLoop implements EventLoop {
     const consumed = this.handler.onInput(conn, start, end);
     const yields = this.yielding === conn;
     this.yielding = -1;
-    if (this.state[conn] !== OPEN) return;
+    if (this.state[conn] !== OPEN && this.reason[conn] !== MOVED) return;
     if (consumed < start || consumed > end) {
       throw new Error(
         `Cannot keep input of connection ${conn}: onInput returned ${consumed}, not in ${start} to ${end}`,
       );
     }
     if (!this.input.keep(conn, consumed, end)) this.fail(conn, ENOMEM);
-    else if (yields && consumed < end && this.paused[conn] === 0) {
+    else if (yields && consumed < end && this.paused[conn] === 0 && this.state[conn] === OPEN) {
       this.paused[conn] = YIELDED;
       this.resumed.push(conn);
       this.wantTurn();
     }
+  }
+
+  /** Input that was read elsewhere: handed over in the next turn. */
+  protected giveInput(conn: number, bytes: Uint8Array): void {
+    const at = this.allocator.alloc(bytes.length);
+    if (at !== 0) {
+      this.memory.u8.set(bytes, at);
+      const isKept = this.input.keep(conn, at, at + bytes.length);
+      this.allocator.free(at);
+      if (isKept) {
+        this.resumed.push(conn);
+        this.wantTurn();
+        return;
+      }
+    }
+    this.fail(conn, ENOMEM);
   }
 
   /** Chooses where to read; a connection whose input outgrows its bound is closed. */
@@ -432,8 +456,11 @@ export abstract class ConnectionLoop implements EventLoop {
       const state = this.state[conn];
       if (state === FREE || state === CLOSED) continue;
       if (this.blocked[conn] === 0) this.send(conn);
-      if (this.state[conn] === ENDED) this.markClosed(conn, this.reason[conn]);
-      else if (this.state[conn] === DRAINING && this.output.bytes[conn] === 0) this.markClosed(conn, 0);
+      if (this.state[conn] === ENDED) this.markClosed(conn, 0);
+      else if (this.state[conn] === DRAINING && this.output.bytes[conn] === 0) {
+        // MOVED, where the connection is on its way to another loop.
+        this.markClosed(conn, this.reason[conn]);
+      }
     }
     const added = this.dirtyCount - count;
     if (added > 0) this.dirty.copyWithin(0, count, this.dirtyCount);

@@ -6,7 +6,7 @@
  */
 import { isMainThread } from 'node:worker_threads';
 import type { Allocator } from '../ports.ts';
-import { CONNECTING, ConnectionLoop, DRAINING, ENDED, OPEN, PAUSED } from './connection-loop.ts';
+import { CONNECTING, ConnectionLoop, DRAINING, OPEN, PAUSED } from './connection-loop.ts';
 import { Datagrams } from './datagrams.ts';
 import { type EventLoopOptions, type Listener, MOVED, type Waker } from './event-loop.ts';
 import { nowUs } from './now.ts';
@@ -91,7 +91,7 @@ export class EpollLoop extends ConnectionLoop {
   /** Where connections of our own go, for names and retries. */
   private readonly targets = new Map<number, string>();
   /** Connections that another loop is going to serve, and who is told. */
-  private readonly leaving = new Map<number, (fd: number, unsent: Uint8Array) => void>();
+  private readonly leaving = new Map<number, (fd: number, input: Uint8Array) => void>();
   private readonly datagrams: Datagrams;
   /** Slots of sockets for datagrams, and whether their descriptors are ours to close. */
   private readonly datagramSlots = new Map<number, boolean>();
@@ -231,7 +231,7 @@ export class EpollLoop extends ConnectionLoop {
     }
   }
 
-  adopt(fd: number, listener: number, path: string): number {
+  adopt(fd: number, listener: number, path: string, input?: Uint8Array): number {
     const conn = this.takeSlot(OPEN, listener);
     if (conn < 0) return -1;
     if (path !== '') this.targets.set(conn, path);
@@ -239,23 +239,23 @@ export class EpollLoop extends ConnectionLoop {
     this.interest[conn] = EPOLLIN;
     this.control(CTL_ADD, fd, EPOLLIN, conn);
     this.handler.onOpen(conn, listener);
+    if (input !== undefined && input.length > 0) this.giveInput(conn, input);
     return conn;
   }
 
-  detach(conn: number, taken: (fd: number, unsent: Uint8Array) => void): void {
+  detach(conn: number, taken: (fd: number, input: Uint8Array) => void): void {
     if (this.state[conn] !== OPEN) return;
     this.leaving.set(conn, taken);
     this.reason[conn] = MOVED;
-    this.state[conn] = ENDED;
+    this.state[conn] = DRAINING;
     if (this.isDirty[conn] === 0) this.markDirty(conn);
   }
 
   /** Takes a connection out of this loop without closing its socket. */
-  private letGo(conn: number, fd: number, taken: (fd: number, unsent: Uint8Array) => void): void {
+  private letGo(conn: number, fd: number, taken: (fd: number, input: Uint8Array) => void): void {
     if (this.interest[conn] !== DETACHED) this.control(CTL_DEL, fd, 0, conn);
-    const unsent = new Uint8Array(this.output.bytes[conn]);
-    this.output.copyTo(conn, this.memory.u8, unsent);
-    taken(fd, unsent);
+    this.input.kept(conn);
+    taken(fd, this.memory.u8.slice(this.input.start, this.input.end));
   }
 
   private setAccepting(on: boolean): void {

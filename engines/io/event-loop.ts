@@ -126,15 +126,16 @@ export interface EventLoop extends Transport {
    * Epoll only: serves a connected socket that does not block; `onOpen` follows at once.
    * @param listener handed to onOpen
    * @param path of the Unix socket it came in through, empty for TCP
-   * @returns the connection, or -1 when the table is full (the descriptor is still the caller's)
+   * @param input what its loop before had read of it and not consumed: handed over in the next turn
+   * @returns the connection, or -1 when the table or memory is full (the descriptor is still the caller's)
    */
-  adopt?(fd: number, listener: number, path: string): number;
+  adopt?(fd: number, listener: number, path: string, input?: Uint8Array): number;
   /**
-   * Epoll only: gives a connection away at the end of the turn, when what was written for it has been offered to the system. `onClose` with
-   * MOVED follows.
-   * @param taken gets the descriptor and the bytes that the system did not take
+   * Epoll only: gives a connection away once what was written for it has been sent. Nothing more is read of it here. `onClose` follows: with MOVED, or
+   * if the peer goes away before, with another reason, and then `taken` is not called.
+   * @param taken gets the descriptor and the input that was read and not consumed
    */
-  detach?(conn: number, taken: (fd: number, unsent: Uint8Array) => void): void;
+  detach?(conn: number, taken: (fd: number, input: Uint8Array) => void): void;
   /** See EventLoopOptions; may be changed at any time, for connections accepted from then on. */
   tcpKeepAliveSeconds: number;
   /** See EventLoopOptions; may be raised or lowered at any time, established connections stay. */

@@ -27,7 +27,7 @@ export interface ArenaOptions {
   takeFrom?: number;
   /**
    * Several threads take pages of these bytes: each has an arena of its own over them, made with this option (and with the same
-   * `takeFrom`). Views and offsets mean the same in all. Pages are given back to the arena object that they were taken from.
+   * `takeFrom`). Views and offsets mean the same in all. Pages may be given back to any of the arena objects: they are that thread's then.
    */
   shared?: boolean;
   /** Tells the address in this process of the first byte of a view, or 0 if it cannot. */
@@ -165,6 +165,8 @@ class PagedArena implements Arena {
     if (this.#free.overlaps(page, pages))
       throw new RangeError(`Cannot give back ${pages} pages at offset ${offset}: not taken`);
     this.#free.give(page, pages);
+    // Those of another thread's arena object.
+    if (this.#source !== null) this.#zeroFrom = Math.max(this.#zeroFrom, offset + pages * PAGE_BYTES);
   }
 
   purge(offset: number, pages: number): boolean {
