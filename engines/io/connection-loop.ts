@@ -51,15 +51,7 @@ const ENOBUFS = errnoOf('ENOBUFS');
 export abstract class ConnectionLoop implements EventLoop {
   abstract readonly name: EventLoopName;
   readonly memory: Memory;
-  readonly counters: LoopCounters = {
-    turns: 0,
-    reads: 0,
-    writes: 0,
-    bytesIn: 0,
-    bytesOut: 0,
-    accepted: 0,
-    refused: 0,
-  };
+  readonly counters: LoopCounters;
   onRefused: (() => Uint8Array | null) | null = null;
   onFull: (() => boolean) | null = null;
   onAccepted: ((fd: number, listener: Listener) => boolean) | null = null;
@@ -102,6 +94,7 @@ export abstract class ConnectionLoop implements EventLoop {
   constructor(allocator: Allocator, options: EventLoopOptions = {}) {
     this.allocator = allocator;
     this.memory = allocator.memory;
+    this.counters = options.counters ?? noCounts();
     this.limit = options.maxConnections ?? DEFAULT_CONNECTIONS;
     this.tcpKeepAliveSeconds = options.tcpKeepAliveSeconds ?? 0;
     const slots = this.limit + SLOT_SLACK;
@@ -519,6 +512,10 @@ export abstract class ConnectionLoop implements EventLoop {
     this.output.growSlots(slots);
     this.growTables(slots);
   }
+}
+
+function noCounts(): LoopCounters {
+  return { turns: 0, reads: 0, writes: 0, bytesIn: 0, bytesOut: 0, accepted: 0, refused: 0 };
 }
 
 const noHandler: ConnectionHandler = {

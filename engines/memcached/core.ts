@@ -53,7 +53,7 @@ import { END } from './replies.ts';
 import type { RestartState } from './restart-meta.ts';
 import { markPages, PageRestorer } from './restart-pages.ts';
 import { type Settings, SharedSettings } from './settings.ts';
-import { type Placement, SharedBlock } from './shared-block.ts';
+import { CELL_CONNECTIONS, type Placement, SharedBlock } from './shared-block.ts';
 import { SlabAutomover } from './slab-automover.ts';
 import { SlabMover } from './slab-mover.ts';
 import { copyBytes, Store } from './store.ts';
@@ -182,6 +182,8 @@ export class Core implements ConnectionHandler {
   readonly #released: number[] = [];
   #kept = new Uint32Array(64);
   #keptCount = 0;
+  /** The connection has used up its requests and is handed over again. */
+  #hasYielded = new Uint8Array(CONNECTIONS_AT_START);
 
   /** The loop's counts of bytes, where it has any, and what of them is counted already. */
   #traffic: { readonly bytesIn: number; readonly bytesOut: number } | undefined;
@@ -278,6 +280,7 @@ export class Core implements ConnectionHandler {
     if (this.role !== 'worker') {
       this.items.now = Math.floor((this.clock.monoUs() / 1000 - this.#startMs) / 1000) + START_SECONDS;
     }
+    this.countTraffic();
     if (this.settings.idleTimeout > 0) this.#kickIdle();
   }
 
@@ -386,7 +389,10 @@ export class Core implements ConnectionHandler {
     this.connections.open(conn, fd, kind, transport.peerName(conn), transport.localName(conn), this.items.now);
     this.#item[conn] = 0;
     this.#direct[conn] = 0;
+    this.#hasYielded[conn] = 0;
     this.counters.currConnections++;
+    // Others than its own a worker's dispatcher counts, as soon as they are accepted.
+    if (this.role === 'alone') Atomics.add(this.memory.u32, this.shared.cell(CELL_CONNECTIONS), 1);
     // What a dispatcher opens was a worker's before.
     if (this.role === 'dispatcher') return;
     this.counters.totalConnections++;
@@ -433,6 +439,7 @@ export class Core implements ConnectionHandler {
       this.#beginWatch(conn, events);
       return;
     }
+    this.#finish();
     this.state[conn] = STATE_CLOSING;
     this.hooks.handOver(conn, HAND_OVER_WATCH, events);
   }
@@ -458,6 +465,7 @@ export class Core implements ConnectionHandler {
     this.state = this.connections.state;
     this.lastCommandTime = this.connections.lastCommand;
     this.#closeReason = grown(new Uint8Array(slots), this.#closeReason);
+    this.#hasYielded = grown(new Uint8Array(slots), this.#hasYielded);
     this.#how = grown(new Uint8Array(slots), this.#how);
     this.#quiet = grown(new Uint8Array(slots), this.#quiet);
     this.#item = grown(new Uint32Array(slots), this.#item);
@@ -478,6 +486,9 @@ export class Core implements ConnectionHandler {
       this.#logClose(conn, isPeers ? CLOSE_NORMAL : this.#closeReason[conn]);
     }
     if (this.state[conn] === STATE_WATCHING) this.watchers.remove(conn);
+    if (reason !== REASON_MOVED && !this.#datagramSockets.has(conn)) {
+      Atomics.sub(this.memory.u32, this.shared.cell(CELL_CONNECTIONS), 1);
+    }
     this.connections.close(conn);
     this.#datagramSockets.delete(conn);
     if (this.#item[conn] !== 0) this.items.release(this.#item[conn]);
@@ -550,6 +561,9 @@ export class Core implements ConnectionHandler {
     this.#isInside = true;
     this.#begin(conn);
     let at = start;
+    // The original's `nreqs`: counted down wherever a connection would begin a command, the first of what was just read excepted.
+    let requests = this.settings.reqsPerEvent - this.#hasYielded[conn];
+    this.#hasYielded[conn] = 0;
     while (at < end) {
       const state = this.state[conn];
       if (state === STATE_READY) {
@@ -567,13 +581,29 @@ export class Core implements ConnectionHandler {
       } else {
         at = end;
       }
+      if (this.state[conn] === STATE_READY && --requests < 0) break;
       if (this.#outSinceCheck + this.#outAt - this.#outStart > OUTPUT_CHECK_BYTES && this.#isChoked(conn)) break;
     }
     this.#finish();
     if (this.#keptCount > 0) this.releaseKept();
     this.#isInside = false;
     if (this.#released.length > 0) this.#releaseDeferred();
+    if (requests <= 0) this.#yield(conn, at < end, requests);
     return at;
+  }
+
+  /** A connection has had its requests for this time: the others' turn. One that ends just so counts when it has replies to send. */
+  #yield(conn: number, hasMore: boolean, requests: number): void {
+    const waiting = this.transport.outputBytes(conn);
+    if (this.state[conn] >= STATE_CLOSING || (requests === 0 && waiting === 0)) return;
+    this.counters.connYields++;
+    if (!hasMore) return;
+    if (waiting > OUTPUT_BYTES_MAX) {
+      this.#choke(conn);
+      return;
+    }
+    this.#hasYielded[conn] = 1;
+    this.transport.yieldTurn(conn);
   }
 
   #command(conn: number, at: number, end: number): number {
@@ -610,10 +640,15 @@ export class Core implements ConnectionHandler {
     this.#finish();
     this.#begin(conn);
     if (this.transport.outputBytes(conn) <= OUTPUT_BYTES_MAX) return false;
+    this.#choke(conn);
+    return true;
+  }
+
+  #choke(conn: number): void {
+    if (this.connections.choked[conn] === 1) return;
     this.#paused.push(conn);
     this.connections.choked[conn] = 1;
     this.transport.pause(conn);
-    return true;
   }
 
   // ---- Output

@@ -29,6 +29,8 @@ const SCALARS = [
   'lruMaintainerJuggles',
   'lruCrawlerStarts',
   'listenDisabledNum',
+  'listenDisabledUs',
+  'connYields',
   'idleKicks',
   'bytesRead',
   'bytesWritten',

@@ -43,7 +43,7 @@ export const CELL_WAKES = 11;
 export const CELL_WATCHED_EVENTS = 12;
 /** The size histogram is switched on; its offset. LOCK_SIZES. */
 export const CELL_SIZES = 13;
-/** Connections of all threads; changed by atomic operations. */
+/** Clients of all threads, from when they are accepted; changed by atomic operations. */
 export const CELL_CONNECTIONS = 14;
 /** Free for the rooms that need a few: page mover 16 … 31, crawler 32 … 47, logger 48 … 63, statistics 64 … 79, server 80 … 91. */
 export const CELL_SLAB_MOVER = 16;
@@ -55,6 +55,8 @@ export const CELL_STATISTICS = 64;
 export const CELL_SERVER = 80;
 /** Password file of -S or -Y: offset, bytes and pages of its text, and how often it was read. LOCK_SETTINGS. */
 export const CELL_CREDENTIALS = 92;
+/** 1 while nobody is accepted because there are too many; the thread that listens stores it. */
+export const CELL_LISTEN_DISABLED = CELL_SERVER;
 const CELLS = 96;
 
 // f64 cells.

@@ -6,6 +6,7 @@ import { resetLruCounters, sumOf } from './counters.ts';
 import * as L from './layout.ts';
 import { tailAge } from './lru.ts';
 import * as R from './replies.ts';
+import { CELL_LISTEN_DISABLED } from './shared-block.ts';
 import { PAGE_POOL } from './slabs.ts';
 import { VERSION } from './version.ts';
 
@@ -174,11 +175,11 @@ export class StatsCommands {
       ['bytes_read', c.bytesRead],
       ['bytes_written', c.bytesWritten],
       ['limit_maxbytes', s.maxBytes],
-      ['accepting_conns', 1],
+      ['accepting_conns', 1 - core.memory.u32[core.shared.cell(CELL_LISTEN_DISABLED)]!],
       ['listen_disabled_num', c.listenDisabledNum],
-      ['time_in_listen_disabled_us', 0],
+      ['time_in_listen_disabled_us', c.listenDisabledUs],
       ['threads', s.threads],
-      ['conn_yields', 0],
+      ['conn_yields', c.connYields],
       ['hash_power_level', items.table.power],
       ['hash_bytes', items.table.bytes],
       ['hash_is_expanding', items.table.expanding ? 1 : 0],

@@ -1,0 +1,102 @@
+/**
+ * One thread of a Memcached-like server: an arena object over the shared bytes, an allocator for connections' buffers, a core and a loop.
+ * The only thread of a small server is made of the same parts as a worker and the dispatcher.
+ */
+import { writeSync } from 'node:fs';
+import { createEventLoop } from '../io/create-event-loop.ts';
+import type { EventLoop, EventLoopName, LoopCounters } from '../io/event-loop.ts';
+import { nowUs } from '../io/now.ts';
+import { Core, type CoreHooks } from '../memcached/core.ts';
+import type { Counters } from '../memcached/counters.ts';
+import type { Settings } from '../memcached/settings.ts';
+import type { Placement } from '../memcached/shared-block.ts';
+import type { Arena } from '../memory/arena.ts';
+import { createJemalloc, type Jemalloc } from '../memory/jemalloc.ts';
+import type { Clock } from '../ports.ts';
+
+/** The core's second clock is advanced this often, as the original's timer does. */
+const TICK_MS = 1_000;
+
+/** Real time. */
+export function systemClock(): Clock {
+  return { wallMs: () => Date.now(), monoUs: nowUs };
+}
+
+/** A line of the log, at once: a worker's stream would wait for the main thread. */
+export function log(line: string): void {
+  try {
+    writeSync(2, `${line}\n`);
+  } catch {
+    // Nobody reads the log any more; the server goes on.
+  }
+}
+
+/** The part of a loop's counters that `stats` shows is counted where all threads see it. */
+class ThreadCounters implements LoopCounters {
+  turns = 0;
+  reads = 0;
+  writes = 0;
+  accepted = 0;
+  refused = 0;
+  readonly #counters: Counters;
+
+  constructor(counters: Counters) {
+    this.#counters = counters;
+  }
+
+  get bytesIn(): number {
+    return this.#counters.bytesRead;
+  }
+  set bytesIn(bytes: number) {
+    this.#counters.bytesRead = bytes;
+  }
+  get bytesOut(): number {
+    return this.#counters.bytesWritten;
+  }
+  set bytesOut(bytes: number) {
+    this.#counters.bytesWritten = bytes;
+  }
+}
+
+export interface ThreadOptions {
+  readonly arena: Arena;
+  readonly settings: Settings;
+  readonly placement: Placement;
+  readonly eventLoop: EventLoopName | 'auto';
+  readonly maxConnections: number;
+  readonly hooks: Omit<CoreHooks, 'log' | 'usage'>;
+}
+
+export interface MemcachedThread {
+  readonly core: Core;
+  readonly loop: EventLoop;
+  readonly allocator: Jemalloc;
+}
+
+/** Makes the parts and starts their timers; the caller adds listeners or connections and runs the loop. */
+export function makeThread(options: ThreadOptions): MemcachedThread {
+  const { arena, settings, placement } = options;
+  const clock = systemClock();
+  const core = new Core(arena, clock, settings, { ...options.hooks, log, usage }, placement);
+  // Connections' buffers are the allocator's, items are the slabs': both share the arena, and only slabs count for -m.
+  const allocator = createJemalloc(arena, { classes: 'debian', clock });
+  const loop = createEventLoop(options.eventLoop, allocator, {
+    maxConnections: options.maxConnections,
+    counters: new ThreadCounters(core.counters),
+  });
+  core.setTransport(loop);
+  loop.setHandler(core);
+  loop.addTimer(TICK_MS, () => {
+    core.tick();
+    core.resumeDrained();
+    allocator.tick(nowUs() / 1000);
+    return TICK_MS;
+  });
+  if (placement.role !== 'worker') loop.addTimer(1, () => core.maintain());
+  return { core, loop, allocator };
+}
+
+function usage(): { pid: number; userSeconds: number; systemSeconds: number } {
+  const { userCPUTime, systemCPUTime } = process.resourceUsage();
+  return { pid: process.pid, userSeconds: userCPUTime / 1e6, systemSeconds: systemCPUTime / 1e6 };
+}
