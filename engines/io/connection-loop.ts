@@ -51,7 +51,15 @@ const ENOBUFS = errnoOf('ENOBUFS');
 export abstract class ConnectionLoop implements EventLoop {
   abstract readonly name: EventLoopName;
   readonly memory: Memory;
-  readonly counters: LoopCounters;
+  readonly counters: LoopCounters = {
+    turns: 0,
+    reads: 0,
+    writes: 0,
+    bytesIn: 0,
+    bytesOut: 0,
+    accepted: 0,
+    refused: 0,
+  };
   onRefused: (() => Uint8Array | null) | null = null;
   onFull: (() => boolean) | null = null;
   onAccepted: ((fd: number, listener: Listener) => boolean) | null = null;
@@ -94,7 +102,6 @@ export abstract class ConnectionLoop implements EventLoop {
   constructor(allocator: Allocator, options: EventLoopOptions = {}) {
     this.allocator = allocator;
     this.memory = allocator.memory;
-    this.counters = options.counters ?? noCounts();
     this.limit = options.maxConnections ?? DEFAULT_CONNECTIONS;
     this.tcpKeepAliveSeconds = options.tcpKeepAliveSeconds ?? 0;
     const slots = this.limit + SLOT_SLACK;
@@ -343,6 +350,7 @@ export abstract class ConnectionLoop implements EventLoop {
     if (!this.input.keep(conn, consumed, end)) this.fail(conn, ENOMEM);
     else if (yields && consumed < end && this.paused[conn] === 0 && this.state[conn] === OPEN) {
       this.paused[conn] = YIELDED;
+      this.readingChanged(conn);
       this.resumed.push(conn);
       this.wantTurn();
     }
@@ -512,10 +520,6 @@ export abstract class ConnectionLoop implements EventLoop {
     this.output.growSlots(slots);
     this.growTables(slots);
   }
-}
-
-function noCounts(): LoopCounters {
-  return { turns: 0, reads: 0, writes: 0, bytesIn: 0, bytesOut: 0, accepted: 0, refused: 0 };
 }
 
 const noHandler: ConnectionHandler = {

@@ -624,7 +624,7 @@ export class EpollLoop extends ConnectionLoop {
 
   protected readingChanged(conn: number): void {
     // Input is switched off lazily, when it is reported: most pauses end before.
-    if (this.state[conn] !== OPEN || this.paused[conn] === PAUSED) return;
+    if (this.state[conn] !== OPEN || this.paused[conn] !== 0) return;
     const interest = this.interest[conn];
     if (interest === DETACHED) {
       this.interest[conn] = this.blocked[conn] === 1 ? EPOLLIN | EPOLLOUT : EPOLLIN;

@@ -23,8 +23,6 @@ export interface EventLoopOptions {
    * (signals and its sockets are not, in the main thread). Default 100.
    */
   hopMs?: number;
-  /** Where the loop counts; by default in an object of its own. */
-  counters?: LoopCounters;
 }
 
 /** A place where connections come in. */

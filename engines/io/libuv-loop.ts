@@ -7,7 +7,7 @@ import { chmodSync } from 'node:fs';
 import net from 'node:net';
 import tls from 'node:tls';
 import type { Allocator } from '../ports.ts';
-import { CONNECTING, ConnectionLoop, OPEN, PAUSED } from './connection-loop.ts';
+import { CONNECTING, ConnectionLoop, OPEN } from './connection-loop.ts';
 import type { EventLoopOptions, Listener, TlsSettings, Waker } from './event-loop.ts';
 import { bindDatagrams, datagramDescriptor, sendDatagram } from './libuv-datagrams.ts';
 import { nowUs } from './now.ts';
@@ -48,6 +48,7 @@ export class LibuvLoop extends ConnectionLoop {
   /** Events that came while the loop did not run. */
   private early: (() => void)[] = [];
   private unheld: number[] = [];
+  private readonly endsLater = new Set<net.Socket>();
   private immediate: NodeJS.Immediate | null = null;
   private timeout: NodeJS.Timeout | null = null;
   private timeoutDueUs = Number.POSITIVE_INFINITY;
@@ -191,7 +192,14 @@ export class LibuvLoop extends ConnectionLoop {
     this.held[conn] = null;
     const mine = (): boolean => this.sockets[conn] === socket;
     socket.on('data', (data: Buffer) => this.inTurn(() => mine() && this.feed(conn, data)));
-    socket.on('end', () => this.inTurn(() => mine() && this.state[conn] === OPEN && this.ended(conn)));
+    socket.on('end', () =>
+      this.inTurn(() => {
+        if (!mine() || this.state[conn] !== OPEN) return;
+        // Node tells the end of a paused socket too, but what came before has not been handed over.
+        if (this.paused[conn] !== 0) this.endsLater.add(socket);
+        else this.ended(conn);
+      }),
+    );
     socket.on('error', (error: NodeJS.ErrnoException) => {
       const errno = Math.abs(error.errno ?? 0) || errnoOf(error.code);
       if (error.code === 'EAGAIN' && mine() && this.state[conn] === CONNECTING) this.retryConnect(conn, socket);
@@ -288,7 +296,7 @@ export class LibuvLoop extends ConnectionLoop {
   protected readingChanged(conn: number): void {
     const socket = this.sockets[conn];
     if (socket === null || socket === undefined) return;
-    if (this.state[conn] !== OPEN || this.paused[conn] === PAUSED) socket.pause();
+    if (this.state[conn] !== OPEN || this.paused[conn] !== 0) socket.pause();
     else if (this.held[conn] === null) socket.resume();
     else {
       this.unheld.push(conn);
@@ -416,6 +424,17 @@ export class LibuvLoop extends ConnectionLoop {
   protected override handOverResumed(): void {
     super.handOverResumed();
     if (this.unheld.length > 0) this.feedUnheld();
+    if (this.endsLater.size > 0) this.endDrained();
+  }
+
+  /** Ends the connections whose peers have ended while they were paused, and whose input is handed over by now. */
+  private endDrained(): void {
+    for (const socket of this.endsLater) {
+      const conn = this.sockets.indexOf(socket);
+      if (conn >= 0 && this.state[conn] === OPEN && (this.paused[conn] !== 0 || this.held[conn] !== null)) continue;
+      this.endsLater.delete(socket);
+      if (conn >= 0 && this.state[conn] === OPEN) this.ended(conn);
+    }
   }
 
   protected override timesChanged(): void {

@@ -4,24 +4,19 @@
  */
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
-import { createEventLoop } from '../io/create-event-loop.ts';
 import type { EventLoop } from '../io/event-loop.ts';
-import { nowUs } from '../io/now.ts';
 import { removeStaleSocket } from '../io/stale-socket.ts';
 import { addressOf, disableHugePages, purgePages, raiseFileLimit } from '../io/system.ts';
-import { Core } from '../memcached/core.ts';
+import type { Core } from '../memcached/core.ts';
 import { createArena } from '../memory/arena.ts';
-import { createJemalloc } from '../memory/jemalloc.ts';
-import type { Clock } from '../ports.ts';
 import { daemonReady, isDaemon, startDaemon } from './daemon.ts';
 import { EX_OSERR, type MemcachedOptions, OptionError, parseMemcachedOptions } from './memcached-options.ts';
 import { readPasswords, rereadPasswords } from './memcached-passwords.ts';
+import { log, makeThread } from './memcached-thread.ts';
 import { HELP_TEXT, LICENSE_TEXT, VERSION_TEXT } from './memcached-usage.ts';
 import { removePidFile, writePidFile } from './pid-file.ts';
 import { listenForShutdown } from './signals.ts';
 
-/** The core's second clock is advanced this often, as the original's timer does. */
-const TICK_MS = 1_000;
 /** Listening sockets, files and the loop's own descriptors beside the connections. */
 const OTHER_DESCRIPTORS = 64;
 /**
@@ -31,11 +26,6 @@ const OTHER_DESCRIPTORS = 64;
 const DESCRIPTORS_OF_PROCESS = 8;
 const DESCRIPTORS_OF_THREAD = 4;
 
-/** Real time. */
-function systemClock(): Clock {
-  return { wallMs: () => Date.now(), monoUs: nowUs };
-}
-
 /** What the original calls an error number. */
 const ERROR_TEXTS: Record<string, string> = {
   EADDRINUSE: 'Address already in use',
@@ -44,10 +34,6 @@ const ERROR_TEXTS: Record<string, string> = {
   ENOENT: 'No such file or directory',
   EINVAL: 'Invalid argument',
 };
-
-function log(line: string): void {
-  process.stderr.write(`${line}\n`);
-}
 
 /** A started server, for those who run it inside a process of their own. */
 export interface MemcachedServer {
@@ -65,26 +51,15 @@ export interface MemcachedServer {
 export async function startMemcachedServer(options: MemcachedOptions): Promise<MemcachedServer> {
   const { settings } = options;
   disableHugePages();
-  const clock = systemClock();
-  const arena = createArena({ addressOf, purge: purgePages });
-  // Connections' buffers are the allocator's, items are the slabs': both share the arena, and only slabs count for -m.
-  const allocator = createJemalloc(arena, { classes: 'debian', clock });
   raiseFileLimit(settings.maxConns + OTHER_DESCRIPTORS);
-  let wakeBackground = (): void => {};
-  const core = new Core(arena, clock, settings, {
-    log,
-    usage: () => {
-      const { userCPUTime, systemCPUTime } = process.resourceUsage();
-      return { pid: process.pid, userSeconds: userCPUTime / 1e6, systemSeconds: systemCPUTime / 1e6 };
-    },
-    onShutdown: () => process.kill(process.pid, 'SIGINT'),
-    wakeBackground: () => wakeBackground(),
-  });
-  const loop = createEventLoop(options.eventLoop, allocator, {
+  const { core, loop } = makeThread({
+    arena: createArena({ addressOf, purge: purgePages }),
+    settings,
+    placement: { role: 'alone' },
+    eventLoop: options.eventLoop,
     maxConnections: Math.max(1, settings.maxConns - DESCRIPTORS_OF_PROCESS - DESCRIPTORS_OF_THREAD * settings.threads),
+    hooks: { onShutdown: () => process.kill(process.pid, 'SIGINT') },
   });
-  core.setTransport(loop);
-  loop.setHandler(core);
   loop.onRefused = () => {
     core.counters.rejectedConnections++;
     return REFUSAL;
@@ -93,18 +68,6 @@ export async function startMemcachedServer(options: MemcachedOptions): Promise<M
   await listenUdp(loop, options);
   // The original counts its listening sockets among the connections it has had.
   core.counters.totalConnections = ports.length;
-  loop.addTimer(TICK_MS, () => {
-    core.tick();
-    core.resumeDrained();
-    allocator.tick(nowUs() / 1000);
-    return TICK_MS;
-  });
-  const maintain = (): number => core.maintain();
-  let maintenance = loop.addTimer(1, maintain);
-  wakeBackground = () => {
-    loop.cancelTimer(maintenance);
-    maintenance = loop.addTimer(0, maintain);
-  };
   let stopped = false;
   return {
     core,

@@ -4,10 +4,9 @@
  */
 import { writeSync } from 'node:fs';
 import { createEventLoop } from '../io/create-event-loop.ts';
-import type { EventLoop, EventLoopName, LoopCounters } from '../io/event-loop.ts';
+import type { EventLoop, EventLoopName } from '../io/event-loop.ts';
 import { nowUs } from '../io/now.ts';
 import { Core, type CoreHooks } from '../memcached/core.ts';
-import type { Counters } from '../memcached/counters.ts';
 import type { Settings } from '../memcached/settings.ts';
 import type { Placement } from '../memcached/shared-block.ts';
 import type { Arena } from '../memory/arena.ts';
@@ -31,33 +30,6 @@ export function log(line: string): void {
   }
 }
 
-/** The part of a loop's counters that `stats` shows is counted where all threads see it. */
-class ThreadCounters implements LoopCounters {
-  turns = 0;
-  reads = 0;
-  writes = 0;
-  accepted = 0;
-  refused = 0;
-  readonly #counters: Counters;
-
-  constructor(counters: Counters) {
-    this.#counters = counters;
-  }
-
-  get bytesIn(): number {
-    return this.#counters.bytesRead;
-  }
-  set bytesIn(bytes: number) {
-    this.#counters.bytesRead = bytes;
-  }
-  get bytesOut(): number {
-    return this.#counters.bytesWritten;
-  }
-  set bytesOut(bytes: number) {
-    this.#counters.bytesWritten = bytes;
-  }
-}
-
 export interface ThreadOptions {
   readonly arena: Arena;
   readonly settings: Settings;
@@ -77,13 +49,12 @@ export interface MemcachedThread {
 export function makeThread(options: ThreadOptions): MemcachedThread {
   const { arena, settings, placement } = options;
   const clock = systemClock();
-  const core = new Core(arena, clock, settings, { ...options.hooks, log, usage }, placement);
+  let { wakeBackground } = options.hooks;
+  const hooks = { ...options.hooks, log, usage, wakeBackground: () => wakeBackground?.() };
+  const core = new Core(arena, clock, settings, hooks, placement);
   // Connections' buffers are the allocator's, items are the slabs': both share the arena, and only slabs count for -m.
   const allocator = createJemalloc(arena, { classes: 'debian', clock });
-  const loop = createEventLoop(options.eventLoop, allocator, {
-    maxConnections: options.maxConnections,
-    counters: new ThreadCounters(core.counters),
-  });
+  const loop = createEventLoop(options.eventLoop, allocator, { maxConnections: options.maxConnections });
   core.setTransport(loop);
   loop.setHandler(core);
   loop.addTimer(TICK_MS, () => {
@@ -92,8 +63,18 @@ export function makeThread(options: ThreadOptions): MemcachedThread {
     allocator.tick(nowUs() / 1000);
     return TICK_MS;
   });
-  if (placement.role !== 'worker') loop.addTimer(1, () => core.maintain());
+  if (placement.role !== 'worker') wakeBackground = runBackground(core, loop);
   return { core, loop, allocator };
+}
+
+/** Runs the background jobs from the loop's timers. @returns a function that runs them soon, from this thread */
+function runBackground(core: Core, loop: EventLoop): () => void {
+  const maintain = (): number => core.maintain();
+  let timer = loop.addTimer(1, maintain);
+  return () => {
+    loop.cancelTimer(timer);
+    timer = loop.addTimer(0, maintain);
+  };
 }
 
 function usage(): { pid: number; userSeconds: number; systemSeconds: number } {
