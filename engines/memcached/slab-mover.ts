@@ -79,8 +79,8 @@ type MoveCounts = Record<CounterName, number>;
 const SOURCE_PAGES_MIN = 2;
 /** Rounds over a page in which something was busy, after which held items are unlinked. */
 const BUSY_ROUNDS_MAX = 1_000;
-/** Work of a slice in units: looking at a chunk is one, each 4 KiB copied another. Some hundred microseconds. */
-const SLICE_UNITS = 512;
+/** Work of a slice in units: looking at a chunk is one, each 4 KiB copied another. Some tens of microseconds. */
+const SLICE_UNITS = 128;
 const UNIT_BYTES_POWER = 12;
 const IDLE_MS = 1_000;
 const BUSY_MS = 1;

@@ -19,7 +19,7 @@ export interface Replayed {
 const keyName = (key: number): string => `k:${String(key).padStart(KEY_DIGITS, '0')}`;
 
 /** Counts replies as bytes arrive, without keeping values. */
-class Replies {
+export class Replies {
   #rest: Buffer = Buffer.alloc(0);
   #skip = 0;
   #isHit = false;
@@ -113,14 +113,14 @@ export async function replay(path: string, stream: Stream, batch: number): Promi
   return { hitRatio: hits / keys.length, notStored, stats };
 }
 
-async function readStats(socket: net.Socket): Promise<Record<string, string>> {
+export async function readStats(socket: net.Socket, what = ''): Promise<Record<string, string>> {
   let text = '';
   await new Promise<void>((resolve) => {
     socket.on('data', (data) => {
       text += data.toString('latin1');
       if (text.endsWith('END\r\n')) resolve();
     });
-    socket.write('stats\r\n');
+    socket.write(`stats${what === '' ? '' : ` ${what}`}\r\n`);
   });
   const stats: Record<string, string> = {};
   for (const [, name, figure] of text.matchAll(/STAT (\S+) ?(.*)\r\n/g)) stats[name!] = figure!;
