@@ -21,7 +21,7 @@ const SEED = 2_024;
 const SETTLE_MS = 1_500;
 const KEY_DIGITS = 12;
 /** Slices of background work that a millisecond has time for. */
-const SLICES_PER_MS = 4;
+const SLICES_PER_MS = 16;
 
 export interface CalcificationCase {
   readonly automove: 0 | 1 | 2;
@@ -270,13 +270,14 @@ export function windowsApart(a: Course, b: Course): number {
 }
 
 /**
- * The same, but a window may be compared with the other's neighbours as well: with `slab_automove` 2 the moment when the small items' class has
- * given its last page comes some seconds earlier or later each time, on the real server too.
+ * Hit ratio by which a course's windows lie outside of what other runs had then or a window earlier or later: with `slab_automove` 2 the moment
+ * when the small items' class has given its last page but one, after which more pages go round in circles, differs by some seconds from run
+ * to run, on the real server too.
  */
-export function windowsApartNearby(a: Course, b: Course): number {
+export function windowsOutside(a: Course, others: readonly Course[]): number {
   return Math.max(
     ...a.windows.map(({ hitRatio }, i) => {
-      const near = b.windows.slice(Math.max(0, i - 1), i + 2).map((window) => window.hitRatio);
+      const near = others.flatMap(({ windows }) => windows.slice(Math.max(0, i - 1), i + 2)).map((one) => one.hitRatio);
       return Math.max(0, hitRatio - Math.max(...near), Math.min(...near) - hitRatio);
     }),
   );
