@@ -78,6 +78,6 @@ function listenerProtocol(name: string, refuse: (text: string) => never): Listen
   if ('ascii'.startsWith(name)) return 'ascii';
   if ('binary'.startsWith(name)) return 'binary';
   if ('negotiating'.startsWith(name)) return 'auto-negotiate';
-  if ('proxy'.startsWith(name)) refuse(`Server not built with proxy: "${name}"\n`);
+  if ('proxy'.startsWith(name)) refuse(`Server not built with proxy: "proto[${name}"\n`);
   return null;
 }

@@ -43,7 +43,7 @@ export function checkTogether(s: Settings, given: Given): void {
   if (s.tempLru && !s.lruMaintainer) refuse('temporary_ttl requires lru_maintainer to be enabled');
   checkAuthentication(s, given);
   if (given.udpPort && s.udpPort !== 0 && !given.tcpPort) s.tcpPort = s.udpPort;
-  for (const port of [s.tcpPort, s.udpPort]) if (port > PORT_MAX) refuse(`ERROR: Invalid port number ${port}.`);
+  if (s.tcpPort > PORT_MAX) refuse(`ERROR: Invalid port number ${s.tcpPort}.`);
   if (given.tls) refuse(s.tcpPort === 0 ? 'ERROR: You cannot enable SSL without a TCP port.' : NO_TLS);
   if (s.authFile !== null && s.udpPort !== 0) {
     refuse('Cannot use UDP with ascii authentication enabled (-U 0 to disable)');

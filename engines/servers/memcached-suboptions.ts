@@ -198,9 +198,6 @@ const otherOptions: Record<string, Suboption> = {
     state.settings.workerLogbufSize = (size ?? refuse(`could not parse argument to ${name}`)) * KIBIBYTE;
     // In 1.6.18 this case runs on into that of slab_sizes, and so do its slab classes.
     state.slabSizes = value;
-    state.warnings.push(
-      `WARNING: memcached 1.6.18 takes the value of worker_logbuf_size for slab_sizes too: set slab_sizes after it.`,
-    );
   },
   read_buf_mem_limit: unsigned((s, number) => {
     s.readBufMemLimit = number * MEBIBYTE;
@@ -210,6 +207,7 @@ const otherOptions: Record<string, Suboption> = {
   },
   modern: nothing,
   no_modern: (state) => noModern(state),
+  inline_ascii_resp: nothing,
   no_inline_ascii_resp: nothing,
   drop_privileges: nothing,
   no_drop_privileges: nothing,

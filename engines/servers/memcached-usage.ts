@@ -80,7 +80,8 @@ export const HELP_TEXT = `memcached ${VERSION}
                           (default: off, 61 if given without need)
    - idle_timeout:        seconds until an idle client is let go (default: 0, never)
    - watcher_logbuf_size, worker_logbuf_size
-                          kilobytes for watchers' lines (default: 256, 64)
+                          kilobytes for watchers' lines (default: 256, 64; as in
+                          1.6.18 the latter's number is taken for slab_sizes too)
    - read_buf_mem_limit:  megabytes for connections' buffers (default: 0, no limit)
    - modern:              no effect
    - no_modern:           the defaults of 1.4
