@@ -55,7 +55,8 @@ export class Udp {
     for (let at = start + UDP_FRAME_BYTES; at < end && !output.isClosed; ) {
       const next = isBinary ? core.executeOne(conn, at, end) : this.#ascii(at, end);
       if (next < 0) break;
-      this.#send(isBinary);
+      // A `quit` has an empty reply as well.
+      this.#send(isBinary || (output.isClosed && u8[at] === 0x71));
       if (this.#leaves || (!isBinary && this.#isGet(at))) this.#isFirst = true;
       this.#leaves = false;
       at = next;

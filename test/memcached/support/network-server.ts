@@ -1,0 +1,124 @@
+/** A memcached, the real one or the engine's, as a process that listens on a port of 127.0.0.1; and what talks to it by UDP. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import dgram from 'node:dgram';
+import net from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { entryUrl } from '../../../engines/base/entry.ts';
+import { requireReal } from '../../support/real.ts';
+import { RawConnection } from '../real-memcached.ts';
+
+const MAIN = fileURLToPath(entryUrl(import.meta.url, '../../../harness/cli/main.ts'));
+const START_TIMEOUT_MS = 20_000;
+
+/** A port that is free for TCP and UDP at this moment. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as net.AddressInfo;
+      const socket = dgram.createSocket('udp4');
+      socket.once('error', () => server.close(() => freePort().then(resolve, reject)));
+      socket.bind(port, '127.0.0.1', () => socket.close(() => server.close(() => resolve(port))));
+    });
+  });
+}
+
+export class NetworkServer {
+  readonly child: ChildProcess;
+  readonly port: number;
+  readonly exited: Promise<number | null>;
+  /** What it has written to its standard error output. */
+  errors = '';
+
+  private constructor(child: ChildProcess, port: number) {
+    this.child = child;
+    this.port = port;
+    child.stderr!.on('data', (data: Buffer) => {
+      this.errors += data.toString('latin1');
+    });
+    this.exited = new Promise((resolve) => child.once('exit', resolve));
+  }
+
+  /** Starts the process without waiting for more. @param args PORT stands for the number of its port */
+  static async spawn(which: 'real' | 'mine', args: string[], env: Record<string, string> = {}): Promise<NetworkServer> {
+    const port = await freePort();
+    const all = ['-p', 'PORT', ...args].map((arg) => arg.replace('PORT', String(port)));
+    if (!all.includes('-t')) all.push('-t', '1');
+    const options = {
+      stdio: ['ignore', 'ignore', 'pipe'] as ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, ...env },
+    };
+    if (which === 'mine') {
+      return new NetworkServer(spawn(process.execPath, [MAIN, 'serve', 'memcached', ...all], options), port);
+    }
+    const program = requireReal('memcached');
+    if (program === null) throw new Error('memcached is not on PATH');
+    const user = process.getuid?.() === 0 ? ['-u', 'root'] : [];
+    return new NetworkServer(spawn(program, [...user, '-l', '127.0.0.1', ...all], options), port);
+  }
+
+  /** Starts it and waits until it takes connections. */
+  static async start(which: 'real' | 'mine', args: string[], env: Record<string, string> = {}): Promise<NetworkServer> {
+    const server = await NetworkServer.spawn(which, args, env);
+    const deadline = Date.now() + START_TIMEOUT_MS;
+    for (;;) {
+      try {
+        (await server.connect()).socket.destroy();
+        return server;
+      } catch {
+        if (Date.now() > deadline || server.child.exitCode !== null) {
+          await server.stop();
+          throw new Error(`Cannot start ${which} memcached ${args.join(' ')}: ${server.errors}`);
+        }
+        await new Promise((resolve) => setTimeout(resolve, 30));
+      }
+    }
+  }
+
+  connect(): Promise<RawConnection> {
+    return new Promise((resolve, reject) => {
+      const socket = net.connect(this.port, '127.0.0.1');
+      socket.once('error', reject);
+      socket.once('connect', () => resolve(new RawConnection(socket)));
+    });
+  }
+
+  async stop(): Promise<void> {
+    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill('SIGTERM');
+    await this.exited;
+  }
+}
+
+/** Sends datagrams and gathers what comes back. */
+export class UdpClient {
+  readonly #socket = dgram.createSocket({ type: 'udp4', recvBufferSize: 4 * 1024 * 1024 });
+  readonly #port: number;
+  #got: Buffer[] = [];
+
+  constructor(port: number) {
+    this.#port = port;
+    this.#socket.on('message', (bytes) => this.#got.push(bytes));
+  }
+
+  send(bytes: Uint8Array): void {
+    this.#socket.send(bytes, this.#port, '127.0.0.1');
+  }
+
+  /**
+   * Sends a datagram and then `last`, a request whose answer ends with `mark`; waits for that answer.
+   * @returns what came before it
+   */
+  async ask(bytes: Uint8Array, last: Uint8Array, mark: Buffer, timeoutMs = 5_000): Promise<Buffer[]> {
+    this.send(bytes);
+    this.send(last);
+    const deadline = Date.now() + timeoutMs;
+    while (!(this.#got.at(-1)?.equals(mark) ?? false)) {
+      if (Date.now() > deadline) throw new Error(`no answer to ${Buffer.from(bytes).toString('latin1').slice(0, 60)}`);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    return this.#got.splice(0).slice(0, -1);
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+}
