@@ -49,11 +49,11 @@ export class AsciiAuth {
     }
     const valueAt = eol + 1;
     const next = valueAt + size + 2;
-    if (next > end) {
-      if (size + 2 <= VALUE_BYTES_MAX || end - valueAt < VALUE_BYTES_MAX) return INCOMPLETE;
+    if (size + 2 > VALUE_BYTES_MAX && end - valueAt >= VALUE_BYTES_MAX) {
       core.closeNow(conn);
       return end;
     }
+    if (next > end) return INCOMPLETE;
     core.lastCommandTime[conn] = core.items.now;
     if (u8[next - 2] !== 13 || u8[next - 1] !== 10) this.#reply(BAD_TERMINATION);
     else this.#check(conn, valueAt, next - 2);
@@ -69,7 +69,7 @@ export class AsciiAuth {
     let length = this.#wordLength[4]!;
     // The line's end may be CR LF, of which the CR is still there.
     if (u8[sizeAt + length - 1] === 13) length--;
-    const size = length === 0 ? 0 : parseU32(u8, sizeAt, sizeAt + length);
+    const size = parseU32(u8, sizeAt, sizeAt + length);
     return size > SIZE_MAX ? -1 : size;
   }
 

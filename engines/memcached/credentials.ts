@@ -124,7 +124,6 @@ export function readAuthFile(bytes: Uint8Array): Entry[] | null {
   let room = bytes.length;
   for (let at = 0; at < bytes.length && entries.length < USERS_MAX; ) {
     const end = lineEnd(bytes, at, Math.min(room - 1, LINE_BYTES_MAX));
-    if (end === at) break;
     const line = untilNul(bytes.subarray(at, end));
     const colon = line.indexOf(COLON);
     if (colon < 0) return null;
