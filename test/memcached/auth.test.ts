@@ -59,7 +59,7 @@ const VERSION = 'version\r\n';
 /** Conversations with a server that knows user:pass. */
 const ASCII_CASES: (string | Buffer)[][] = [
   [GOOD, VERSION],
-  [VERSION, GOOD, 'set a 0 0 1\r\nb\r\n'],
+  [VERSION, GOOD, 'set own 0 0 1\r\nb\r\n'],
   ['get a\r\n'],
   ['set a 0 0 4\r\nuser\r\n'],
   ['set a 0 0 0\r\n\r\n'],
@@ -113,7 +113,7 @@ const ASCII_CASES: (string | Buffer)[][] = [
   [`${VERSION}x`, VERSION],
   [VERSION + GOOD.slice(0, 16), GOOD.slice(16)],
   [`set a 0 0 4\r\nuser\r\n${GOOD}`],
-  [GOOD, GOOD, 'get x\r\n'],
+  [GOOD, GOOD.replace(' x ', ' own2 '), 'get own2\r\n'],
 ];
 
 /** Files for -Y, with logins that are tried. */
@@ -307,7 +307,7 @@ const SASL_CASES: Buffer[][] = [
   [request(0x0b), request(0x20), GET],
   [request(0x20, 'x')],
   [request(0x01, 'a', 'v', SET_EXTRAS)],
-  [auth(RIGHT), GET, request(0x01, 'a', 'v', SET_EXTRAS), GET],
+  [auth(RIGHT), GET, request(0x01, 'own', 'v', SET_EXTRAS), request(0x00, 'own')],
   [auth(WRONG), GET],
   [auth(WRONG), auth(RIGHT), GET],
   [auth(RIGHT, 'FOO'), GET],
