@@ -10,6 +10,7 @@ import { addressOf, disableHugePages, purgePages, raiseFileLimit } from '../io/s
 import type { Core } from '../memcached/core.ts';
 import { createArena } from '../memory/arena.ts';
 import { daemonReady, isDaemon, startDaemon } from './daemon.ts';
+import { announceListener } from './memcached-announce.ts';
 import { EX_OSERR, type MemcachedOptions, OptionError, parseMemcachedOptions } from './memcached-options.ts';
 import { readPasswords, rereadPasswords } from './memcached-passwords.ts';
 import { log, makeThread } from './memcached-thread.ts';
@@ -58,14 +59,15 @@ export async function startMemcachedServer(options: MemcachedOptions): Promise<M
     placement: { role: 'alone' },
     eventLoop: options.eventLoop,
     maxConnections: Math.max(1, settings.maxConns - DESCRIPTORS_OF_PROCESS - DESCRIPTORS_OF_THREAD * settings.threads),
-    hooks: { onShutdown: () => process.kill(process.pid, 'SIGINT') },
+    hooks: { onShutdown: (kind) => process.kill(process.pid, kind === 'shutdown' ? 'SIGINT' : 'SIGUSR1') },
   });
   loop.onRefused = () => {
     core.counters.rejectedConnections++;
     return REFUSAL;
   };
-  const ports = await listen(loop, options);
-  await listenUdp(loop, options);
+  if (settings.verbose > 1) printClasses(core);
+  const ports = await listen(core, loop, options);
+  await listenUdp(core, loop, options);
   // The original counts its listening sockets among the connections it has had.
   core.counters.totalConnections = ports.length;
   let stopped = false;
@@ -84,12 +86,12 @@ export async function startMemcachedServer(options: MemcachedOptions): Promise<M
 
 const REFUSAL = new TextEncoder().encode('ERROR Too many open connections\r\n');
 
-async function listen(loop: EventLoop, options: MemcachedOptions): Promise<number[]> {
+async function listen(core: Core, loop: EventLoop, options: MemcachedOptions): Promise<number[]> {
   const { settings } = options;
   if (settings.socketPath !== null) {
     try {
       removeStaleSocket(settings.socketPath);
-      await loop.listenUnix(settings.socketPath, settings.backlog, settings.access);
+      announceListener(core, await loop.listenUnix(settings.socketPath, settings.backlog, settings.access), 'unix');
     } catch (error) {
       throw listenError(`failed to listen on UNIX socket: ${settings.socketPath}`, error);
     }
@@ -103,7 +105,9 @@ async function listen(loop: EventLoop, options: MemcachedOptions): Promise<numbe
         : `failed to listen on one of interface(s) ${settings.inter}`;
     try {
       const address = isIP(host) !== 0 ? host : (await lookup(host)).address;
-      ports.push((await loop.listenTcp(address, port, settings.backlog)).port);
+      const listener = await loop.listenTcp(address, port, settings.backlog);
+      announceListener(core, listener, 'tcp');
+      ports.push(listener.port);
     } catch (error) {
       throw listenError(what, error);
     }
@@ -112,12 +116,13 @@ async function listen(loop: EventLoop, options: MemcachedOptions): Promise<numbe
 }
 
 /** Sockets for datagrams, on the same addresses. */
-async function listenUdp(loop: EventLoop, options: MemcachedOptions): Promise<void> {
+async function listenUdp(core: Core, loop: EventLoop, options: MemcachedOptions): Promise<void> {
   const { udpPort, socketPath } = options.settings;
   if (udpPort === 0 || socketPath !== null) return;
   for (const { host, port } of options.listenUdp) {
     try {
-      await loop.listenUdp(isIP(host) !== 0 ? host : (await lookup(host)).address, port);
+      const address = isIP(host) !== 0 ? host : (await lookup(host)).address;
+      announceListener(core, await loop.listenUdp(address, port), 'udp');
     } catch (error) {
       throw listenError(`failed to listen on UDP port ${udpPort}`, error);
     }
@@ -185,15 +190,16 @@ async function serve(options: MemcachedOptions): Promise<number> {
   if (options.settings.threads > 1 && options.settings.verbose > 0) {
     log(`WARNING: -t ${options.settings.threads} is accepted, but one worker thread serves for now.`);
   }
-  if (options.settings.verbose > 1) printClasses(server.core);
   if (options.pidFile !== null && options.daemonize) {
     const problem = writePidFile(options.pidFile);
     if (problem !== null) log(problem);
   }
   const unlisten = listenForShutdown({
+    isGracefulBySignal: true,
     onHangUp: () => rereadPasswords(server.core, log),
     onSignal: (signal) => {
-      log(`Signal handled: ${signal === 'SIGTERM' ? 'Terminated' : 'Interrupt'}.`);
+      if (signal === 'SIGUSR1') log('Gracefully stopping');
+      else if (server.core.settings.verbose > 0) log('Exiting normally');
       server.stop();
     },
   });

@@ -1,11 +1,15 @@
 /** Signals that end a server, as the originals take them. */
 
+export type StopSignal = 'SIGTERM' | 'SIGINT' | 'SIGUSR1';
+
 export interface ShutdownSignals {
   /**
    * Called with the first signal, in the event loop's thread between two turns. Returns false when the server goes on after all: the
    * next signal is then a first one again.
    */
-  onSignal: (signal: 'SIGTERM' | 'SIGINT') => boolean | undefined;
+  onSignal: (signal: StopSignal) => boolean | undefined;
+  /** Whether SIGUSR1 stops the server too (memcached's graceful stop). Default false. */
+  isGracefulBySignal?: boolean;
   /**
    * Called when a second SIGINT comes while the shutdown is still under way: the user insists. The process then exits with code 1.
    * Good for a last log line and for removing temporary files; must not wait.
@@ -24,7 +28,7 @@ export function listenForShutdown(handlers: ShutdownSignals): () => void {
   const onSignal = (signal: NodeJS.Signals): void => {
     if (!signalled) {
       signalled = true;
-      if (handlers.onSignal(signal as 'SIGTERM' | 'SIGINT') === false) signalled = false;
+      if (handlers.onSignal(signal as StopSignal) === false) signalled = false;
     } else if (signal === 'SIGINT') {
       handlers.onInsist?.();
       process.exit(1);
@@ -34,9 +38,11 @@ export function listenForShutdown(handlers: ShutdownSignals): () => void {
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
   process.on('SIGHUP', onHangUp);
+  if (handlers.isGracefulBySignal) process.on('SIGUSR1', onSignal);
   return () => {
     process.off('SIGTERM', onSignal);
     process.off('SIGINT', onSignal);
     process.off('SIGHUP', onHangUp);
+    process.off('SIGUSR1', onSignal);
   };
 }

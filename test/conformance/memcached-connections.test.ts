@@ -1,0 +1,212 @@
+/** What is told of connections (the event log, `stats conns`), how idle ones end and how the server does, beside the real server. */
+import { describe, expect, it } from 'vitest';
+import { InProcess } from '../memcached/in-process.ts';
+import type { RawConnection } from '../memcached/real-memcached.ts';
+import { TcpMemcached } from '../memcached/support/tcp-memcached.ts';
+import { describeReal } from '../support/real.ts';
+
+const KINDS = ['real', 'engine'] as const;
+const END = Buffer.from('END\r\n');
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Runs the same on both servers. @returns what each came to */
+async function onBoth<T>(args: string[], run: (server: TcpMemcached) => Promise<T>): Promise<[real: T, engine: T]> {
+  const results = await Promise.all(
+    KINDS.map(async (kind) => {
+      const server = await TcpMemcached.start(kind, args);
+      try {
+        // The connection that found the server listening has gone.
+        await pause(100);
+        return await run(server);
+      } finally {
+        await server.stop('SIGKILL');
+      }
+    }),
+  );
+  return results as [T, T];
+}
+
+async function watch(server: TcpMemcached, events: string): Promise<RawConnection> {
+  const watcher = await server.connect();
+  expect((await watcher.ask(`watch ${events}\r\n`, Buffer.from('OK\r\n'))).toString()).toBe('OK\r\n');
+  return watcher;
+}
+
+/** All lines that come within a while, without times, ports and descriptors. */
+async function lines(watcher: RawConnection, expected: number): Promise<string[]> {
+  let text = '';
+  const deadline = Date.now() + 4_000;
+  const count = (): number => text.split('\n').length - 1;
+  while (count() < expected && Date.now() < deadline) {
+    text += (await watcher.ask('', Buffer.from('\n'), 100)).toString('latin1');
+  }
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) =>
+      line
+        .replace(/^ts=\S+ gid=\d+ /, '')
+        .replace(/cfd=\d+/, 'cfd=N')
+        .replace(/rport=\d+/, 'rport=N'),
+    );
+}
+
+const BINARY_QUIT = Buffer.from('800700000000000000000000000000000000000000000000', 'hex');
+
+/** Rows of `stats conns` by what does not differ: no ports, descriptors replaced by their order. */
+function rows(reply: Buffer, port: number): string[] {
+  const order: string[] = [];
+  return reply
+    .toString('latin1')
+    .replaceAll(`:${port}`, ':PORT')
+    .split('\r\n')
+    .map((line) =>
+      line
+        .replace(/^STAT (\d+):/, (_, fd: string) => {
+          if (!order.includes(fd)) order.push(fd);
+          return `STAT #${order.indexOf(fd)}:`;
+        })
+        .replace(/addr tcp:127\.0\.0\.1:\d+$/, 'addr tcp:127.0.0.1:N'),
+    );
+}
+
+for (const threads of ['1', '4']) {
+  describeReal(['memcached'], `connections of servers with -t ${threads}`, () => {
+    it('come and go in the event log with their reasons', { timeout: 30_000 }, async () => {
+      const [real, engine] = await onBoth(['-t', threads, '-A', '-o', 'no_lru_crawler'], async (server) => {
+        const watcher = await watch(server, 'connevents');
+        const seen: string[][] = [];
+        const step = async (count: number, act: () => Promise<unknown>): Promise<void> => {
+          await act();
+          seen.push(await lines(watcher, count));
+        };
+        let client!: RawConnection;
+        const connect = async (): Promise<void> => {
+          client = await server.connect();
+          await client.ask('version\r\n', Buffer.from('\r\n'));
+        };
+        await step(1, connect);
+        await step(1, async () => client.socket.end());
+        await step(1, connect);
+        await step(1, () => client.ask('quit\r\n', END, 200));
+        await step(1, connect);
+        await step(1, async () => client.socket.resetAndDestroy());
+        await step(1, connect);
+        await step(1, () => client.ask('x'.repeat(4_000), END, 200));
+        await step(1, async () => {
+          client = await server.connect();
+          client.socket.write(BINARY_QUIT.subarray(0, 4));
+          await pause(50);
+        });
+        await step(1, () => client.ask(BINARY_QUIT.subarray(4), END, 200));
+        await step(1, async () => {
+          client = await watch(server, 'evictions');
+        });
+        await step(1, async () => client.socket.destroy());
+        return seen;
+      });
+      expect(engine).toEqual(real);
+    });
+
+    it('are shown by stats conns with their states', { timeout: 30_000 }, async () => {
+      const [real, engine] = await onBoth(['-t', threads], async (server) => {
+        const clients: RawConnection[] = [];
+        const open = async (sent: string | Buffer): Promise<void> => {
+          const client = await server.connect();
+          clients.push(client);
+          if (sent.length > 0) client.socket.write(sent);
+          await pause(60);
+        };
+        await open('version\r\n');
+        await open('');
+        await open('set a 0 0 100\r\nab');
+        await open('set big 0 0 3000000\r\nab');
+        await open(BINARY_QUIT.subarray(0, 4));
+        await open('watch\r\n');
+        await open(`set v 0 0 900000\r\n${'v'.repeat(900_000)}\r\n`);
+        clients.at(-1)!.socket.pause();
+        clients.at(-1)!.socket.write('get v\r\n'.repeat(60));
+        await pause(1_200);
+        const asking = await server.connect();
+        const reply = await asking.ask('stats conns\r\n', END);
+        for (const client of clients) client.socket.destroy();
+        return rows(reply, server.port).filter((line) => !line.includes('secs_since'));
+      });
+      expect(engine).toEqual(real);
+    });
+
+    it('end when they are idle for too long, unless they owe bytes or watch', { timeout: 30_000 }, async () => {
+      const [real, engine] = await onBoth(['-t', threads, '-o', 'idle_timeout=1'], async (server) => {
+        const watcher = await watch(server, 'connevents');
+        const silent = await server.connect();
+        const partial = await server.connect();
+        partial.socket.write('get ');
+        const owing = await server.connect();
+        owing.socket.write('set a 0 0 10\r\nab');
+        const started = Date.now();
+        while (!(silent.closed && partial.closed) && Date.now() - started < 8_000) await pause(20);
+        const seconds = (Date.now() - started) / 1_000;
+        const busy = await server.connect();
+        const stats = (await busy.ask('stats\r\n', END)).toString();
+        return {
+          isInTime: seconds > 1 && seconds < 4.5,
+          closed: [silent.closed, partial.closed, owing.closed, watcher.closed],
+          kicks: /STAT idle_kicks \d+/.exec(stats)?.[0],
+          lines: (await lines(watcher, 6)).sort(),
+        };
+      });
+      expect(engine).toEqual(real);
+    });
+
+    it('end with the server, by signal or command', { timeout: 60_000 }, async () => {
+      const ends: [
+        name: string,
+        args: string[],
+        end: (server: TcpMemcached, client: RawConnection) => Promise<unknown>,
+      ][] = [
+        ['SIGTERM', [], (server) => server.stop('SIGTERM')],
+        ['SIGINT', ['-v'], (server) => server.stop('SIGINT')],
+        ['SIGUSR1', ['-v'], (server) => server.stop('SIGUSR1')],
+        ['shutdown', ['-A'], (_, client) => client.ask('get a\r\nshutdown\r\n', END, 3_000)],
+        ['shutdown graceful', ['-A'], (_, client) => client.ask('shutdown graceful\r\n', END, 3_000)],
+        [
+          'shutdown bogus',
+          ['-A'],
+          (server, client) => client.ask('shutdown bogus\r\n', Buffer.from('\r\n')).then(() => server.stop()),
+        ],
+        ['shutdown', [], (server, client) => client.ask('shutdown\r\n', Buffer.from('\r\n')).then(() => server.stop())],
+      ];
+      // Each takes the original about a second to end.
+      const pairs = ends.map(([name, args, end]) =>
+        onBoth(['-t', threads, ...args], async (server) => {
+          const client = await server.connect();
+          await client.ask('version\r\n', Buffer.from('\r\n'));
+          await end(server, client);
+          const code = await server.ended();
+          await client.ask('', END, 1_000);
+          // With -v the original also names the threads that it stops.
+          const log = server.log.split('\n').filter((line) => /^(Gracefully|Exiting|Signal)/.test(line));
+          return { name, code, closed: client.closed, log };
+        }),
+      );
+      for (const [real, engine] of await Promise.all(pairs)) expect(engine).toEqual(real);
+    });
+  });
+}
+
+describe('idle connections', () => {
+  it('are closed after more than idle_timeout seconds without a command', async () => {
+    const server = new InProcess({ idleTimeout: 10 });
+    const idle = server.open();
+    const busy = server.open();
+    const owing = server.open();
+    server.send(owing, 'set a 0 0 5\r\nx');
+    server.advance(10);
+    expect(server.isClosed(idle)).toBe(false);
+    server.send(busy, 'get a\r\n');
+    server.advance(1);
+    await Promise.resolve();
+    expect([idle, busy, owing].map((conn) => server.isClosed(conn))).toEqual([true, false, false]);
+    expect(server.send(busy, 'stats\r\n')).toContain('STAT idle_kicks 1\r\n');
+  });
+});
