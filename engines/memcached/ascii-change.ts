@@ -4,7 +4,7 @@ import type { Core } from './core.ts';
 import { REALTIME_MAXDELTA } from './items.ts';
 import * as L from './layout.ts';
 import { LOG_VERBOSE } from './logger.ts';
-import { plainDecimal, putU64 } from './numbers.ts';
+import { plainDecimal } from './numbers.ts';
 import * as R from './replies.ts';
 import * as S from './store.ts';
 
@@ -48,7 +48,7 @@ export class AsciiChange {
     if (line.tokenLength[1] > L.KEY_BYTES_MAX) return line.reply(R.BAD_FORMAT);
     const at = line.tokenAt[2];
     const plain = plainDecimal(core.u8, at, at + line.tokenLength[2]);
-    const delta = plain >= 0 ? BigInt(plain) : line.u64(2);
+    const delta = plain >= 0 ? plain : line.u64(2);
     if (delta === null) return line.reply(R.BAD_DELTA);
     const keyAt = line.tokenAt[1];
     const nkey = line.tokenLength[1];
@@ -62,7 +62,7 @@ export class AsciiChange {
         if (line.noreply) return;
         const out = core.room(22);
         if (out === 0) return;
-        const end = putU64(core.u8, out, core.store.deltaValue);
+        const end = core.store.putDelta(out);
         core.u8[end] = 13;
         core.u8[end + 1] = 10;
         return core.wrote(end + 2);

@@ -8,8 +8,10 @@ import { putDecimal } from './numbers.ts';
 import * as R from './replies.ts';
 import { copyBytes } from './store.ts';
 
-/** `VALUE `, key, flags, length, CAS, line ends and `END`. */
-const VALUE_LINE_BYTES = 6 + L.KEY_BYTES_MAX + 11 + 11 + 21 + 2 + 2 + 5;
+/** `VALUE `, flags, length, CAS, line ends and `END`, without the key. */
+const VALUE_LINE_BYTES = 6 + 11 + 11 + 21 + 2 + 2 + 5;
+/** Longer lines are left to the long way, which knows the limits. */
+const FAST_LINE_BYTES_MAX = 16_000;
 /** A value up to this size is written together with its line. */
 export const INLINE_VALUE_BYTES_MAX = 1_024;
 
@@ -29,8 +31,8 @@ export class AsciiGet {
     let p = keyAt;
     while (p < end && u8[p] > 32) p++;
     const nkey = p - keyAt;
-    if (nkey === 0 || nkey > L.KEY_BYTES_MAX || p + 1 >= end || u8[p] !== 13 || u8[p + 1] !== 10) return 0;
-    if (core.isTraced) return 0;
+    if (nkey === 0 || nkey > L.KEY_BYTES_MAX || p + 1 >= end || core.isTraced) return 0;
+    if (u8[p] !== 13 || u8[p + 1] !== 10) return u8[p] === 32 ? this.#fastMany(conn, keyAt, end) : 0;
     core.lastCommandTime[conn] = items.now;
     const hash = core.hash(u8, keyAt, nkey);
     core.counters.getCmds++;
@@ -43,36 +45,55 @@ export class AsciiGet {
     } else {
       core.counters.lruHits[u8[item + L.ITEM_CLSID]]++;
       items.bump(item);
-      this.#writeOnly(item, nkey);
+      this.#writeItem(item, nkey, false);
       core.locks.unlockItem(hash);
+      core.write(R.END);
     }
     core.releaseKept();
     return p + 2;
   }
 
-  /** The whole reply to a get of one key that is there. */
-  #writeOnly(item: number, nkey: number) {
+  /** `get KEY KEY …\r\n` with ordinary keys. @returns the offset behind it, 0 for any other form */
+  #fastMany(conn: number, firstAt: number, end: number): number {
     const core = this.#core;
-    const { u8, items } = core;
-    const nbytes = items.i32[(item + L.ITEM_NBYTES) >>> 2];
-    const small = nbytes <= INLINE_VALUE_BYTES_MAX;
-    let out = core.room(small ? VALUE_LINE_BYTES + nbytes : VALUE_LINE_BYTES);
-    if (out === 0) return;
-    out = this.#valueLine(out, item, nkey, nbytes, false);
-    if (small && (items.u16[(item + L.ITEM_FLAGS) >>> 1] & L.FLAG_CHUNKED) === 0) {
-      copyBytes(core.memory, out, items.dataOf(item), nbytes);
-      out += nbytes;
-      u8[out] = 69;
-      u8[out + 1] = 78;
-      u8[out + 2] = 68;
-      u8[out + 3] = 13;
-      u8[out + 4] = 10;
-      core.wrote(out + 5);
-      return;
+    const { u8 } = core;
+    let p = firstAt;
+    // One key that is too long spoils the whole command, so all are looked at first.
+    for (let start = p; p < end; p++) {
+      if (u8[p] > 32) continue;
+      if (p - start > L.KEY_BYTES_MAX) return 0;
+      if (u8[p] !== 32) break;
+      start = p + 1;
     }
-    core.wrote(out);
-    core.writeValue(item, 0);
+    if (p + 1 >= end || u8[p] !== 13 || u8[p + 1] !== 10 || p - firstAt > FAST_LINE_BYTES_MAX) return 0;
+    core.lastCommandTime[conn] = core.items.now;
+    for (let at = firstAt; at < p; at++) {
+      const keyAt = at;
+      while (u8[at] > 32) at++;
+      if (at > keyAt) this.#one(keyAt, at - keyAt, false, 0, false);
+    }
     core.write(R.END);
+    core.releaseKept();
+    return p + 2;
+  }
+
+  /** `VALUE` line and value. */
+  #writeItem(item: number, nkey: number, withCas: boolean) {
+    const core = this.#core;
+    const { items } = core;
+    const nbytes = items.i32[(item + L.ITEM_NBYTES) >>> 2];
+    const isSmall = nbytes <= INLINE_VALUE_BYTES_MAX && (items.u16[(item + L.ITEM_FLAGS) >>> 1] & L.FLAG_CHUNKED) === 0;
+    const room = VALUE_LINE_BYTES + nkey;
+    let out = core.room(isSmall ? room + nbytes : room);
+    if (out === 0) return;
+    out = this.#valueLine(out, item, nkey, nbytes, withCas);
+    if (isSmall) {
+      copyBytes(core.memory, out, items.dataOf(item), nbytes);
+      core.wrote(out + nbytes);
+    } else {
+      core.wrote(out);
+      core.writeValue(item, 0);
+    }
   }
 
   /** `VALUE key flags bytes[ cas]\r\n` into room that is there. @returns its end */
@@ -174,12 +195,8 @@ export class AsciiGet {
       } else {
         counters.lruHits[id]++;
       }
-      const out = core.room(VALUE_LINE_BYTES);
-      if (out !== 0) {
-        if (core.logger.wants(LOG_VERBOSE)) core.verbose.sendingKey(core.logger.conn, keyAt, nkey);
-        core.wrote(this.#valueLine(out, item, nkey, items.i32[(item + L.ITEM_NBYTES) >>> 2], withCas));
-        core.writeValue(item, 0);
-      }
+      if (core.logger.wants(LOG_VERBOSE)) core.verbose.sendingKey(core.logger.conn, keyAt, nkey);
+      this.#writeItem(item, nkey, withCas);
       core.locks.unlockItem(hash);
     }
     if (core.settings.detailEnabled) core.prefixes.recordGet(core.u8, keyAt, nkey, item !== 0);

@@ -5,7 +5,7 @@ import type { Core } from './core.ts';
 import * as L from './layout.ts';
 import * as F from './meta-flags.ts';
 import * as M from './meta-reply.ts';
-import { putDecimal, putU64 } from './numbers.ts';
+import { digitsOf, putDecimal, putU64 } from './numbers.ts';
 import * as R from './replies.ts';
 import { bytesOf } from './replies.ts';
 import * as S from './store.ts';
@@ -296,7 +296,7 @@ export class MetaChange {
     const nkey = line.tokenLength[1];
     const hash = core.hash(core.u8, keyAt, nkey);
     const hasCas = (flags.upper & F.CAS) !== 0;
-    const delta = (flags.upper & F.DELTA) !== 0 ? flags.delta : 1n;
+    const delta = (flags.upper & F.DELTA) !== 0 ? flags.delta : 1;
     locks.item(hash);
     const result = core.store.addDelta(
       hash,
@@ -345,15 +345,14 @@ export class MetaChange {
     const core = this.#core;
     const { items, store } = core;
     const initial = (this.#flags.upper & F.INITIAL) !== 0 ? this.#flags.initial : 0n;
-    const item = items.alloc(keyAt, nkey, 0, 0, initial.toString().length + 2);
+    const digits = digitsOf(initial);
+    const item = items.alloc(keyAt, nkey, 0, 0, digits + 2);
     if (item === 0) return core.write(NO_MEMORY_FOR_ITEM);
     M.putLineEnd(core.u8, putU64(core.u8, items.dataOf(item), initial));
     // The key's lock has been held since it was missed: nobody else can have made it.
     store.storeItem(item, S.STORE_ADD, hash);
     items.release(item);
-    store.deltaItem = item;
-    store.deltaReplaced = false;
-    store.deltaValue = initial;
+    store.noteNewCounter(item, initial, digits);
     this.#putCounter(count, true);
   }
 
@@ -372,7 +371,7 @@ export class MetaChange {
     out = M.putCode(u8, out, withValue ? CODE_VA : CODE_HD);
     if (withValue) {
       u8[out] = 32;
-      out = putDecimal(u8, out + 1, store.deltaValue.toString().length);
+      out = putDecimal(u8, out + 1, store.deltaDigits);
     }
     for (let i = 2; tokenLength[i] !== 0; i++) {
       switch (u8[tokenAt[i]]) {
@@ -404,7 +403,7 @@ export class MetaChange {
     }
     // Only the plain success is kept quiet about.
     if ((flags.lower & F.QUIET) !== 0 && !isNew) return;
-    if (withValue) out = putU64(u8, M.putLineEnd(u8, out), store.deltaValue);
+    if (withValue) out = store.putDelta(M.putLineEnd(u8, out));
     core.wrote(M.putLineEnd(u8, out));
   }
 }

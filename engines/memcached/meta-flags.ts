@@ -78,7 +78,7 @@ export class MetaFlags {
   mode = 0;
   /** J and D. */
   initial = 0n;
-  delta = 0n;
+  delta: number | bigint = 0;
 
   constructor(line: AsciiLine) {
     this.#line = line;
@@ -161,11 +161,17 @@ export class MetaFlags {
         if (end - at !== 1) return this.#fail(BAD_MODE_LENGTH);
         this.mode = u8[at];
         return true;
+      case DELTA: {
+        const plain = plainDecimal(u8, at, end);
+        const delta = plain >= 0 ? plain : line.u64At(at, end);
+        if (delta === null) return this.#fail(BAD_DELTA);
+        this.delta = delta;
+        return true;
+      }
       default: {
-        const number = line.u64At(at, end);
-        if (number === null) return this.#fail(flag === DELTA ? BAD_DELTA : BAD_INITIAL);
-        if (flag === DELTA) this.delta = number;
-        else this.initial = number;
+        const initial = line.u64At(at, end);
+        if (initial === null) return this.#fail(BAD_INITIAL);
+        this.initial = initial;
         return true;
       }
     }

@@ -79,6 +79,19 @@ export function putU64(u8: Uint8Array, at: number, value: bigint): number {
   return at + digits.length;
 }
 
+/** Either kind of unsigned number. */
+export function putNumber(u8: Uint8Array, at: number, value: number | bigint): number {
+  return typeof value === 'number' ? putDecimal(u8, at, value) : putU64(u8, at, value);
+}
+
+/** How many digits such a number has. */
+export function digitsOf(value: number | bigint): number {
+  if (typeof value === 'bigint') return value.toString().length;
+  let digits = 1;
+  for (let bound = 10; value >= bound; bound *= 10) digits++;
+  return digits;
+}
+
 /** Stores an unsigned integer below 2^53 in decimal. @returns the offset behind it */
 export function putDecimal(u8: Uint8Array, at: number, value: number): number {
   let digits = 1;

@@ -3,7 +3,7 @@ import type { Memory } from '../ports.ts';
 import type { Items } from './items.ts';
 import * as L from './layout.ts';
 import { LOG_MUTATIONS, LOG_VERBOSE } from './logger.ts';
-import { parseU64, plainDecimal, putU64, U64_MAX } from './numbers.ts';
+import { digitsOf, parseU64, plainDecimal, putNumber, U64_MAX } from './numbers.ts';
 
 /** How a value is to be stored (the original's NREAD_…). */
 export const STORE_ADD = 1;
@@ -38,11 +38,13 @@ export class Store {
   /** CAS id of what was stored or counted last. */
   casHigh = 0;
   casLow = 0;
-  /** What `addDelta` came to when it is DELTA_OK, and the item that holds it. */
-  deltaValue = 0n;
+  /** Digits of what `addDelta` came to when it is DELTA_OK, and the item that holds it. */
+  deltaDigits = 1;
   deltaItem = 0;
   /** Whether that item has taken the place of another one. */
   deltaReplaced = false;
+  /** A number where that is exact, which is many times faster. */
+  #delta: number | bigint = 0;
 
   constructor(items: Items) {
     this.#items = items;
@@ -160,8 +162,26 @@ export class Store {
     return whole ? joined : 0;
   }
 
+  get deltaValue(): bigint {
+    return BigInt(this.#delta);
+  }
+
+  /** Stores `deltaValue` in decimal. @returns the offset behind it */
+  putDelta(at: number): number {
+    return putNumber(this.#items.u8, at, this.#delta);
+  }
+
+  /** A counter was made instead of being counted in. */
+  noteNewCounter(item: number, value: bigint, digits: number): void {
+    this.deltaItem = item;
+    this.deltaReplaced = false;
+    this.deltaDigits = digits;
+    this.#delta = value;
+  }
+
   /**
    * incr and decr. The caller holds the lock of the key.
+   * @param delta a number only below 10^15
    * @param wantHigh, wantLow CAS id demanded (0, 0: none)
    * @returns DELTA_…
    */
@@ -170,7 +190,7 @@ export class Store {
     keyAt: number,
     nkey: number,
     up: boolean,
-    delta: bigint,
+    delta: number | bigint,
     wantHigh: number,
     wantLow: number,
   ): number {
@@ -186,20 +206,28 @@ export class Store {
     }
     const data = items.dataOf(item);
     const plain = plainDecimal(u8, data, data + nbytes - 2);
-    const old = plain >= 0 ? BigInt(plain) : parseU64(u8, data, data + nbytes);
-    if (old === null) return DELTA_NON_NUMERIC;
-    const value = up ? (old + delta) & U64_MAX : delta > old ? 0n : old - delta;
+    let value: number | bigint;
+    if (plain >= 0 && typeof delta === 'number') {
+      value = up ? plain + delta : Math.max(0, plain - delta);
+    } else {
+      const old = plain >= 0 ? BigInt(plain) : parseU64(u8, data, data + nbytes);
+      if (old === null) return DELTA_NON_NUMERIC;
+      const by = BigInt(delta);
+      value = up ? (old + by) & U64_MAX : by > old ? 0n : old - by;
+    }
     const id = u8[item + L.ITEM_CLSID] & L.CLASS_MASK;
     if (up) items.counters.incrHits[id]++;
     else items.counters.decrHits[id]++;
-    this.deltaValue = value;
-    const digits = value.toString().length;
+    this.#delta = value;
+    const digits = digitsOf(value);
+    this.deltaDigits = digits;
     if (digits + 2 <= nbytes && items.refcount(item) === 1) {
       const size = items.totalBytes(item);
       if (items.sizes.enabled) items.sizes.remove(size, items.casOf(item));
       items.renewCas(item);
       if (items.sizes.enabled) items.sizes.add(size, items.casOf(item));
-      u8.fill(32, putU64(u8, data, value), data + nbytes - 2);
+      const end = data + nbytes - 2;
+      for (let p = putNumber(u8, data, value); p < end; p++) u8[p] = 32;
       items.update(item);
       this.casLow = items.casLow(item);
       this.casHigh = items.casHigh(item);
@@ -210,7 +238,7 @@ export class Store {
     return this.#deltaInNewItem(item, hash, value, digits);
   }
 
-  #deltaInNewItem(item: number, hash: number, value: bigint, digits: number): number {
+  #deltaInNewItem(item: number, hash: number, value: number | bigint, digits: number): number {
     const items = this.#items;
     items.hold(item);
     const fresh = items.alloc(
@@ -224,7 +252,7 @@ export class Store {
       items.release(item);
       return DELTA_NO_MEMORY;
     }
-    const end = putU64(items.u8, items.dataOf(fresh), value);
+    const end = putNumber(items.u8, items.dataOf(fresh), value);
     items.u8[end] = 13;
     items.u8[end + 1] = 10;
     this.#replace(item, fresh, hash);
