@@ -170,6 +170,78 @@ describeReal(['memcached'], 'statistics with', () => {
   });
 });
 
+/** A binary stat request, and names and values of its reply's packets. */
+function statRequest(what: string): Buffer {
+  const request = Buffer.alloc(24 + what.length);
+  request[0] = 0x80;
+  request[1] = 0x10;
+  request.writeUInt16BE(what.length, 2);
+  request.writeUInt32BE(what.length, 8);
+  request.write(what, 24, 'latin1');
+  return request;
+}
+
+function packets(reply: Buffer): [status: number, name: string, value: string][] {
+  const all: [number, string, string][] = [];
+  for (let at = 0; at < reply.length; at += 24 + reply.readUInt32BE(at + 8)) {
+    const value = at + 24 + reply.readUInt16BE(at + 2);
+    const text = (from: number, to: number): string => reply.toString('latin1', from, to);
+    all.push([reply.readUInt16BE(at + 6), text(at + 24, value), text(value, at + 24 + reply.readUInt32BE(at + 8))]);
+  }
+  return all;
+}
+
+describeReal(['memcached'], 'binary statistics', () => {
+  it('are the real memcached’s in all their forms', { timeout: 20_000 }, async () => {
+    const args = ['-t', '1', '-o', 'no_lru_maintainer,no_lru_crawler'];
+    const real = await RealMemcached.start(args);
+    try {
+      const server = new InProcess(parseMemcachedOptions(args).settings, 256 * 1024 * 1024);
+      const mine = server.open();
+      const theirs = await real.connect();
+      const version = Buffer.from('800b00000000000000000000000000000000000000000000', 'hex');
+      const mark = Buffer.from('312e362e3138', 'hex');
+      const [myText, theirText] = [server.open(), await real.connect()];
+      const setup = 'stats detail on\r\nset p:a 0 0 1\r\nx\r\nget p:a q:b\r\n';
+      server.send(myText, setup);
+      await theirText.ask(setup, Buffer.from('END\r\n'));
+      const asked = [
+        '',
+        'settings',
+        'settingsx',
+        'items',
+        'slabs',
+        'sizes',
+        'sizes_enable',
+        'sizes',
+        'sizes_disable',
+        'bogus',
+      ];
+      for (const what of [
+        ...asked,
+        'conns',
+        'cachedump 1 1',
+        'detail dump',
+        'detail off',
+        'detail on',
+        'detail x',
+        'reset',
+        'detail dump',
+        '',
+      ]) {
+        const bytes = Buffer.concat([statRequest(what), version]);
+        server.feed(mine, bytes);
+        const [a, b] = [server.take(mine), await theirs.ask(bytes, mark)].map((reply) =>
+          packets(reply).filter(([, name]) => !UNLIKE.has(name)),
+        );
+        expect(a, what).toEqual(b);
+      }
+    } finally {
+      await real.stop();
+    }
+  });
+});
+
 describe('stats sizes', () => {
   it('count items by size while they are switched on, and not those from before', () => {
     const server = new InProcess();
