@@ -18,6 +18,7 @@ import type { CrawlStatistics } from './crawl-statistics.ts';
 import * as L from './layout.ts';
 import { LOCK_LRU } from './lock-cells.ts';
 import { CELL_CRAWLER, CELL_TABLE_WALKED } from './shared-block.ts';
+import { uriEncode } from './uri-encode.ts';
 
 /** What is being done. EXPIRED: a client asked for it; AUTO: the maintainer did. */
 export const CRAWL_NONE = 0;
@@ -48,18 +49,6 @@ const IDLE_MS = 1_000;
 /** A dump's slice. */
 const DUMP_ITEMS = 256;
 const DUMP_BUCKETS = 4_096;
-/** More than a line can have beside its key: names, numbers, line end. */
-const DUMP_LINE_BYTES = 200;
-/** Every byte of a key may become three. */
-const ENCODED_BYTES = 3;
-
-const HEX = '0123456789ABCDEF';
-/** Bytes that stand for themselves in a dump. */
-const isPlain = new Uint8Array(256);
-for (const byte of new TextEncoder().encode('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~')) {
-  isPlain[byte] = 1;
-}
-
 export class Crawler implements BackgroundJob {
   readonly name = 'crawler';
   readonly #core: Core;
@@ -337,28 +326,15 @@ export class Crawler implements BackgroundJob {
     const { now, processStarted } = items;
     const exptime = items.u32[(item + L.ITEM_EXPTIME) >>> 2]!;
     if ((exptime !== 0 && exptime < now) || items.isFlushed(item)) return;
-    const keyAt = items.keyOf(item);
-    const nkey = u8[item + L.ITEM_NKEY]!;
-    let out = core.room(nkey * ENCODED_BYTES + DUMP_LINE_BYTES);
-    if (out === 0) return;
-    out = put(u8, out, 'key=');
-    for (let i = 0; i < nkey; i++) {
-      const byte = u8[keyAt + i]!;
-      if (isPlain[byte] === 1) u8[out++] = byte;
-      else out = put(u8, out, `%${HEX[byte >> 4]}${HEX[byte & 15]}`);
-    }
+    const key = uriEncode(u8, items.keyOf(item), u8[item + L.ITEM_NKEY]!);
     const expiry = exptime === 0 ? -1 : exptime + processStarted;
     const access = items.u32[(item + L.ITEM_TIME) >>> 2]! + processStarted;
     const fetched = (items.u16[(item + L.ITEM_FLAGS) >>> 1]! & L.FLAG_FETCHED) !== 0 ? 'yes' : 'no';
     const id = u8[item + L.ITEM_CLSID]! & L.CLASS_MASK;
-    const rest = ` exp=${expiry} la=${access} cas=${items.casOf(item)} fetch=${fetched} cls=${id} size=${items.totalBytes(item)}\n`;
-    core.wrote(put(u8, out, rest));
+    core.writeText(
+      `key=${key} exp=${expiry} la=${access} cas=${items.casOf(item)} fetch=${fetched} cls=${id} size=${items.totalBytes(item)}\n`,
+    );
   }
-}
-
-function put(u8: Uint8Array, at: number, text: string): number {
-  for (let i = 0; i < text.length; i++) u8[at + i] = text.charCodeAt(i);
-  return at + text.length;
 }
 
 function keyText(core: Core, item: number): string {

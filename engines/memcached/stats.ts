@@ -4,6 +4,7 @@ import { type ConnectionRow, TRANSPORT_LOCAL, TRANSPORT_UDP } from './connection
 import type { Core } from './core.ts';
 import { resetLruCounters, sumOf } from './counters.ts';
 import * as L from './layout.ts';
+import { LOCK_LRU } from './lock-cells.ts';
 import { tailAge } from './lru.ts';
 import * as R from './replies.ts';
 import { CELL_LISTEN_DISABLED } from './shared-block.ts';
@@ -101,6 +102,9 @@ export class StatsCommands {
     if (id >= L.CLASS_COUNT) return line.replyText('CLIENT_ERROR Illegal slab id');
     let bytes = 0;
     let shown = 0;
+    // Nobody takes items out of the list meanwhile.
+    const lock = LOCK_LRU + (id | L.LRU_COLD);
+    core.locks.take(lock);
     let item = items.heads[id | L.LRU_COLD];
     for (; item !== 0 && (limit === 0 || shown < limit); item = items.u32[(item + L.ITEM_NEXT) >>> 2]) {
       let key = '';
@@ -114,6 +118,7 @@ export class StatsCommands {
       core.writeText(text);
       shown++;
     }
+    core.locks.give(lock);
     core.write(R.END);
   }
 
