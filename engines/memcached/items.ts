@@ -673,6 +673,17 @@ export class Items {
     }
   }
 
+  /** @returns which item has more references than that of being linked, or null; for a server without connections */
+  firstHeld(): string | null {
+    for (const head of this.heads) {
+      for (let item = head; item !== 0; item = this.u32[(item + L.ITEM_NEXT) >>> 2]) {
+        const count = this.refcount(item);
+        if (count !== 1) return `item ${item} has ${count} references, but nobody is there to hold it`;
+      }
+    }
+    return null;
+  }
+
   /** Checks slabs, table and lists against each other. @returns what was found in slab memory. @throws Error naming the first contradiction */
   verify(): SlabReport {
     this.table.verify(this.currItems);

@@ -91,6 +91,11 @@ export class Maintainer implements BackgroundJob {
     return sleepUs;
   }
 
+  /** Takes all that waits, so that no reference of a fetch is left; when the server has stopped. */
+  settle(): void {
+    while (this.#takeBumps());
+  }
+
   /** Moves items to WARM that were fetched in COLD. @returns whether there were any */
   #takeBumps(): boolean {
     const { locks } = this.#items;

@@ -23,6 +23,8 @@ export interface MemcachedOptions {
   /** -u: whom to become when root has started the server; null: nobody else. */
   user: string | null;
   eventLoop: 'epoll' | 'libuv' | 'auto';
+  /** --verify-on-exit: cachelab's own; all of memory is checked when the server stops, and a contradiction is its exit code. */
+  verifyOnExit: boolean;
   /** -h, -i, -V: print and leave. */
   show: 'help' | 'license' | 'version' | null;
   /** Lines for the log before the server starts. */
@@ -33,8 +35,9 @@ const THREADS_MANY = 64;
 const MEBIBYTE = 1024 * 1024;
 const UNITS: Record<string, number> = { k: 1024, K: 1024, m: MEBIBYTE, M: MEBIBYTE };
 
-/** Stands for cachelab's own `--event-loop`, which has no letter. */
+/** Cachelab's own, which have no letter. */
 const EVENT_LOOP = 'event-loop';
+const VERIFY_ON_EXIT = '--verify-on-exit';
 
 function long(name: string, flag: string, value: OptionValue = 'required'): LongOption {
   return { name, value, flag };
@@ -107,6 +110,7 @@ export function parseMemcachedOptions(argv: readonly string[]): MemcachedOptions
     pidFile: null,
     user: null,
     eventLoop: 'auto',
+    verifyOnExit: false,
     show: null,
     warnings,
   };
@@ -149,6 +153,10 @@ function takeOwnOptions(argv: readonly string[], options: MemcachedOptions): str
   for (let i = 0; i < argv.length; i++) {
     const word = argv[i]!;
     if (word === '--') return [...rest, ...argv.slice(i)];
+    if (word === VERIFY_ON_EXIT) {
+      options.verifyOnExit = true;
+      continue;
+    }
     if (word !== `--${EVENT_LOOP}` && !word.startsWith(`--${EVENT_LOOP}=`)) {
       rest.push(word);
       continue;

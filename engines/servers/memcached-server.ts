@@ -9,13 +9,17 @@ import { removeStaleSocket } from '../io/stale-socket.ts';
 import { addressOf, disableHugePages, purgePages, raiseFileLimit } from '../io/system.ts';
 import type { Core } from '../memcached/core.ts';
 import { createArena } from '../memory/arena.ts';
+import { becomeUser } from './become-user.ts';
 import { daemonReady, isDaemon, startDaemon } from './daemon.ts';
 import { announceListener } from './memcached-announce.ts';
+import { finishMemcached } from './memcached-exit.ts';
 import { EX_OSERR, type MemcachedOptions, OptionError, parseMemcachedOptions } from './memcached-options.ts';
 import { readPasswords, rereadPasswords } from './memcached-passwords.ts';
 import { log, makeThread } from './memcached-thread.ts';
 import { HELP_TEXT, LICENSE_TEXT, VERSION_TEXT } from './memcached-usage.ts';
+import { MemoryFile } from './memory-file.ts';
 import { removePidFile, writePidFile } from './pid-file.ts';
+import { type BoundPort, writePortFile } from './port-file.ts';
 import { listenForShutdown } from './signals.ts';
 
 /** Listening sockets, files and the loop's own descriptors beside the connections. */
@@ -42,6 +46,8 @@ export interface MemcachedServer {
   readonly loop: EventLoop;
   /** Ports in the order of -l (0 for a Unix socket). */
   readonly ports: number[];
+  /** What -e has opened. */
+  readonly memoryFile: MemoryFile | null;
   /** Serves until `stop`. */
   run(): Promise<void>;
   /** Ends `run`, closes everything. */
@@ -53,21 +59,26 @@ export async function startMemcachedServer(options: MemcachedOptions): Promise<M
   const { settings } = options;
   disableHugePages();
   raiseFileLimit(settings.maxConns + OTHER_DESCRIPTORS);
+  const arena = createArena({ addressOf, purge: purgePages });
+  const memoryFile = MemoryFile.open(settings, arena, log);
   const { core, loop } = makeThread({
-    arena: createArena({ addressOf, purge: purgePages }),
+    arena,
     settings,
     placement: { role: 'alone' },
     eventLoop: options.eventLoop,
     maxConnections: Math.max(1, settings.maxConns - DESCRIPTORS_OF_PROCESS - DESCRIPTORS_OF_THREAD * settings.threads),
     hooks: { onShutdown: (kind) => process.kill(process.pid, kind === 'shutdown' ? 'SIGINT' : 'SIGUSR1') },
   });
+  memoryFile?.restore(core);
   loop.onRefused = () => {
     core.counters.rejectedConnections++;
     return REFUSAL;
   };
   if (settings.verbose > 1) printClasses(core);
-  const ports = await listen(core, loop, options);
-  await listenUdp(core, loop, options);
+  const bound: BoundPort[] = [];
+  const ports = await listen(core, loop, options, bound);
+  await listenUdp(core, loop, options, bound);
+  if (settings.socketPath === null) writePortFile(bound);
   // The original counts its listening sockets among the connections it has had.
   core.counters.totalConnections = ports.length;
   let stopped = false;
@@ -75,6 +86,7 @@ export async function startMemcachedServer(options: MemcachedOptions): Promise<M
     core,
     loop,
     ports,
+    memoryFile,
     run: () => loop.run(),
     stop: () => {
       if (stopped) return;
@@ -86,7 +98,7 @@ export async function startMemcachedServer(options: MemcachedOptions): Promise<M
 
 const REFUSAL = new TextEncoder().encode('ERROR Too many open connections\r\n');
 
-async function listen(core: Core, loop: EventLoop, options: MemcachedOptions): Promise<number[]> {
+async function listen(core: Core, loop: EventLoop, options: MemcachedOptions, bound: BoundPort[]): Promise<number[]> {
   const { settings } = options;
   if (settings.socketPath !== null) {
     try {
@@ -108,6 +120,7 @@ async function listen(core: Core, loop: EventLoop, options: MemcachedOptions): P
       const listener = await loop.listenTcp(address, port, settings.backlog);
       announceListener(core, listener, 'tcp');
       ports.push(listener.port);
+      bound.push({ transport: 'TCP', address, port: listener.port });
     } catch (error) {
       throw listenError(what, error);
     }
@@ -116,13 +129,15 @@ async function listen(core: Core, loop: EventLoop, options: MemcachedOptions): P
 }
 
 /** Sockets for datagrams, on the same addresses. */
-async function listenUdp(core: Core, loop: EventLoop, options: MemcachedOptions): Promise<void> {
+async function listenUdp(core: Core, loop: EventLoop, options: MemcachedOptions, bound: BoundPort[]): Promise<void> {
   const { udpPort, socketPath } = options.settings;
   if (udpPort === 0 || socketPath !== null) return;
   for (const { host, port } of options.listenUdp) {
     try {
       const address = isIP(host) !== 0 ? host : (await lookup(host)).address;
-      announceListener(core, await loop.listenUdp(address, port), 'udp');
+      const listener = await loop.listenUdp(address, port);
+      announceListener(core, listener, 'udp');
+      bound.push({ transport: 'UDP', address, port: listener.port });
     } catch (error) {
       throw listenError(`failed to listen on UDP port ${udpPort}`, error);
     }
@@ -180,6 +195,7 @@ export async function runMemcachedServer(argv: string[]): Promise<number> {
 async function serve(options: MemcachedOptions): Promise<number> {
   let server: MemcachedServer;
   try {
+    becomeUser(options.user);
     server = await startMemcachedServer(options);
   } catch (error) {
     if (!(error instanceof OptionError)) throw error;
@@ -190,17 +206,20 @@ async function serve(options: MemcachedOptions): Promise<number> {
   if (options.settings.threads > 1 && options.settings.verbose > 0) {
     log(`WARNING: -t ${options.settings.threads} is accepted, but one worker thread serves for now.`);
   }
-  if (options.pidFile !== null && options.daemonize) {
+  if (options.pidFile !== null) {
     const problem = writePidFile(options.pidFile);
     if (problem !== null) log(problem);
   }
+  let isGraceful = false;
   const unlisten = listenForShutdown({
     isGracefulBySignal: true,
     onHangUp: () => rereadPasswords(server.core, log),
     onSignal: (signal) => {
       if (signal === 'SIGUSR1') log('Gracefully stopping');
       else if (server.core.settings.verbose > 0) log('Exiting normally');
+      isGraceful = signal === 'SIGUSR1';
       server.stop();
+      return true;
     },
   });
   daemonReady();
@@ -211,5 +230,5 @@ async function serve(options: MemcachedOptions): Promise<number> {
     unlisten();
     if (options.pidFile !== null && options.daemonize) removePidFile(options.pidFile);
   }
-  return 0;
+  return finishMemcached(server.core, { isGraceful, memoryFile: server.memoryFile, verify: options.verifyOnExit, log });
 }

@@ -89,4 +89,6 @@ export const HELP_TEXT = `memcached ${VERSION}
                           are not there
 -N, --napi_ids            accepted, no effect here
     --event-loop=<name>   cachelab's own: epoll, libuv or auto (default)
+    --verify-on-exit      cachelab's own: check all of memory when the server stops,
+                          and end with 1 if anything contradicts
 `;
