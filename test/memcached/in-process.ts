@@ -2,8 +2,9 @@
  * A core without sockets: bytes in, bytes out, all in one call. Its transport sends at once and releases what was lent
  * when the output is taken, so that a test sees every byte and every lease.
  */
-import { Core } from '../../engines/memcached/core.ts';
+import { Core, type CoreHooks } from '../../engines/memcached/core.ts';
 import { defaultSettings, type Settings } from '../../engines/memcached/settings.ts';
+import type { Placement } from '../../engines/memcached/shared-block.ts';
 import { createArena } from '../../engines/memory/arena.ts';
 import type { Clock, Memory, Transport } from '../../engines/ports.ts';
 
@@ -28,6 +29,7 @@ export class TestClock implements Clock {
 }
 
 interface Peer {
+  fd: number;
   pending: Buffer;
   out: Buffer[];
   directAt: number;
@@ -55,10 +57,18 @@ export class InProcess implements Transport {
   released = 0;
   lent = 0;
 
-  /** @param startMs what the clock shows at the start, ms since the Unix epoch */
-  constructor(settings: Partial<Settings> = {}, arenaBytes = 512 * 1024 * 1024, startMs = 1_800_000_000_000) {
+  /**
+   * @param startMs what the clock shows at the start, ms since the Unix epoch
+   * @param thread for a core that is one of several over one arena
+   */
+  constructor(
+    settings: Partial<Settings> = {},
+    arenaBytes = 512 * 1024 * 1024,
+    startMs = 1_800_000_000_000,
+    thread: { memory?: Memory; placement?: Placement; handOver?: CoreHooks['handOver'] } = {},
+  ) {
     this.clock = new TestClock(startMs);
-    this.memory = createArena({ byteLength: arenaBytes });
+    this.memory = thread.memory ?? createArena({ byteLength: arenaBytes });
     this.#inputAt = this.memory.takePages(INPUT_BYTES / PAGE_BYTES);
     this.#outputAt = this.memory.takePages(OUTPUT_BYTES / PAGE_BYTES);
     this.core = new Core(
@@ -69,13 +79,17 @@ export class InProcess implements Transport {
         log: (line) => this.logLines.push(line),
         onShutdown: (kind) => this.shutdowns.push(kind),
         usage: () => ({ pid: 1, userSeconds: 0, systemSeconds: 0 }),
+        ...(thread.handOver === undefined ? {} : { handOver: thread.handOver }),
       },
+      thread.placement,
     );
     this.core.setTransport(this);
   }
 
-  open(): number {
+  /** @param fd its descriptor, by default one that tells the slot */
+  open(fd = 20 + this.#peers.length): number {
     this.#peers.push({
+      fd,
       pending: Buffer.alloc(0),
       out: [],
       directAt: 0,
@@ -238,12 +252,12 @@ export class InProcess implements Transport {
     queueMicrotask(() => this.hangUp(conn));
   }
 
-  /** The connection ends. */
-  hangUp(conn: number): void {
+  /** The connection ends. @param reason as the loop's `onClose` has it */
+  hangUp(conn: number, reason = 0): void {
     const peer = this.#peers[conn]!;
     peer.closed = true;
     this.#sent(peer);
-    this.core.onClose(conn);
+    this.core.onClose(conn, reason);
   }
 
   peerName(): string {
@@ -253,7 +267,7 @@ export class InProcess implements Transport {
     return '127.0.0.1:11211';
   }
   descriptor(conn: number): number {
-    return 20 + conn;
+    return this.#peers[conn]!.fd;
   }
 }
 
