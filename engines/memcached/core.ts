@@ -170,6 +170,8 @@ export class Core implements ConnectionHandler {
   /** Binary: opcode and opaque of the request whose value is being read. */
   #opcode = new Uint8Array(CONNECTIONS_AT_START);
   #opaque = new Uint32Array(CONNECTIONS_AT_START);
+  /** Connections that are about to move to the dispatcher as watchers. */
+  readonly #watchersLeaving = new Set<number>();
   /** Reply to be sent once all is swallowed. */
   readonly #afterSwallow = new Map<number, Uint8Array>();
   #paused: number[] = [];
@@ -428,9 +430,14 @@ export class Core implements ConnectionHandler {
     if (this.logger.wants(LOG_CONNEVENTS)) this.logger.connection(conn, reason);
   }
 
-  /** A connection that a worker has handed over has been opened here. It is not a new one to anybody else. */
+  /**
+   * A connection that a worker has handed over has been opened here. It is not a new one to anybody else.
+   * @param conn -1 when there was no place for it, and its descriptor has been closed
+   */
   onHandedOver(conn: number, purpose: number, argument: number): void {
-    if (purpose === HAND_OVER_WATCH) this.#beginWatch(conn, argument);
+    if (purpose !== HAND_OVER_WATCH) return;
+    if (conn >= 0) this.#beginWatch(conn, argument);
+    else this.watchers.cancel();
   }
 
   /** Makes a connection a watcher, here or in the dispatcher. A place for it is reserved. */
@@ -441,6 +448,7 @@ export class Core implements ConnectionHandler {
     }
     this.#finish();
     this.state[conn] = STATE_CLOSING;
+    this.#watchersLeaving.add(conn);
     this.hooks.handOver(conn, HAND_OVER_WATCH, events);
   }
 
@@ -486,6 +494,8 @@ export class Core implements ConnectionHandler {
       this.#logClose(conn, isPeers ? CLOSE_NORMAL : this.#closeReason[conn]);
     }
     if (this.state[conn] === STATE_WATCHING) this.watchers.remove(conn);
+    // One that ends on its way gives its place back; one that arrives takes it with it.
+    if (this.#watchersLeaving.delete(conn) && reason !== REASON_MOVED) this.watchers.cancel();
     if (reason !== REASON_MOVED && !this.#datagramSockets.has(conn)) {
       Atomics.sub(this.memory.u32, this.shared.cell(CELL_CONNECTIONS), 1);
     }

@@ -3,6 +3,7 @@
  * run at the same time are others' tests.
  */
 import { describe, expect, it } from 'vitest';
+import { HAND_OVER_WATCH } from '../../engines/memcached/core.ts';
 import type { Settings } from '../../engines/memcached/settings.ts';
 import { createArena } from '../../engines/memory/arena.ts';
 import { InProcess, parseStats } from './in-process.ts';
@@ -67,6 +68,21 @@ describe('cores of several threads', () => {
     dispatcher.hangUp(0);
     expect(two.core.watchers.count).toBe(0);
     expect(two.core.logger.wants(-1)).toBe(false);
+  });
+
+  it('give a watcher’s place back when it ends on its way', () => {
+    const memory = createArena({ byteLength: 128 * 1024 * 1024, shared: true });
+    const threads = { memory, placement: { role: 'dispatcher', threads: 1 } } as const;
+    const dispatcher = new InProcess({ threads: 1 }, 0, undefined, threads);
+    const placement = { role: 'worker', threads: 1, thread: 0, block: dispatcher.core.shared.offset } as const;
+    const worker = new InProcess({ threads: 1 }, 0, undefined, { memory, placement, handOver: () => {} });
+    for (const conn of [worker.open(), worker.open()]) worker.send(conn, 'watch\r\n');
+    expect(dispatcher.core.watchers.count).toBe(2);
+    worker.hangUp(0);
+    expect(dispatcher.core.watchers.count).toBe(1);
+    worker.hangUp(1, -1);
+    dispatcher.core.onHandedOver(-1, HAND_OVER_WATCH, 0);
+    expect(dispatcher.core.watchers.count).toBe(0);
   });
 
   it('show the connections of all of them', () => {
