@@ -2,6 +2,7 @@
 import {
   closeSync,
   existsSync,
+  fdatasyncSync,
   fstatSync,
   fsyncSync,
   ftruncateSync,
@@ -52,7 +53,8 @@ export function createLocalDisk(): Disk {
     open: (path, mode) => openSync(path, NODE_FLAGS[mode], FILE_MODE),
     read: (file, bytes, offset, length) => readSync(file, bytes, offset, length, null),
     write: (file, bytes, offset, length) => writeSync(file, bytes, offset, length),
-    sync: fsyncSync,
+    // The length of a file is synced with its bytes; when it was changed may be lost.
+    sync: fdatasyncSync,
     size: (file) => fstatSync(file).size,
     truncate: ftruncateSync,
     close: closeSync,

@@ -1,24 +1,53 @@
-/** The thread that syncs files: sleeps until one is named, syncs it, sleeps again. */
-import { fdatasyncSync } from 'node:fs';
+/** The thread that syncs files: sleeps until there is a job, does it, sleeps again. */
+import { closeSync, fdatasyncSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
 import { systemText } from '../base/system-text.ts';
-import { ERROR_BYTES, SYNC_CELLS, SYNC_ERROR_LENGTH, SYNC_FILE, SYNC_STATE } from './sync-job.ts';
+import {
+  ERROR_BYTES,
+  RING_PLACES,
+  SYNC_CELLS,
+  SYNC_DEAD,
+  SYNC_DONE,
+  SYNC_ERROR_LENGTH,
+  SYNC_GIVEN,
+  SYNC_RING,
+} from './sync-job.ts';
 
 const shared = workerData as SharedArrayBuffer;
 const cells = new Int32Array(shared, 0, SYNC_CELLS);
 const text = new Uint8Array(shared, SYNC_CELLS * 4, ERROR_BYTES);
 
-for (;;) {
-  Atomics.wait(cells, SYNC_STATE, 0);
-  let length = 0;
+/** @returns the text of what went wrong, empty if nothing did */
+function run(file: number, closes: boolean): string {
   try {
-    fdatasyncSync(Atomics.load(cells, SYNC_FILE));
+    try {
+      fdatasyncSync(file);
+    } finally {
+      // Nobody else has this number any more.
+      if (closes) closeSync(file);
+    }
+    return '';
   } catch (error) {
-    const bytes = Buffer.from(systemText(error)).subarray(0, ERROR_BYTES);
-    text.set(bytes);
-    length = bytes.length;
+    return systemText(error);
   }
-  Atomics.store(cells, SYNC_ERROR_LENGTH, length);
-  Atomics.store(cells, SYNC_STATE, 0);
-  Atomics.notify(cells, SYNC_STATE);
+}
+
+function work(): never {
+  for (let job = Atomics.load(cells, SYNC_DONE); ; job++) {
+    Atomics.wait(cells, SYNC_GIVEN, job);
+    const place = SYNC_RING + 2 * (job % RING_PLACES);
+    const bytes = Buffer.from(run(cells[place]!, cells[place + 1] === 1)).subarray(0, ERROR_BYTES);
+    text.set(bytes);
+    Atomics.store(cells, SYNC_ERROR_LENGTH, bytes.length);
+    Atomics.store(cells, SYNC_DONE, job + 1);
+    Atomics.notify(cells, SYNC_DONE);
+  }
+}
+
+try {
+  work();
+} finally {
+  // The server's thread may be asleep until a job is done, and hears of no exit then.
+  Atomics.store(cells, SYNC_DEAD, 1);
+  Atomics.notify(cells, SYNC_DONE);
 }

@@ -78,28 +78,38 @@ class LateSnapshots implements Snapshots {
 class LateSyncer implements FileSyncer {
   private readonly disk: MemoryDisk;
   private file = -1;
+  private closing = -1;
   private wait_ = 0;
   error = '';
   constructor(disk: MemoryDisk) {
     this.disk = disk;
   }
   get busy(): boolean {
-    if (this.file >= 0 && this.wait_-- <= 0) this.wait();
+    if (this.wait_-- <= 0) this.wait();
     return this.file >= 0;
   }
   sync(file: number): void {
     this.file = file;
     this.wait_ = 3;
   }
+  syncAndClose(file: number): void {
+    this.wait();
+    this.closing = file;
+    this.wait_ = 3;
+  }
   wait(): void {
-    if (this.file < 0) return;
-    this.error = '';
-    try {
-      this.disk.sync(this.file);
-    } catch (failure) {
-      this.error = (failure as Error).message;
+    for (const file of [this.file, this.closing]) {
+      if (file < 0) continue;
+      this.error = '';
+      try {
+        this.disk.sync(file);
+      } catch (failure) {
+        this.error = (failure as Error).message;
+      }
     }
+    if (this.closing >= 0) this.disk.close(this.closing);
     this.file = -1;
+    this.closing = -1;
   }
 }
 

@@ -24,6 +24,8 @@ export interface FileSyncer {
   /** Text of the last one's error; empty: it went well. */
   readonly error: string;
   sync(file: number): void;
+  /** The same for a file that is not written to any more, which is closed then. Files are done in the order in which they are given. */
+  syncAndClose(file: number): void;
   /** Waits until nothing is under way: the file is to be closed. */
   wait(): void;
 }
@@ -443,9 +445,7 @@ export class AppendOnlyFile {
       this.flush(true);
       // The snapshot has what waits: in the new increment it would be done twice.
       if (this.length > 0) throw new Error(`the present increment cannot be written: ${this.writeError}`);
-      this.syncer?.wait();
-      // What is missing at its end after a loss of power would be missing before what the new increment says.
-      disk.sync(present);
+      if (this.syncer === null) disk.sync(present);
     }
     const next = this.manifest.clone();
     const increment = next.addIncrement(appendfilename);
@@ -469,7 +469,11 @@ export class AppendOnlyFile {
       this.syncedSize = this.incrementSize;
       throw error;
     }
-    if (present >= 0) disk.close(present);
+    if (present >= 0) {
+      // What it has is on disk before the first sync of the new one ends.
+      if (this.syncer !== null) this.syncer.syncAndClose(present);
+      else disk.close(present);
+    }
     if (this.state === 'off') {
       this.state = 'waiting';
       this.listen();
@@ -527,6 +531,7 @@ export class AppendOnlyFile {
   finish(): void {
     if (this.state === 'off' || this.file < 0) return;
     this.flush(true);
+    this.syncer?.wait();
     this.core.disk!.sync(this.file);
   }
 }
