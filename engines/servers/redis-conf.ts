@@ -1,6 +1,6 @@
 /** From a command line to a configuration: the file it names, standard input, and the options behind it. */
 
-import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { systemText } from '../base/system-text.ts';
 import { defaultConfig, type RedisConfig } from '../redis/config.ts';
@@ -149,12 +149,38 @@ function changeFolder(path: string): string | null {
   }
 }
 
+/** Standard input to its end. Opened anew it waits for what is to come, however whoever started us has set it up. */
 function readStdin(): string {
-  const fd = openSync('/dev/stdin', 'r');
+  let fd: number;
+  try {
+    fd = openSync('/dev/stdin', 'r');
+  } catch {
+    // A socket, which a process of Node's gets for a pipe, cannot be opened anew.
+    return readSocket(0);
+  }
   try {
     return readFileSync(fd, 'latin1');
   } finally {
     closeSync(fd);
+  }
+}
+
+const READ_BYTES = 65_536;
+const RETRY_MS = 5;
+
+function readSocket(fd: number): string {
+  const buffer = Buffer.alloc(READ_BYTES);
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  let text = '';
+  for (;;) {
+    try {
+      const length = readSync(fd, buffer);
+      if (length === 0) return text;
+      text += buffer.toString('latin1', 0, length);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+      Atomics.wait(pause, 0, 0, RETRY_MS);
+    }
   }
 }
 
