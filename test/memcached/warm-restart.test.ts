@@ -140,7 +140,7 @@ describe.skipIf(process.platform !== 'linux')('A warm restart', () => {
     TIMEOUT,
     async (from, to) => {
       const first = ours('-t', from);
-      await store(first);
+      await store(first, ITEMS);
       const before = await sample(first);
       expect(await first.stop('SIGUSR1')).toBe(0);
       expect(first.messages).toContain('no metadata save file, starting with a clean cache');
