@@ -137,7 +137,9 @@ export class BinaryReplies {
   }
 
   protected errorAndSwallow(conn: number, status: number, bytes: number, text?: Uint8Array) {
-    this.core.expectGarbage(conn, bytes, this.errorBytes(status, text));
+    // Only with nothing to be thrown away does it leave at once.
+    if (bytes === 0) this.error(status, text);
+    else this.core.expectGarbage(conn, bytes, this.errorBytes(status, text));
   }
 
   /** The reply when a value under way finds no memory. */
