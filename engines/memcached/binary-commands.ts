@@ -78,11 +78,11 @@ export class BinaryCommands extends BinaryReplies {
     this.#extrasAt = at + B.BINARY_HEADER_BYTES;
     this.#keyAt = this.#extrasAt + this.#extrasLength;
     const next = this.#keyAt + this.#keyLength;
-    if (next > end) {
-      if (next - at <= READ_BUFFER_BYTES || end - at < READ_BUFFER_BYTES) return INCOMPLETE;
+    if (next - at > READ_BUFFER_BYTES && end - at >= READ_BUFFER_BYTES) {
       core.closeAfterOutput(conn);
       return end;
     }
+    if (next > end) return INCOMPLETE;
     this.opcode = u8[at + 1];
     this.#bodyLength = this.get32(at + 8);
     this.opaque = this.get32(at + 12);
