@@ -726,9 +726,9 @@ export class Core implements ConnectionHandler {
     if (this.protocol[this.#outConn] === PROTOCOL_ASCII) this.verbose.reply(this.#outConn, bytes);
   }
 
-  /** Whether commands are looked at so closely (-vv, `stats detail on`) that none may take a short way. */
+  /** Whether commands are looked at so closely (-vv, `stats detail on`, by UDP) that none may take a short way. */
   get isTraced(): boolean {
-    return this.settings.detailEnabled || this.logger.wants(LOG_VERBOSE);
+    return this.settings.detailEnabled || this.logger.wants(LOG_VERBOSE) || this.#isDatagram;
   }
 
   /** Writes text, one byte a character. For cold replies. */

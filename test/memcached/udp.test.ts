@@ -167,7 +167,7 @@ describe.each(loops)('UDP on %s', (loop) => {
   let client: UdpClient;
   beforeAll(async () => {
     mine = await NetworkServer.start('mine', ['-U', 'PORT', '--event-loop', loop, '-o', 'no_lru_maintainer']);
-    client = new UdpClient(mine.port);
+    client = await new UdpClient(mine.port).ready(LAST);
   }, 30_000);
   afterAll(async () => {
     client?.close();
@@ -210,7 +210,7 @@ describe.each(loops)('UDP on %s', (loop) => {
     TIMEOUT,
     async () => {
       const real = await NetworkServer.start('real', ['-U', 'PORT', '-o', 'no_lru_maintainer', '-R', '1000']);
-      const realClient = new UdpClient(real.port);
+      const realClient = await new UdpClient(real.port).ready(LAST);
       try {
         const tcp = [await mine.connect(), await real.connect()];
         for (const each of tcp) await each.ask('flush_all\r\n', Buffer.from('OK\r\n'));
@@ -239,7 +239,7 @@ describe.each(loops)('UDP on %s', (loop) => {
         await NetworkServer.start('real', ['-U', 'PORT', '-o', 'no_lru_maintainer', '-R', '1000']),
         await NetworkServer.start('mine', ['-U', 'PORT', '-o', 'no_lru_maintainer', '--event-loop', loop]),
       ];
-      const clients = both.map((server) => new UdpClient(server.port));
+      const clients = await Promise.all(both.map((server) => new UdpClient(server.port).ready(LAST)));
       try {
         let number = 0;
         for (const request of randomDatagrams(RANDOM_DATAGRAMS)) {

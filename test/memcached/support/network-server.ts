@@ -118,6 +118,20 @@ export class UdpClient {
     return this.#got.splice(0).slice(0, -1);
   }
 
+  /** Waits until requests are answered: a server takes connections a little before datagrams. */
+  async ready(request: Uint8Array): Promise<this> {
+    const deadline = Date.now() + START_TIMEOUT_MS;
+    while (this.#got.length === 0) {
+      if (Date.now() > deadline) throw new Error(`port ${this.#port} does not answer by UDP`);
+      this.send(request);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    // Late answers to further attempts.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    this.#got = [];
+    return this;
+  }
+
   close(): void {
     this.#socket.close();
   }
