@@ -131,7 +131,9 @@ describe(`datagrams of noise (FUZZ_SEED=${SEED})`, () => {
       sent.push(Buffer.from(memory.u8.slice(offset, offset + length)));
     };
     const at = memory.takePages(32);
-    const conn = 60;
+    // The slot of a connection that has ended.
+    const conn = server.open();
+    server.hangUp(conn);
     core.onDatagramSocket(conn);
     const pages = pagesOf(server);
     const verbs = [
