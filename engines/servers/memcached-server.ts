@@ -1,152 +1,160 @@
 /**
- * The Memcached-like server: the core on an event loop, started by the original's command line. One process, one worker
- * thread for now.
+ * The Memcached-like server, started by the original's command line: a dispatcher with its workers (memcached-threads.ts), or with `-t 1` a thread
+ * that does all.
  */
-import { lookup } from 'node:dns/promises';
-import { isIP } from 'node:net';
-import type { EventLoop } from '../io/event-loop.ts';
-import { removeStaleSocket } from '../io/stale-socket.ts';
+import type { EventLoop, Listener } from '../io/event-loop.ts';
 import { addressOf, disableHugePages, purgePages, raiseFileLimit } from '../io/system.ts';
 import type { Core } from '../memcached/core.ts';
-import { createArena } from '../memory/arena.ts';
+import type { Settings } from '../memcached/settings.ts';
+import { type Arena, createArena } from '../memory/arena.ts';
 import { becomeUser } from './become-user.ts';
 import { daemonReady, isDaemon, startDaemon } from './daemon.ts';
-import { announceListener } from './memcached-announce.ts';
 import { finishMemcached } from './memcached-exit.ts';
+import { ConnectionLimit } from './memcached-limits.ts';
+import { listen, listenUdp } from './memcached-listeners.ts';
 import { EX_OSERR, type MemcachedOptions, OptionError, parseMemcachedOptions } from './memcached-options.ts';
 import { readPasswords, rereadPasswords } from './memcached-passwords.ts';
-import { log, makeThread } from './memcached-thread.ts';
+import { log, type MemcachedThread, makeThread, signalShutdown } from './memcached-thread.ts';
+import { EX_SOFTWARE, WorkerThreads } from './memcached-threads.ts';
 import { HELP_TEXT, LICENSE_TEXT, VERSION_TEXT } from './memcached-usage.ts';
 import { MemoryFile } from './memory-file.ts';
 import { removePidFile, writePidFile } from './pid-file.ts';
 import { type BoundPort, writePortFile } from './port-file.ts';
 import { listenForShutdown } from './signals.ts';
 
-/** Listening sockets, files and the loop's own descriptors beside the connections. */
+/** Listening sockets, files and the loops' own descriptors beside the connections. */
 const OTHER_DESCRIPTORS = 64;
-/**
- * The original refuses a connection whose descriptor is not below the limit less one, so what it holds itself counts too: with
- * `-c 50 -t 1` it takes 38 clients, with `-t 4` 26.
- */
-const DESCRIPTORS_OF_PROCESS = 8;
-const DESCRIPTORS_OF_THREAD = 4;
-
-/** What the original calls an error number. */
-const ERROR_TEXTS: Record<string, string> = {
-  EADDRINUSE: 'Address already in use',
-  EADDRNOTAVAIL: 'Cannot assign requested address',
-  EACCES: 'Permission denied',
-  ENOENT: 'No such file or directory',
-  EINVAL: 'Invalid argument',
-};
+const DESCRIPTORS_OF_LOOP = 4;
 
 /** A started server, for those who run it inside a process of their own. */
 export interface MemcachedServer {
+  /** The core and loop of the thread that listens: the only one, or the dispatcher's. */
   readonly core: Core;
   readonly loop: EventLoop;
   /** Ports in the order of -l (0 for a Unix socket). */
   readonly ports: number[];
   /** What -e has opened. */
   readonly memoryFile: MemoryFile | null;
-  /** Serves until `stop`. */
-  run(): Promise<void>;
-  /** Ends `run`, closes everything. */
+  /** Serves until `stop`. @returns the exit code: not 0 when a worker has failed */
+  run(): Promise<number>;
+  /** Ends `run`. */
   stop(): void;
+  /** Ends the other threads, closes everything. */
+  close(): Promise<void>;
 }
 
-/** Puts a core on a loop and listens. @throws OptionError when it cannot listen */
+/** Puts cores on loops and listens. @throws OptionError when it cannot listen */
 export async function startMemcachedServer(options: MemcachedOptions): Promise<MemcachedServer> {
   const { settings } = options;
   disableHugePages();
-  raiseFileLimit(settings.maxConns + OTHER_DESCRIPTORS);
-  const arena = createArena({ addressOf, purge: purgePages });
+  raiseFileLimit(settings.maxConns + OTHER_DESCRIPTORS + DESCRIPTORS_OF_LOOP * settings.threads);
+  const arena = createArena({ shared: settings.threads > 1, addressOf, purge: purgePages });
   const memoryFile = MemoryFile.open(settings, arena, log);
+  if (settings.threads === 1) return startAlone(options, arena, memoryFile);
+  if (options.eventLoop !== 'libuv' && arena.address !== 0) return startThreads(options, arena, memoryFile);
+  log(`WARNING: -t ${settings.threads} needs the event loop epoll: one thread serves.`);
+  return startAlone(options, arena, memoryFile);
+}
+
+async function startAlone(
+  options: MemcachedOptions,
+  arena: Arena,
+  memoryFile: MemoryFile | null,
+): Promise<MemcachedServer> {
+  const { settings } = options;
   const { core, loop } = makeThread({
     arena,
     settings,
     placement: { role: 'alone' },
     eventLoop: options.eventLoop,
-    maxConnections: Math.max(1, settings.maxConns - DESCRIPTORS_OF_PROCESS - DESCRIPTORS_OF_THREAD * settings.threads),
-    hooks: { onShutdown: (kind) => process.kill(process.pid, kind === 'shutdown' ? 'SIGINT' : 'SIGUSR1') },
+    maxConnections: settings.maxConns,
+    hooks: { onShutdown: signalShutdown },
   });
   memoryFile?.restore(core);
-  loop.onRefused = () => {
-    core.counters.rejectedConnections++;
-    return REFUSAL;
-  };
   if (settings.verbose > 1) printClasses(core);
+  const limit = new ConnectionLimit(core, loop);
   const bound: BoundPort[] = [];
-  const ports = await listen(core, loop, options, bound);
-  await listenUdp(core, loop, options, bound);
+  const listeners = await listen(core, loop, options, bound);
+  const datagrams = await listenUdp(core, options, bound, (host, port) => loop.listenUdp(host, port));
   if (settings.socketPath === null) writePortFile(bound);
-  // The original counts its listening sockets among the connections it has had.
-  core.counters.totalConnections = ports.length;
-  let stopped = false;
+  limit.listening(listeners.length, datagrams.length);
   return {
     core,
     loop,
-    ports,
+    ports: portsOf(listeners),
     memoryFile,
-    run: () => loop.run(),
-    stop: () => {
-      if (stopped) return;
-      stopped = true;
-      loop.stop();
+    run: async () => {
+      await loop.run();
+      return 0;
     },
+    stop: () => loop.stop(),
+    close: async () => loop.destroy(),
   };
 }
 
-const REFUSAL = new TextEncoder().encode('ERROR Too many open connections\r\n');
-
-async function listen(core: Core, loop: EventLoop, options: MemcachedOptions, bound: BoundPort[]): Promise<number[]> {
+async function startThreads(
+  options: MemcachedOptions,
+  arena: Arena,
+  memoryFile: MemoryFile | null,
+): Promise<MemcachedServer> {
   const { settings } = options;
-  if (settings.socketPath !== null) {
-    try {
-      removeStaleSocket(settings.socketPath);
-      announceListener(core, await loop.listenUnix(settings.socketPath, settings.backlog, settings.access), 'unix');
-    } catch (error) {
-      throw listenError(`failed to listen on UNIX socket: ${settings.socketPath}`, error);
-    }
-    return [0];
+  const { core, loop, wakeBackground } = makeDispatcher(settings, arena);
+  memoryFile?.restore(core);
+  if (settings.verbose > 1) printClasses(core);
+  const threads = await WorkerThreads.start(arena, core, loop);
+  threads.onFailure = () => loop.stop();
+  const limit = new ConnectionLimit(core, loop);
+  threads.dispatch(limit);
+  const datagrams: { fd: number; close(): void }[] = [];
+  const close = async (): Promise<void> => {
+    loop.closeListeners();
+    await threads.stop();
+    for (const socket of datagrams) socket.close();
+    loop.destroy();
+  };
+  let listeners: Listener[];
+  try {
+    const bound: BoundPort[] = [];
+    listeners = await listen(core, loop, options, bound);
+    datagrams.push(...(await listenUdp(core, options, bound, async (host, port) => loop.bindUdp!(host, port))));
+    if (settings.socketPath === null) writePortFile(bound);
+  } catch (error) {
+    await close();
+    throw error;
   }
-  const ports: number[] = [];
-  for (const { host, port } of options.listen) {
-    const what =
-      settings.inter === null
-        ? `failed to listen on TCP port ${port}`
-        : `failed to listen on one of interface(s) ${settings.inter}`;
-    try {
-      const address = isIP(host) !== 0 ? host : (await lookup(host)).address;
-      const listener = await loop.listenTcp(address, port, settings.backlog);
-      announceListener(core, listener, 'tcp');
-      ports.push(listener.port);
-      bound.push({ transport: 'TCP', address, port: listener.port });
-    } catch (error) {
-      throw listenError(what, error);
-    }
-  }
-  return ports;
+  limit.listening(listeners.length, datagrams.length * settings.threads);
+  for (const [id, { fd }] of datagrams.entries()) threads.shareDatagrams(fd, id);
+  loop.onWake = () => {
+    threads.receive(core);
+    wakeBackground();
+  };
+  return {
+    core,
+    loop,
+    ports: portsOf(listeners),
+    memoryFile,
+    run: async () => {
+      if (threads.failure === null) await loop.run();
+      return threads.failure === null ? 0 : EX_SOFTWARE;
+    },
+    stop: () => loop.stop(),
+    close,
+  };
 }
 
-/** Sockets for datagrams, on the same addresses. */
-async function listenUdp(core: Core, loop: EventLoop, options: MemcachedOptions, bound: BoundPort[]): Promise<void> {
-  const { udpPort, socketPath } = options.settings;
-  if (udpPort === 0 || socketPath !== null) return;
-  for (const { host, port } of options.listenUdp) {
-    try {
-      const address = isIP(host) !== 0 ? host : (await lookup(host)).address;
-      const listener = await loop.listenUdp(address, port);
-      announceListener(core, listener, 'udp');
-      bound.push({ transport: 'UDP', address, port: listener.port });
-    } catch (error) {
-      throw listenError(`failed to listen on UDP port ${udpPort}`, error);
-    }
-  }
+function makeDispatcher(settings: Settings, arena: Arena): MemcachedThread {
+  return makeThread({
+    arena,
+    settings,
+    placement: { role: 'dispatcher', threads: settings.threads },
+    eventLoop: 'epoll',
+    maxConnections: settings.maxConns,
+    hooks: { onShutdown: signalShutdown },
+  });
 }
 
-function listenError(what: string, error: unknown): OptionError {
-  const code = (error as { code?: string }).code ?? '';
-  return new OptionError(`${what}: ${ERROR_TEXTS[code] ?? (error as Error).message}`, EX_OSERR);
+function portsOf(listeners: readonly Listener[]): number[] {
+  return listeners.map(({ port }) => port);
 }
 
 function printClasses(core: Core): void {
@@ -203,9 +211,6 @@ async function serve(options: MemcachedOptions): Promise<number> {
     daemonReady(error.message);
     return error.exitCode;
   }
-  if (options.settings.threads > 1 && options.settings.verbose > 0) {
-    log(`WARNING: -t ${options.settings.threads} is accepted, but one worker thread serves for now.`);
-  }
   if (options.pidFile !== null) {
     const problem = writePidFile(options.pidFile);
     if (problem !== null) log(problem);
@@ -223,12 +228,14 @@ async function serve(options: MemcachedOptions): Promise<number> {
     },
   });
   daemonReady();
+  let exitCode = 0;
   try {
-    await server.run();
+    exitCode = await server.run();
   } finally {
-    server.loop.destroy();
+    await server.close();
     unlisten();
     if (options.pidFile !== null && options.daemonize) removePidFile(options.pidFile);
   }
+  if (exitCode !== 0) return exitCode;
   return finishMemcached(server.core, { isGraceful, memoryFile: server.memoryFile, verify: options.verifyOnExit, log });
 }

@@ -6,7 +6,7 @@ import { writeSync } from 'node:fs';
 import { createEventLoop } from '../io/create-event-loop.ts';
 import type { EventLoop, EventLoopName } from '../io/event-loop.ts';
 import { nowUs } from '../io/now.ts';
-import { Core, type CoreHooks } from '../memcached/core.ts';
+import { Core, type CoreEvent, type CoreHooks } from '../memcached/core.ts';
 import type { Settings } from '../memcached/settings.ts';
 import type { Placement } from '../memcached/shared-block.ts';
 import type { Arena } from '../memory/arena.ts';
@@ -43,14 +43,16 @@ export interface MemcachedThread {
   readonly core: Core;
   readonly loop: EventLoop;
   readonly allocator: Jemalloc;
+  /** Runs the background jobs that want it soon; not for workers. */
+  wakeBackground(): void;
 }
 
 /** Makes the parts and starts their timers; the caller adds listeners or connections and runs the loop. */
 export function makeThread(options: ThreadOptions): MemcachedThread {
   const { arena, settings, placement } = options;
   const clock = systemClock();
-  let { wakeBackground } = options.hooks;
-  const hooks = { ...options.hooks, log, usage, wakeBackground: () => wakeBackground?.() };
+  let wakeBackground = options.hooks.wakeBackground ?? (() => {});
+  const hooks = { ...options.hooks, log, usage, wakeBackground: () => wakeBackground() };
   const core = new Core(arena, clock, settings, hooks, placement);
   // Connections' buffers are the allocator's, items are the slabs': both share the arena, and only slabs count for -m.
   const allocator = createJemalloc(arena, { classes: 'debian', clock });
@@ -64,7 +66,12 @@ export function makeThread(options: ThreadOptions): MemcachedThread {
     return TICK_MS;
   });
   if (placement.role !== 'worker') wakeBackground = runBackground(core, loop);
-  return { core, loop, allocator };
+  return { core, loop, allocator, wakeBackground };
+}
+
+/** A client asked for a shutdown: it comes as the signal that means it, whatever thread the client is served by. */
+export function signalShutdown(kind: CoreEvent): void {
+  process.kill(process.pid, kind === 'shutdown' ? 'SIGINT' : 'SIGUSR1');
 }
 
 /** Runs the background jobs from the loop's timers. @returns a function that runs them soon, from this thread */
