@@ -52,7 +52,9 @@ export async function startMemcachedServer(options: MemcachedOptions): Promise<M
   const memoryFile = MemoryFile.open(settings, arena, log);
   if (settings.threads === 1) return startAlone(options, arena, memoryFile);
   if (options.eventLoop !== 'libuv' && arena.address !== 0) return startThreads(options, arena, memoryFile);
-  log(`WARNING: -t ${settings.threads} needs the event loop epoll: one thread serves.`);
+  if (settings.verbose > 0) {
+    log(`WARNING: -t ${settings.threads} needs the event loop epoll: one thread serves.`);
+  }
   return startAlone(options, arena, memoryFile);
 }
 
