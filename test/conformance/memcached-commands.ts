@@ -36,12 +36,15 @@ const NUMBERS = [
 export class CommandMaker {
   readonly #random: Random;
   readonly #keys: number;
+  readonly #large: boolean;
   /** CAS ids that a reply has shown; the test adds to it. */
   readonly seenCas: string[] = [];
 
-  constructor(random: Random, keys: number) {
+  /** @param large whether many values are so large that some ten of them fill a slab page */
+  constructor(random: Random, keys: number, large = false) {
     this.#random = random;
     this.#keys = keys;
+    this.#large = large;
   }
 
   #pick<T>(from: readonly T[]): T {
@@ -61,11 +64,16 @@ export class CommandMaker {
   value(): string {
     if (this.#chance(3)) return this.#pick(NUMBERS);
     if (this.#chance(4)) return String(this.#random.nextBelow(1_000_000));
+    if (this.#large && this.#chance(2)) return this.#fill(2_000 + this.#random.nextBelow(60_000));
     const size = this.#chance(200)
       ? this.#pick(BIG_SIZES)
       : this.#chance(20)
         ? this.#pick(SIZES)
         : this.#random.nextBelow(300);
+    return this.#fill(size);
+  }
+
+  #fill(size: number): string {
     return String.fromCharCode(97 + this.#random.nextBelow(26)).repeat(size);
   }
 
