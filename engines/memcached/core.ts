@@ -774,6 +774,8 @@ export class Core implements ConnectionHandler {
    * an incr that follows in the same batch makes a new item instead of padding the old value with spaces.
    */
   keep(item: number): void {
+    // A batch may fetch an item more often than its 16-bit refcount can tell.
+    if (this.items.refcount(item) >= LEND_REFCOUNT_MAX) return;
     this.items.hold(item);
     if (this.#keptCount === this.#kept.length) {
       const larger = new Uint32Array(this.#kept.length * 2);
