@@ -6,6 +6,7 @@
 import { Worker } from 'node:worker_threads';
 import { entryUrl } from '../base/entry.ts';
 import type { EventLoop, Waker } from '../io/event-loop.ts';
+import { systemCalls } from '../io/system.ts';
 import { wakeLoop } from '../io/waker.ts';
 import type { Core } from '../memcached/core.ts';
 import type { Settings } from '../memcached/settings.ts';
@@ -153,7 +154,8 @@ export class WorkerThreads {
       while (outbox.take()) {
         const { fd, listener, purpose, argument } = outbox;
         const conn = this.loop.adopt!(fd, listener, core.settings.socketPath ?? '');
-        if (conn >= 0) core.onHandedOver(conn, purpose, argument);
+        if (conn < 0) systemCalls()?.close(fd);
+        core.onHandedOver(conn, purpose, argument);
       }
     }
   }
