@@ -51,18 +51,23 @@ export class AsciiStore {
     core.lastCommandTime[conn] = core.items.now;
     this.#line.noreply = false;
     const next = length + 2 <= end - p - 2 ? this.#storeWhole(keyAt, nkey, flags, exptime, p + 2, length + 2) : 0;
-    if (next !== 0) return next;
-    this.#begin(conn, S.STORE_SET, keyAt, nkey, flags, exptime, length, 0n);
+    if (next > 0) return next;
+    if (next < 0) this.#refuse(conn, S.STORE_SET, keyAt, nkey, flags, length);
+    else this.#begin(conn, S.STORE_SET, keyAt, nkey, flags, exptime, length, 0n);
     return p + 2;
   }
 
-  /** A set whose value is all there and needs no chunks. @returns the offset behind the value, 0 when it must go the long way */
+  /**
+   * A set whose value is all there and needs no chunks.
+   * @returns the offset behind the value, 0 when it must go the long way, -1 when there is no item to be had
+   */
   #storeWhole(keyAt: number, nkey: number, flags: number, exptime: number, valueAt: number, nbytes: number): number {
     const core = this.#core;
     const { u8, items } = core;
     if (nbytes > this.wholeValueBytesMax) return 0;
     const item = items.alloc(keyAt, nkey, flags, this.#realTime(exptime), nbytes);
-    if (item === 0) return 0;
+    // Not tried again: each failure is counted, and has looked for something to evict.
+    if (item === 0) return -1;
     S.copyBytes(core.memory, items.dataOf(item), valueAt, nbytes);
     const end = valueAt + nbytes;
     const isValid = u8[end - 2] === 13 && u8[end - 1] === 10;
@@ -112,19 +117,24 @@ export class AsciiStore {
     const core = this.#core;
     const { items } = core;
     if (core.settings.detailEnabled) core.prefixes.recordSet(core.u8, keyAt, nkey);
-    const hash = core.hash(core.u8, keyAt, nkey);
     const item = items.alloc(keyAt, nkey, flags, this.#realTime(exptime), length + 2);
     if (item === 0) {
-      const tooLarge = this.countRefused(how, keyAt, nkey, flags, length + 2);
-      // Lack of memory is told even to those who asked for no reply.
-      const quiet = tooLarge && this.#line.noreply;
-      // What could not be replaced would be stale.
-      if (how === S.STORE_SET) this.forget(hash, keyAt, nkey);
-      core.expectGarbage(conn, length + 2, quiet ? null : tooLarge ? R.TOO_LARGE : R.OUT_OF_MEMORY_STORING);
+      this.#refuse(conn, how, keyAt, nkey, flags, length);
       return;
     }
     if (cas !== 0n) items.setCas(item, Number(cas >> 32n), Number(cas & 0xffffffffn));
-    core.expectValue(conn, item, hash, how, length + 2, this.#line.noreply);
+    core.expectValue(conn, item, core.hash(core.u8, keyAt, nkey), how, length + 2, this.#line.noreply);
+  }
+
+  /** There is no item for a value, which is swallowed. */
+  #refuse(conn: number, how: number, keyAt: number, nkey: number, flags: number, length: number) {
+    const core = this.#core;
+    const tooLarge = this.countRefused(how, keyAt, nkey, flags, length + 2);
+    // Lack of memory is told even to those who asked for no reply.
+    const quiet = tooLarge && this.#line.noreply;
+    // What could not be replaced would be stale.
+    if (how === S.STORE_SET) this.forget(core.hash(core.u8, keyAt, nkey), keyAt, nkey);
+    core.expectGarbage(conn, length + 2, quiet ? null : tooLarge ? R.TOO_LARGE : R.OUT_OF_MEMORY_STORING);
   }
 
   /** Counts an item that could not be made. @returns whether it is too large; otherwise memory is short */

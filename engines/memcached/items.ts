@@ -410,18 +410,12 @@ export class Items {
   }
 
   #free(item: number): void {
-    if ((this.u16[(item + L.ITEM_FLAGS) >>> 1] & L.FLAG_CHUNKED) !== 0) {
-      const header = this.dataOf(item);
-      let chunk = this.get32(header + L.ITEM_NEXT);
-      while (chunk !== 0) {
-        const next = this.u32[(chunk + L.ITEM_NEXT) >>> 2];
-        this.slabs.free(chunk, this.u8[chunk + L.ITEM_CLSID]);
-        chunk = next;
-      }
-      this.slabs.free(item, this.u8[header + L.CHUNK_ORIG_CLSID]);
-    } else {
+    if ((this.u16[(item + L.ITEM_FLAGS) >>> 1] & L.FLAG_CHUNKED) === 0) {
       this.slabs.free(item, this.u8[item + L.ITEM_CLSID] & L.CLASS_MASK);
+      return;
     }
+    const header = this.dataOf(item);
+    this.slabs.freeChain(item, this.u8[header + L.CHUNK_ORIG_CLSID], this.get32(header + L.ITEM_NEXT));
   }
 
   hold(item: number): void {

@@ -277,7 +277,7 @@ export class SlabMover implements BackgroundJob {
       locks.give(LOCK_SLABS);
       return false;
     }
-    // The chunks of an item are freed before the item itself: its head is there as long as it carries FLAG_CHUNK.
+    // An item and its chunks are freed in one go under LOCK_SLABS: its head is there as long as it carries FLAG_CHUNK.
     const item = (flags & L.FLAG_CHUNK) !== 0 ? this.#u32[(chunk + L.CHUNK_HEAD) >>> 2]! : chunk;
     if ((this.#flags(item) & L.FLAG_LINKED) === 0) {
       locks.give(LOCK_SLABS);

@@ -225,6 +225,22 @@ export class Slabs {
     this.#locks.give(LOCK_SLABS);
   }
 
+  /**
+   * Puts an item that has chunks back, its own one first as the original does it. All at once: whoever finds a chunk that is not free, holding
+   * the lock, may rely on the item that it belongs to.
+   * @param id class of the item's own chunk; the others know theirs
+   */
+  freeChain(item: number, id: number, firstChunk: number): void {
+    this.#locks.take(LOCK_SLABS);
+    this.#push(item, id);
+    for (let chunk = firstChunk; chunk !== 0; ) {
+      const next = this.#u32[(chunk + ITEM_NEXT) >>> 2];
+      this.#push(chunk, this.#u8[chunk + ITEM_CLSID]);
+      chunk = next;
+    }
+    this.#locks.give(LOCK_SLABS);
+  }
+
   #push(chunk: number, id: number): void {
     const u32 = this.#u32;
     const head = this.#freeHead[id];
