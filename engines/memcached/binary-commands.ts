@@ -193,7 +193,7 @@ export class BinaryCommands extends BinaryReplies {
     const hash = core.hash(core.u8, this.#keyAt, this.#keyLength);
     core.locks.item(hash);
     const item = core.items.find(hash, this.#keyAt, this.#keyLength);
-    if (item !== 0) this.#hit(item, withKey, touch, withValue);
+    if (item !== 0) this.#hit(item, hash, withKey, touch, withValue);
     core.locks.unlockItem(hash);
     const { counters } = core;
     if (core.settings.detailEnabled) core.prefixes.recordGet(core.u8, this.#keyAt, this.#keyLength, item !== 0);
@@ -205,7 +205,7 @@ export class BinaryCommands extends BinaryReplies {
     if (!this.quiet) this.#miss(withKey);
   }
 
-  #hit(item: number, withKey: boolean, touch: boolean, withValue: boolean) {
+  #hit(item: number, hash: number, withKey: boolean, touch: boolean, withValue: boolean) {
     const { core } = this;
     const { items, counters, u8 } = core;
     const id = u8[item + L.ITEM_CLSID];
@@ -233,7 +233,7 @@ export class BinaryCommands extends BinaryReplies {
     out += 4;
     for (let i = 0; i < keyLength; i++) u8[out + i] = u8[this.#keyAt + i];
     core.wrote(out + keyLength);
-    core.keep(item);
+    core.keep(item, hash);
     if (valueLength > 0) core.writeValue(item, 2);
   }
 

@@ -183,6 +183,7 @@ export class Core implements ConnectionHandler {
   #isInside = false;
   readonly #released: number[] = [];
   #kept = new Uint32Array(64);
+  #keptHash = new Int32Array(64);
   #keptCount = 0;
   /** The connection has used up its requests and is handed over again. */
   #hasYielded = new Uint8Array(CONNECTIONS_AT_START);
@@ -773,7 +774,7 @@ export class Core implements ConnectionHandler {
    * Keeps an item until the replies of this batch leave. The original holds every item of a binary get so long, and that shows:
    * an incr that follows in the same batch makes a new item instead of padding the old value with spaces.
    */
-  keep(item: number): void {
+  keep(item: number, hash: number): void {
     // A batch may fetch an item more often than its 16-bit refcount can tell.
     if (this.items.refcount(item) >= LEND_REFCOUNT_MAX) return;
     this.items.hold(item);
@@ -781,7 +782,11 @@ export class Core implements ConnectionHandler {
       const larger = new Uint32Array(this.#kept.length * 2);
       larger.set(this.#kept);
       this.#kept = larger;
+      const hashes = new Int32Array(larger.length);
+      hashes.set(this.#keptHash);
+      this.#keptHash = hashes;
     }
+    this.#keptHash[this.#keptCount] = hash;
     this.#kept[this.#keptCount++] = item;
   }
 
@@ -799,7 +804,13 @@ export class Core implements ConnectionHandler {
 
   /** The replies so far are on their way. */
   releaseKept(): void {
-    while (this.#keptCount > 0) this.items.releaseHeld(this.#kept[--this.#keptCount]);
+    const { items, locks } = this;
+    while (this.#keptCount > 0) {
+      const hash = this.#keptHash[--this.#keptCount];
+      locks.item(hash);
+      items.release(this.#kept[this.#keptCount]);
+      locks.unlockItem(hash);
+    }
   }
 
   /** Closes after what was written has left. @param reason CLOSE_… */

@@ -68,7 +68,9 @@ export class MetaCommands {
     const next = p + 2;
     core.lastCommandTime[conn] = core.items.now;
     if (letter === LETTER_S) return this.#change.set(conn, count, next, end);
+    this.#get.isLast = next === end;
     this.line(conn, count);
+    this.#get.isLast = false;
     return next;
   }
 

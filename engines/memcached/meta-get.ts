@@ -21,6 +21,8 @@ export class MetaGet {
   readonly #core: Core;
   readonly #line: AsciiLine;
   readonly #flags: F.MetaFlags;
+  /** Nothing follows the command in its batch: what it fetches need not be kept for it. */
+  isLast = false;
   /** The item under way was made by this command; its client has won the right to fill it; its expiry time was set. */
   #isNew = false;
   #hasWon = false;
@@ -47,7 +49,7 @@ export class MetaGet {
     let item = core.items.find(hash, keyAt, nkey);
     this.#isNew = false;
     if (item === 0 && (flags.upper & F.VIVIFY) !== 0) item = this.#vivify(hash, keyAt, nkey);
-    if (item !== 0) this.#hit(item, count);
+    if (item !== 0) this.#hit(item, hash, count);
     core.locks.unlockItem(hash);
     if (item === 0) this.#miss(count);
   }
@@ -64,7 +66,7 @@ export class MetaGet {
     return item;
   }
 
-  #hit(item: number, count: number) {
+  #hit(item: number, hash: number, count: number) {
     const core = this.#core;
     const { u8, items, counters } = core;
     const { lower, upper } = this.#flags;
@@ -99,7 +101,7 @@ export class MetaGet {
       core.wrote(out);
       if (withValue) core.writeValue(item, 0);
     }
-    core.keep(item);
+    if (!this.isLast) core.keep(item, hash);
     if (late && (lower & F.NO_UPDATE) === 0) items.bump(item);
     if (this.#isTouch) {
       counters.touchCmds++;
