@@ -139,7 +139,14 @@ function restoreCommand(core: RedisCore, c: Client): void {
     decrRefCount(h, value);
     throw error;
   }
-  if (when !== 0n) setExpire(core, c.db, key, keyLength, when);
+  try {
+    if (when !== 0n) setExpire(core, c.db, key, keyLength, when);
+  } catch (error) {
+    // Without its time it is not what was asked for, and nobody has written it down.
+    dbDelete(core, c.db, key, keyLength);
+    if (deleted) core.dirty++;
+    throw error;
+  }
   if (when !== 0n && !options.absolute && core.effects.active) effectOfRestore(core, c, when);
   setAccess(core, value, options);
   core.signalModifiedKey(c.db, key, keyLength);

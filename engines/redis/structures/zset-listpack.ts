@@ -9,6 +9,7 @@ import {
   LP_AFTER,
   LP_BEFORE,
   lpAppend,
+  lpBytes,
   lpDelete,
   lpDeleteRangeWithEntry,
   lpFind,
@@ -156,6 +157,22 @@ export function zzlInsert(h: Heap, lp: number, offset: number, length: number, s
 export function zzlAppend(h: Heap, lp: number, offset: number, length: number, score: number): number {
   zzlAfterFailure = lp;
   return insertAt(h, lp, 0, offset, length, score);
+}
+
+/**
+ * Gives the member of the pair at `p` another score. The new pair comes before the old one goes: when there is no memory for it, nothing
+ * has changed.
+ * @param offset where the member's bytes are, not in the listpack
+ * @returns the listpack's new offset
+ * @throws ARENA_EXHAUSTED; the listpack's offset is then in `zzlAfterFailure`
+ */
+export function zzlRescore(h: Heap, lp: number, p: number, offset: number, length: number, score: number): number {
+  const old = p - lp;
+  const bytes = lpBytes(h, lp);
+  const moved = zzlInsert(h, lp, offset, length, score);
+  const inserted = lpPrev(h, moved, lpNewElement) - moved;
+  const shifted = inserted <= old ? lpBytes(h, moved) - bytes : 0;
+  return zzlDelete(h, moved, moved + old + shifted, 1);
 }
 
 /** Deletes `count` pairs from `p` on. @returns the listpack's new offset */

@@ -54,6 +54,7 @@ import {
   zzlLength,
   zzlMemberSds,
   zzlNext,
+  zzlRescore,
   zzlScoreOf,
 } from '../structures/zset-listpack.ts';
 
@@ -289,8 +290,12 @@ export function zsetAdd(h: Heap, o: number, score: number, offset: number, lengt
     if (p !== 0) {
       const done = decide(zzlScoreOf(h, lp, p), score, flags);
       if (done !== ZADD_UPDATED) return done;
-      robjSetPtr(h, o, zzlDelete(h, lp, p, 1));
-      addToListpack(h, o, foundScore, offset, length);
+      try {
+        robjSetPtr(h, o, zzlRescore(h, lp, p, offset, length, foundScore));
+      } catch (error) {
+        robjSetPtr(h, o, zzlAfterFailure);
+        throw error;
+      }
       return ZADD_UPDATED;
     }
     if ((flags & ZADD_XX) !== 0) return ZADD_NOTHING;
