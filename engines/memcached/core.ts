@@ -595,21 +595,22 @@ export class Core implements ConnectionHandler {
       if (this.state[conn] === STATE_READY && --requests < 0) break;
       if (this.#outSinceCheck + this.#outAt - this.#outStart > OUTPUT_CHECK_BYTES && this.#isChoked(conn)) break;
     }
+    // What ends just so counts as well when its replies are to be sent: the original is at the beginning of a command again then.
+    if (requests === 0 && this.state[conn] === STATE_READY && this.hasRepliesBefore(at)) requests = -1;
     this.#finish();
     if (this.#keptCount > 0) this.releaseKept();
     this.#isInside = false;
     if (this.#released.length > 0) this.#releaseDeferred();
-    if (requests <= 0) this.#yield(conn, at < end, requests);
+    if (requests < 0) this.#yield(conn, at < end);
     return at;
   }
 
-  /** A connection has had its requests for this time: the others' turn. One that ends just so counts when it has replies to send. */
-  #yield(conn: number, hasMore: boolean, requests: number): void {
-    const waiting = this.transport.outputBytes(conn);
-    if (this.state[conn] >= STATE_CLOSING || (requests === 0 && waiting === 0)) return;
+  /** A connection has had its requests for this time: the others' turn. */
+  #yield(conn: number, hasMore: boolean): void {
+    if (this.state[conn] >= STATE_CLOSING) return;
     this.counters.connYields++;
     if (!hasMore) return;
-    if (waiting > OUTPUT_BYTES_MAX) {
+    if (this.transport.outputBytes(conn) > OUTPUT_BYTES_MAX) {
       this.#choke(conn);
       return;
     }
