@@ -54,9 +54,15 @@ export class ServedMemcached {
     });
   }
 
+  /** Ends it by SIGTERM. @returns what it has written to standard error */
+  async end(): Promise<string> {
+    await this.stop();
+    return this.#errors;
+  }
+
   async stop(): Promise<void> {
     if (this.child.exitCode === null && this.child.signalCode === null) {
-      const ended = new Promise((resolve) => this.child.once('exit', resolve));
+      const ended = new Promise((resolve) => this.child.once('close', resolve));
       this.child.kill('SIGTERM');
       await ended;
     }

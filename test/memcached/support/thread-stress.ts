@@ -1,0 +1,389 @@
+/**
+ * Many connections at few hot keys of one server whose threads share everything, while its pages move, its table grows, its crawler runs, items
+ * expire, are evicted and flushed. Whatever comes back must be what somebody stored:
+ *
+ * - A value says its key and version, and its bytes follow from both: a torn or foreign one shows at once.
+ * - A counter kept by `cas` says when it was begun (its birth) and its version. Each success makes one new version, so the successes of a
+ *   birth are as many as its highest version; a lost or doubled one breaks that. The same for `incr`.
+ * - A log grows by `append`: its entries must all be whole.
+ * - When the server stops it checks all of its memory (--verify-on-exit).
+ */
+import net from 'node:net';
+import type { Random } from '../../../engines/ports.ts';
+import { StressConnection, type StressValue } from './stress-connection.ts';
+
+const HOT_KEYS = 8;
+const COUNTERS = 4;
+const LOGS = 3;
+const LOG_BYTES_MAX = 30_000;
+const KEYS_AT_START = 3_000;
+const KEYS_AT_END = 60_000;
+const POOL_BYTES = 1024 * 1024;
+/** An `incr` counter counts on from a multiple of it, which tells the births apart. */
+const BIRTH_STEP = 1_000_000;
+
+/** What was done and seen. */
+export interface StressResult {
+  requests: number;
+  hits: number;
+  misses: number;
+  casStored: number;
+  casRefused: number;
+  births: number;
+  refusedForMemory: number;
+  pagesMoved: number;
+  evictions: number;
+  tableGrowths: number;
+}
+
+interface Birth {
+  successes: number;
+  highest: number;
+}
+
+export class ThreadStress {
+  readonly #path: string;
+  readonly #random: Random;
+  readonly #pool: Buffer;
+  readonly #births = new Map<string, Birth>();
+  #nextVersion = 1;
+  #nextBirth = 1;
+  #begun = 0;
+  #seconds = 0;
+  readonly result: StressResult = {
+    requests: 0,
+    hits: 0,
+    misses: 0,
+    casStored: 0,
+    casRefused: 0,
+    births: 0,
+    refusedForMemory: 0,
+    pagesMoved: 0,
+    evictions: 0,
+    tableGrowths: 0,
+  };
+
+  constructor(path: string, random: Random) {
+    this.#path = path;
+    this.#random = random;
+    this.#pool = Buffer.alloc(POOL_BYTES * 2);
+    for (let i = 0; i < this.#pool.length; i += 4) this.#pool.writeUInt32LE(random.nextU32(), i);
+  }
+
+  /** @param connections clients that store and fetch, beside those that make trouble */
+  async run(seconds: number, connections: number): Promise<void> {
+    this.#begun = Date.now();
+    this.#seconds = seconds;
+    const workers = Array.from({ length: connections }, () => this.#work());
+    await Promise.all([...workers, this.#trouble(), this.#crawl(), this.#readSlowly(), this.#comeAndGo()]);
+    this.#checkBirths();
+  }
+
+  #isOver(): boolean {
+    return Date.now() - this.#begun > this.#seconds * 1000;
+  }
+
+  #pick(count: number): number {
+    return this.#random.nextBelow(count);
+  }
+
+  /** Half of all requests are for the hot keys; the others' number grows, and the hash table with it. */
+  #key(): string {
+    if (this.#pick(2) === 0) return `hot${this.#pick(HOT_KEYS)}`;
+    const part = Math.min(1, (Date.now() - this.#begun) / (this.#seconds * 1000));
+    return `key${this.#pick(KEYS_AT_START + Math.floor(part * (KEYS_AT_END - KEYS_AT_START)))}`;
+  }
+
+  #length(): number {
+    const dice = this.#pick(1_000);
+    if (dice < 700) return this.#pick(200);
+    if (dice < 960) return this.#pick(4_000);
+    if (dice < 998) return 16_000 + this.#pick(60_000);
+    return 520_000 + this.#pick(200_000);
+  }
+
+  /** Bytes that follow from key, version and length. */
+  #filler(key: string, version: number, length: number): Buffer {
+    const at = (version * 7_919 + key.length * 104_729 + key.charCodeAt(key.length - 1) * 31) % POOL_BYTES;
+    return this.#pool.subarray(at, at + length);
+  }
+
+  #make(key: string, length = this.#length()): Buffer {
+    const version = this.#nextVersion++;
+    return Buffer.concat([Buffer.from(`${key} ${version} ${length}:`), this.#filler(key, version, length)]);
+  }
+
+  #check({ key, data }: StressValue): void {
+    const colon = data.indexOf(58);
+    const [name, version, length] = data.toString('latin1', 0, Math.max(0, colon)).split(' ');
+    const filler = this.#filler(key, Number(version), Number(length));
+    if (name !== key || colon < 0 || !data.subarray(colon + 1).equals(filler)) {
+      throw new Error(`A torn value of ${key}: ${data.length} bytes that begin with ${data.toString('latin1', 0, 60)}`);
+    }
+  }
+
+  async #work(): Promise<void> {
+    let connection = await StressConnection.connect(this.#path);
+    while (!this.#isOver()) {
+      for (let i = this.#pick(30); i >= 0; i--) this.#request(connection);
+      await connection.flush();
+      if (this.#pick(500) === 0) {
+        connection.socket.destroy();
+        connection = await StressConnection.connect(this.#path);
+      }
+    }
+    connection.socket.destroy();
+  }
+
+  #request(connection: StressConnection): void {
+    this.result.requests++;
+    const dice = this.#pick(100);
+    if (dice < 36) this.#get(connection, dice);
+    else if (dice < 58) this.#set(connection);
+    else if (dice < 62)
+      connection.line(`delete ${this.#key()}\r\n`, (line) => this.#oneOf(line, 'DELETED', 'NOT_FOUND'));
+    else if (dice < 66)
+      connection.line(`touch ${this.#key()} ${this.#ttl()}\r\n`, (line) => this.#oneOf(line, 'TOUCHED', 'NOT_FOUND'));
+    else if (dice < 82) this.#countByCas(connection);
+    else if (dice < 88) this.#countByIncr(connection);
+    else if (dice < 92) this.#append(connection);
+    else if (dice < 95) this.#metaGet(connection);
+    else if (dice < 98) this.#metaSet(connection);
+    else
+      connection.line(`md ${this.#key()} ${['', 'I T5', 'q'][this.#pick(2)]}\r\n`, (line) =>
+        this.#oneOf(line, 'HD', 'NF'),
+      );
+  }
+
+  #oneOf(line: string, ...allowed: string[]): void {
+    if (allowed.includes(line)) return;
+    if (/^(SERVER_ERROR out of memory|SERVER_ERROR Out of memory|NS|EX)/.test(line)) this.result.refusedForMemory++;
+    else throw new Error(`Unexpected reply: ${line}`);
+  }
+
+  #ttl(): number {
+    return this.#pick(10) === 0 ? 1 + this.#pick(3) : 0;
+  }
+
+  readonly #onValues = (values: StressValue[]): void => {
+    for (const value of values) this.#check(value);
+    this.result.hits += values.length;
+    if (values.length === 0) this.result.misses++;
+  };
+
+  #get(connection: StressConnection, dice: number): void {
+    if (dice < 4) {
+      const keys = Array.from({ length: 20 }, () => this.#key());
+      connection.values(`get ${keys.join(' ')}\r\n`, this.#onValues);
+    } else if (dice < 8) connection.values(`gat ${this.#ttl()} ${this.#key()}\r\n`, this.#onValues);
+    else connection.values(`${dice < 12 ? 'gets' : 'get'} ${this.#key()}\r\n`, this.#onValues);
+  }
+
+  #set(connection: StressConnection): void {
+    const key = this.#key();
+    const verb = ['set', 'set', 'set', 'add', 'replace'][this.#pick(5)]!;
+    const value = this.#make(key);
+    const head = `${verb} ${key} ${this.#pick(3)} ${this.#ttl()} ${value.length}\r\n`;
+    connection.line(Buffer.concat([Buffer.from(head), value, Buffer.from('\r\n')]), (line) =>
+      this.#oneOf(line, 'STORED', 'NOT_STORED'),
+    );
+  }
+
+  #metaGet(connection: StressConnection): void {
+    const onValues = (values: StressValue[], end: string): void => {
+      if (values.length === 0 && !end.startsWith('EN')) throw new Error(`Unexpected reply: ${end}`);
+      this.#onValues(values);
+    };
+    connection.values(`mg ${this.#key()} k f c t l v\r\n`, onValues, true);
+  }
+
+  #metaSet(connection: StressConnection): void {
+    const key = this.#key();
+    const value = this.#make(key);
+    const head = `ms ${key} ${value.length} T${this.#ttl()} ${this.#pick(4) === 0 ? 'I' : ''}\r\n`;
+    connection.line(Buffer.concat([Buffer.from(head), value, Buffer.from('\r\n')]), (line) => this.#oneOf(line, 'HD'));
+  }
+
+  #birth(name: string): Birth {
+    let birth = this.#births.get(name);
+    if (birth === undefined) {
+      birth = { successes: 0, highest: 0 };
+      this.#births.set(name, birth);
+      this.result.births++;
+    }
+    return birth;
+  }
+
+  #countByCas(connection: StressConnection): void {
+    const key = `cas${this.#pick(COUNTERS)}`;
+    connection.values(`gets ${key}\r\n`, ([value]) => {
+      if (value === undefined) {
+        const begin = `${this.#nextBirth++} 0`;
+        connection.line(`add ${key} 0 0 ${begin.length}\r\n${begin}\r\n`, (line) =>
+          this.#oneOf(line, 'STORED', 'NOT_STORED'),
+        );
+        return;
+      }
+      const [born, version] = value.data.toString().split(' ');
+      const wanted = Number(version) + 1;
+      const text = `${born} ${wanted}`;
+      connection.line(`cas ${key} 0 0 ${text.length} ${value.cas}\r\n${text}\r\n`, (line) => {
+        this.#oneOf(line, 'STORED', 'EXISTS', 'NOT_FOUND');
+        if (line === 'STORED') {
+          const birth = this.#birth(`${key} ${born}`);
+          birth.successes++;
+          birth.highest = Math.max(birth.highest, wanted);
+          this.result.casStored++;
+        } else this.result.casRefused++;
+      });
+    });
+  }
+
+  #countByIncr(connection: StressConnection): void {
+    const key = `incr${this.#pick(COUNTERS)}`;
+    connection.line(`incr ${key} 1\r\n`, (line) => {
+      if (line === 'NOT_FOUND') {
+        const begin = String(this.#nextBirth++ * BIRTH_STEP);
+        connection.line(`add ${key} 0 0 ${begin.length}\r\n${begin}\r\n`, (reply) =>
+          this.#oneOf(reply, 'STORED', 'NOT_STORED'),
+        );
+        return;
+      }
+      if (!/^\d+$/.test(line)) return this.#oneOf(line);
+      const birth = this.#birth(`${key} ${Math.floor(Number(line) / BIRTH_STEP)}`);
+      birth.successes++;
+      birth.highest = Math.max(birth.highest, Number(line) % BIRTH_STEP);
+    });
+  }
+
+  #append(connection: StressConnection): void {
+    const key = `log${this.#pick(LOGS)}`;
+    connection.values(`get ${key}\r\n`, ([value]) => {
+      if (value !== undefined) {
+        const text = value.data.toString('latin1');
+        if (!/^(<\d+:a*>)*$/.test(text)) throw new Error(`A torn log ${key}: ${text.slice(0, 200)}`);
+      }
+      const entry = `<${this.#nextVersion++}:${'a'.repeat(this.#pick(100))}>`;
+      const isNew = value === undefined || value.data.length > LOG_BYTES_MAX;
+      const verb = isNew ? 'set' : this.#pick(2) === 0 ? 'append' : 'prepend';
+      connection.line(`${verb} ${key} 0 0 ${entry.length}\r\n${entry}\r\n`, (line) =>
+        this.#oneOf(line, 'STORED', 'NOT_STORED'),
+      );
+    });
+  }
+
+  /** Pages are moved about, everything is flushed now and then, limits and modes change. */
+  async #trouble(): Promise<void> {
+    const control = await StressConnection.connect(this.#path);
+    const say = (request: string, onLine: (line: string) => void = () => {}): void =>
+      control.line(`${request}\r\n`, onLine);
+    while (!this.#isOver()) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      const dice = this.#pick(1_000);
+      for (let i = 0; i < 4; i++) say(`slabs reassign ${this.#pick(12) - 1 || -1} ${1 + this.#pick(39)}`);
+      if (dice < 5) say('flush_all');
+      else if (dice < 8) say(`flush_all ${1 + this.#pick(2)}`);
+      else if (dice < 20) say(`slabs automove ${this.#pick(3)}`);
+      else if (dice < 40) say(`lru mode ${this.#pick(4) === 0 ? 'flat' : 'segmented'}`);
+      else if (dice < 50) say(`lru temp_ttl ${this.#pick(3) - 1}`);
+      else if (dice < 60) say(`lru tune ${10 + this.#pick(20)} ${10 + this.#pick(30)} 0.1 ${1 + this.#pick(3)}.0`);
+      else if (dice < 70) say(`cache_memlimit ${40 + this.#pick(30)}`);
+      else if (dice < 80) say(`stats detail ${this.#pick(2) === 0 ? 'on' : 'off'}`);
+      else if (dice < 90) say('verbosity 0');
+      await control.flush();
+    }
+    say('slabs automove 0');
+    await control.flush();
+    const stats = await this.#stats(control, '');
+    this.result.pagesMoved = Number(stats.get('slabs_moved'));
+    this.result.evictions = Number(stats.get('evictions'));
+    this.result.tableGrowths = Number(stats.get('hash_power_level')) - 13;
+    control.socket.destroy();
+  }
+
+  async #stats(connection: StressConnection, which: string): Promise<Map<string, string>> {
+    const rows = new Map<string, string>();
+    const more = (line: string): void => {
+      const [, name, ...value] = line.split(' ');
+      if (line === 'END' || line === 'RESET' || !line.startsWith('STAT')) return;
+      rows.set(name!, value.join(' '));
+      connection.line('', more);
+    };
+    connection.line(`stats ${which}\r\n`, more);
+    await connection.flush();
+    return rows;
+  }
+
+  /** The crawler looks for expired items, dumps keys; statistics are read meanwhile. */
+  async #crawl(): Promise<void> {
+    const control = await StressConnection.connect(this.#path);
+    while (!this.#isOver()) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      control.line('lru_crawler crawl all\r\n', (line) =>
+        this.#oneOf(line, 'OK', 'BUSY currently processing crawler request'),
+      );
+      await control.flush();
+      for (const which of ['', 'slabs', 'items', 'conns', 'sizes', 'settings']) await this.#stats(control, which);
+      if (this.#pick(5) === 0) await this.#dump();
+    }
+    control.socket.destroy();
+  }
+
+  async #dump(): Promise<void> {
+    const socket = net.connect({ path: this.#path });
+    let text = '';
+    await new Promise<void>((resolve, reject) => {
+      socket.once('error', reject);
+      socket.on('data', (data) => {
+        text += data.toString('latin1');
+        if (/(END|[A-Z]+ [^\n]*)\r\n$/.test(text)) resolve();
+      });
+      socket.once('close', () => reject(new Error('The server has closed a connection that dumps keys')));
+      socket.write('lru_crawler metadump all\r\n');
+    });
+    socket.removeAllListeners('close').destroy();
+    for (const line of text.split('\n')) {
+      if (/^key=\S+ exp=-?\d+ la=\d+ cas=\d+ fetch=(yes|no) cls=\d+ size=\d+$/.test(line) || line === '') continue;
+      this.#oneOf(line.trimEnd(), 'END', 'BUSY currently processing crawler request', 'ERROR locked try again later');
+    }
+  }
+
+  /** Large values are asked for and not read for a while: their items stay referenced, whatever happens to them. */
+  async #readSlowly(): Promise<void> {
+    while (!this.#isOver()) {
+      const slow = await StressConnection.connect(this.#path);
+      slow.socket.pause();
+      for (let i = 0; i < 60; i++) slow.values(`get ${this.#key()} hot0 hot1 hot2 hot3\r\n`, this.#onValues);
+      const done = slow.flush();
+      await new Promise((resolve) => setTimeout(resolve, 100 + this.#pick(400)));
+      if (this.#pick(3) === 0) {
+        done.catch(() => {});
+        slow.socket.destroy();
+        continue;
+      }
+      slow.socket.resume();
+      await done;
+      slow.socket.destroy();
+    }
+  }
+
+  /** Connections end in the middle of a value, and watchers come and go. */
+  async #comeAndGo(): Promise<void> {
+    while (!this.#isOver()) {
+      const guest = await StressConnection.connect(this.#path);
+      const dice = this.#pick(3);
+      if (dice === 0) guest.socket.write(`set ${this.#key()} 0 0 ${this.#length() + 10}\r\nabc`);
+      else if (dice === 1) guest.socket.write('watch fetchers mutations evictions\r\n');
+      else guest.socket.write(`get ${this.#key()} ${this.#key()}\r\nset `);
+      await new Promise((resolve) => setTimeout(resolve, 20 + this.#pick(200)));
+      guest.failure ??= new Error('gone on purpose');
+      guest.socket.destroy();
+    }
+  }
+
+  #checkBirths(): void {
+    for (const [name, { successes, highest }] of this.#births) {
+      if (successes !== highest) throw new Error(`${name}: ${successes} successes, but its version is ${highest}`);
+    }
+  }
+}
