@@ -84,6 +84,7 @@ export class StressConnection {
   /** Sends what has been asked for; resolves when all replies are there, also those to what their callbacks have asked for. */
   flush(): Promise<void> {
     if (this.failure !== null) return Promise.reject(this.failure);
+    if (this.underWay === 0) return Promise.resolve();
     this.#send();
     return new Promise((resolve, reject) => {
       const stalled = setTimeout(() => this.#fail(new Error(`No reply: ${this.underWay} are waited for`)), STALL_MS);

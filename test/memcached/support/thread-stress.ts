@@ -18,6 +18,7 @@ const LOGS = 3;
 const LOG_BYTES_MAX = 30_000;
 const KEYS_AT_START = 3_000;
 const KEYS_AT_END = 60_000;
+const SMALL_ITEMS = 60_000;
 const POOL_BYTES = 1024 * 1024;
 /** An `incr` counter counts on from a multiple of it, which tells the births apart. */
 const BIRTH_STEP = 1_000_000;
@@ -75,7 +76,14 @@ export class ThreadStress {
     this.#begun = Date.now();
     this.#seconds = seconds;
     const workers = Array.from({ length: connections }, () => this.#work());
-    await Promise.all([...workers, this.#trouble(), this.#crawl(), this.#readSlowly(), this.#comeAndGo()]);
+    await Promise.all([
+      ...workers,
+      this.#trouble(),
+      this.#crawl(),
+      this.#readSlowly(),
+      this.#comeAndGo(),
+      this.#grow(),
+    ]);
     this.#checkBirths();
   }
 
@@ -346,6 +354,17 @@ export class ThreadStress {
       if (/^key=\S+ exp=-?\d+ la=\d+ cas=\d+ fetch=(yes|no) cls=\d+ size=\d+$/.test(line) || line === '') continue;
       this.#oneOf(line.trimEnd(), 'END', 'BUSY currently processing crawler request', 'ERROR locked try again later');
     }
+  }
+
+  /** So many small items that the hash table must grow, again and again while it is worked on. */
+  async #grow(): Promise<void> {
+    const grower = await StressConnection.connect(this.#path);
+    for (let i = 0; i < SMALL_ITEMS && !this.#isOver(); i++) {
+      grower.line(`set small${i} 0 0 1\r\nx\r\n`, (line) => this.#oneOf(line, 'STORED'));
+      if (i % 200 === 199) await grower.flush();
+    }
+    await grower.flush();
+    grower.socket.destroy();
   }
 
   /** Large values are asked for and not read for a while: their items stay referenced, whatever happens to them. */
