@@ -56,6 +56,7 @@ import { type Settings, SharedSettings } from './settings.ts';
 import { CELL_CONNECTIONS, type Placement, SharedBlock } from './shared-block.ts';
 import { SlabAutomover } from './slab-automover.ts';
 import { SlabMover } from './slab-mover.ts';
+import type { SlabReport } from './slab-verify.ts';
 import { copyBytes, Store } from './store.ts';
 import { ThreadDirectory } from './thread-directory.ts';
 import { Udp } from './udp.ts';
@@ -1088,8 +1089,8 @@ export class Core implements ConnectionHandler {
     return u8[before + L.CHUNK_DATA + beforeUsed - 1] === 13 && last === 10;
   }
 
-  /** Deep check of everything stored, while no other thread works. @throws Error naming the first contradiction */
-  verify(): void {
-    this.items.verify();
+  /** Deep check of everything stored, while no other thread works. @returns what was found in slab memory. @throws Error naming the first contradiction */
+  verify(): SlabReport {
+    return this.items.verify();
   }
 }
