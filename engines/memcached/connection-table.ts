@@ -163,6 +163,7 @@ export class ConnectionTable {
     columns.peerLength[conn] = storeText(columns.names, at, peer);
     columns.localLength[conn] = storeText(columns.names, at + NAME_BYTES_MAX, local);
     columns.fdPlusOne[conn] = Math.max(0, fd) + 1;
+    this.#directory.sawDescriptor(fd);
   }
 
   /** A listening socket. */

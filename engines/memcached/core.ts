@@ -58,7 +58,7 @@ import { SlabAutomover } from './slab-automover.ts';
 import { SlabMover } from './slab-mover.ts';
 import type { SlabReport } from './slab-verify.ts';
 import { copyBytes, Store } from './store.ts';
-import { ThreadDirectory } from './thread-directory.ts';
+import { SERVES_COMMANDS, SERVES_CONNECTIONS, ThreadDirectory } from './thread-directory.ts';
 import { Udp } from './udp.ts';
 import { VerboseLog } from './verbose-log.ts';
 import { setWatchedEvents, Watchers } from './watchers.ts';
@@ -400,6 +400,7 @@ export class Core implements ConnectionHandler {
     // What a dispatcher opens was a worker's before.
     if (this.role === 'dispatcher') return;
     this.counters.totalConnections++;
+    this.directory.serves(this.thread, SERVES_CONNECTIONS);
     if (this.logger.wants(LOG_CONNEVENTS | LOG_VERBOSE)) this.#logOpen(conn);
   }
 
@@ -622,6 +623,7 @@ export class Core implements ConnectionHandler {
   #command(conn: number, at: number, end: number): number {
     let protocol = this.protocol[conn];
     if (protocol === PROTOCOL_UNKNOWN) {
+      this.directory.serves(this.thread, SERVES_COMMANDS);
       protocol = this.u8[at] === 0x80 ? PROTOCOL_BINARY : PROTOCOL_ASCII;
       this.protocol[conn] = protocol;
       if (this.logger.wants(LOG_VERBOSE)) this.verbose.protocol(conn, protocol === PROTOCOL_BINARY);

@@ -9,6 +9,7 @@ import { tailAge } from './lru.ts';
 import * as R from './replies.ts';
 import { CELL_LISTEN_DISABLED } from './shared-block.ts';
 import { PAGE_POOL } from './slabs.ts';
+import { CELL_WAS_RESET, SERVES_COMMANDS, SERVES_CONNECTIONS } from './thread-directory.ts';
 import { VERSION } from './version.ts';
 
 export type Stat = readonly [name: string, value: string | number];
@@ -16,6 +17,9 @@ export type Stat = readonly [name: string, value: string | number];
 const LRUS = [L.LRU_HOT, L.LRU_WARM, L.LRU_COLD, L.LRU_TEMP];
 /** A dump of keys ends before it grows beyond this. */
 const CACHEDUMP_BYTES_MAX = 2 * 1024 * 1024;
+
+/** A read buffer of the original. */
+const BUFFER_BYTES = 16_384;
 
 const yesNo = (value: boolean): string => (value ? 'yes' : 'no');
 /** As C's %.2f … without trailing digits: what `stats settings` prints for factors. */
@@ -74,6 +78,8 @@ export class StatsCommands {
   }
 
   reset() {
+    this.#core.countTraffic();
+    this.#core.memory.u32[this.#core.shared.cell(CELL_WAS_RESET)] = 1;
     this.#core.resetCounters();
     resetLruCounters(this.#core.items.lru);
     this.#core.items.mover.resetCounts();
@@ -126,10 +132,16 @@ export class StatsCommands {
     const core = this.#core;
     const { items, settings: s } = core;
     const { mover } = items;
+    core.countTraffic();
     const c = core.totals();
     const usage = core.hooks.usage();
     const lru = items.lru;
-    const readBuffers = c.currConnections + 1;
+    // Read buffers of 16 KiB: in the original each thread keeps one that it has read with, and one for its replies.
+    const readers = core.directory.countThreads(SERVES_CONNECTIONS);
+    const repliers = core.directory.countThreads(SERVES_COMMANDS);
+    const readBuffers = readers + repliers;
+    // A reset makes the original forget the objects that its threads keep for replies, and they take no others.
+    const hasForgotten = core.memory.u32[core.shared.cell(CELL_WAS_RESET)] === 1;
     return [
       ['pid', usage.pid],
       ['uptime', core.uptimeSeconds],
@@ -143,13 +155,13 @@ export class StatsCommands {
       ['curr_connections', c.currConnections],
       ['total_connections', c.totalConnections],
       ...(s.maxConnsFast ? ([['rejected_connections', c.rejectedConnections]] as Stat[]) : []),
-      ['connection_structures', c.currConnections + 1],
+      ['connection_structures', Math.max(core.directory.structures, c.currConnections + 1)],
       ['response_obj_oom', 0],
-      ['response_obj_count', 1],
-      ['response_obj_bytes', 16384],
+      ['response_obj_count', hasForgotten ? 0 : 1],
+      ['response_obj_bytes', hasForgotten ? 0 : repliers * BUFFER_BYTES],
       ['read_buf_count', readBuffers],
-      ['read_buf_bytes', readBuffers * 16384],
-      ['read_buf_bytes_free', 0],
+      ['read_buf_bytes', readBuffers * BUFFER_BYTES],
+      ['read_buf_bytes_free', Math.max(0, readers - 1) * BUFFER_BYTES],
       ['read_buf_oom', 0],
       ['reserved_fds', 5 * s.threads],
       ['cmd_get', c.getCmds],

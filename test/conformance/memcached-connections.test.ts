@@ -51,6 +51,9 @@ async function lines(watcher: RawConnection, expected: number): Promise<string[]
     );
 }
 
+/** What depends on the process, on its times, or on what its crawler does in between. */
+const UNLIKE = /^STAT (pid|uptime|time|rusage_\w+|lru_crawler_\w+) /;
+
 const BINARY_QUIT = Buffer.from('800700000000000000000000000000000000000000000000', 'hex');
 
 /** What `stats conns` says of each connection, without ports, ages and descriptors (which one gets which is not settled). */
@@ -145,6 +148,31 @@ for (const threads of ['1', '4']) {
           seen: seen.sort(),
           counts: stats.match(/STAT (log_\w+|threads|cmd_\w+|get_\w+|curr_items|bytes) \d+/g),
         };
+      });
+      expect(engine).toEqual(real);
+    });
+
+    it('are counted in stats, from the start, after a while and after a reset', { timeout: 30_000 }, async () => {
+      const [real, engine] = await onBoth(['-t', threads, '-o', 'no_lru_maintainer'], async (server) => {
+        await pause(200);
+        const asking = await server.connect();
+        const stats = async (): Promise<string[]> =>
+          (await asking.ask('stats\r\n', END))
+            .toString()
+            .split('\r\n')
+            .filter((line) => !UNLIKE.test(line));
+        const seen = [await stats()];
+        const clients = await Promise.all(Array.from({ length: 10 }, () => server.connect()));
+        for (const [i, client] of clients.entries()) {
+          await client.ask(`set k${i} 0 0 1\r\nx\r\nget k${i} none\r\nincr none 1\r\n`, Buffer.from('NOT_FOUND\r\n'));
+        }
+        for (const client of clients.splice(0, 5)) client.socket.end();
+        await pause(200);
+        seen.push(await stats());
+        await asking.ask('stats reset\r\n', Buffer.from('RESET\r\n'));
+        seen.push(await stats());
+        for (const client of clients) client.socket.destroy();
+        return seen;
       });
       expect(engine).toEqual(real);
     });
