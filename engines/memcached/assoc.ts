@@ -166,14 +166,19 @@ export class HashTable {
     return this.#u32[(this.#u32[this.#cells + CELL_TABLE] + bucket * BUCKET_BYTES) >>> 2];
   }
 
-  /** Begins to grow when it is time. Called by the maintenance timer, not by commands. @param items linked now */
-  growIfNeeded(items: number): void {
+  /**
+   * Begins to grow when it is time. Called by a background job, not by commands.
+   * @param items linked now
+   * @returns whether it has begun
+   */
+  growIfNeeded(items: number): boolean {
     const power = this.power;
-    if (this.#u32[this.#cells + CELL_TABLE_WALKED] !== 0) return;
-    if (this.expanding || !this.#mayGrow || items <= 2 ** power * GROW_LOAD || power >= HASH_POWER_ARENA_MAX) return;
+    if (this.#u32[this.#cells + CELL_TABLE_WALKED] !== 0) return false;
+    if (this.expanding || !this.#mayGrow || items <= 2 ** power * GROW_LOAD || power >= HASH_POWER_ARENA_MAX)
+      return false;
     const table = this.#take(power + 1);
     // No room: the table stays as it is, which costs time but loses nothing (as in the original).
-    if (table === 0) return;
+    if (table === 0) return false;
     const u32 = this.#u32;
     const cells = this.#cells;
     this.#locks.allItems();
@@ -185,6 +190,7 @@ export class HashTable {
     u32[cells + CELL_EXPAND_BUCKET] = 0;
     u32[cells + CELL_EXPANDING] = 1;
     this.#locks.unlockAllItems();
+    return true;
   }
 
   /** Moves at most `buckets` buckets. @returns whether there are more to move */

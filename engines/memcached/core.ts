@@ -256,7 +256,7 @@ export class Core implements ConnectionHandler {
     this.background.add(this.items.mover);
     this.background.add(new SlabAutomover(this.items));
     if (isFirst) this.setVerbosity(settings.verbose);
-    this.background.add(new HashExpander(this.items));
+    this.background.add(new HashExpander(this.items, (line) => hooks.log(line)));
     this.background.add(this.crawler);
     this.#ascii = new AsciiCommands(this);
     this.#binary = new BinaryCommands(this);

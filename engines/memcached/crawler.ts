@@ -135,6 +135,12 @@ export class Crawler implements BackgroundJob {
     return Atomics.compareExchange(this.#i32, this.#cells + RUNNING, CRAWL_NONE, CRAWL_PREPARING) === CRAWL_NONE;
   }
 
+  /** Nobody crawls any more. */
+  #sleep(): void {
+    this.#tell('LRU crawler thread sleeping');
+    this.#unclaim();
+  }
+
   #unclaim(): void {
     Atomics.store(this.#i32, this.#cells + RUNNING, CRAWL_NONE);
   }
@@ -169,6 +175,7 @@ export class Crawler implements BackgroundJob {
       this.#unfetched[id] = 0;
       this.#checked[id] = 0;
       this.#isActive[id] = 1;
+      this.#tell(`Kicking LRU crawler off for LRU ${id}`);
       locks.give(LOCK_LRU + id);
       starts++;
     }
@@ -184,7 +191,7 @@ export class Crawler implements BackgroundJob {
     const { settings } = this.#core;
     if (this.#slice(Math.min(SLICE_ITEMS, this.#untilSleep), -1)) {
       this.#untilSleep = ITEMS_PER_SLEEP;
-      this.#unclaim();
+      this.#sleep();
       return IDLE_MS;
     }
     this.#untilSleep -= SLICE_ITEMS;
@@ -214,6 +221,7 @@ export class Crawler implements BackgroundJob {
     const item = this.#next[id]!;
     if (item !== 0) this.#next[id] = items.u32[(item + L.ITEM_PREV) >>> 2]!;
     if (item === 0 || (this.#remaining[id] !== 0 && --this.#remaining[id] === 0)) {
+      this.#tell(`Nothing left to crawl for ${id}`);
       this.#finishList(id);
       locks.give(LOCK_LRU + id);
       return;
@@ -233,6 +241,11 @@ export class Crawler implements BackgroundJob {
     }
     if (isOurs) locks.unlockItem(hash);
     locks.give(LOCK_LRU + id);
+  }
+
+  /** With -vvv. */
+  #tell(line: string): void {
+    if (this.#core.settings.verbose > 2) this.#core.hooks.log(line);
   }
 
   /** Under the LRU's lock. */
@@ -294,7 +307,7 @@ export class Crawler implements BackgroundJob {
   #endDump(): void {
     this.#dumpConn = -1;
     Atomics.store(this.#i32, this.#cells + CELL_TABLE_WALKED, 0);
-    this.#unclaim();
+    this.#sleep();
   }
 
   /** The items of some buckets, each under its lock. */

@@ -9,15 +9,23 @@ const CHECK_MS = 1_000;
 export class HashExpander implements BackgroundJob {
   readonly name = 'hash-expander';
   readonly #items: Items;
+  readonly #log: (line: string) => void;
 
-  constructor(items: Items) {
+  /** @param log gets a line when a growth begins and when it ends, if the server is as verbose as -vv */
+  constructor(items: Items, log: (line: string) => void) {
     this.#items = items;
+    this.#log = log;
   }
 
   /** @returns ms until the next slice */
   run(): number {
-    const { table } = this.#items;
-    table.growIfNeeded(this.#items.currItems);
-    return table.expandSome(SLICE_BUCKETS) ? 0 : CHECK_MS;
+    const { table, settings, currItems } = this.#items;
+    if (!table.expanding) {
+      if (!table.growIfNeeded(currItems)) return CHECK_MS;
+      if (settings.verbose > 1) this.#log('Hash table expansion starting');
+    }
+    if (table.expandSome(SLICE_BUCKETS)) return 0;
+    if (settings.verbose > 1) this.#log('Hash table expansion done');
+    return CHECK_MS;
   }
 }

@@ -91,12 +91,14 @@ export class LruCommands {
     }
     if (count !== 3) return this.#say('ERROR');
     if (what === 'disable') {
+      if (settings.lruCrawler && settings.verbose > 2) this.#core.hooks.log('LRU crawler thread stopping');
       settings.lruCrawler = false;
       return this.#say('OK');
     }
     if (what !== 'enable') return this.#say('ERROR');
     if (settings.lruCrawler) return this.#say('ERROR failed to start lru crawler thread');
     settings.lruCrawler = true;
+    if (settings.verbose > 2) this.#core.hooks.log('Starting LRU crawler background thread');
     return this.#say('OK');
   }
 

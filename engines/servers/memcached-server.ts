@@ -159,12 +159,16 @@ function portsOf(listeners: readonly Listener[]): number[] {
   return listeners.map(({ port }) => port);
 }
 
+/** What -vv and -vvv show before the server listens. */
 function printClasses(core: Core): void {
   const { chunkSize, chunksPerPage, largestClass } = core.items.slabs;
   for (let id = 1; id <= largestClass; id++) {
     const size = String(chunkSize[id]).padStart(9);
     log(`slab class ${String(id).padStart(3)}: chunk size ${size} perslab ${String(chunksPerPage[id]).padStart(7)}`);
   }
+  const { verbose, lruCrawler, lruMaintainer } = core.settings;
+  if (verbose > 2 && lruCrawler) log('Starting LRU crawler background thread');
+  if (verbose > 2 && lruMaintainer) log('Starting LRU maintainer background thread');
 }
 
 /**
