@@ -133,6 +133,8 @@ export class SlabMover implements BackgroundJob {
    * @returns REASSIGN_…: only with REASSIGN_OK it will be
    */
   request(source: number, destination: number): number {
+    // Without slab_reassign nobody moves pages, which then may be of different sizes.
+    if (!this.#items.settings.slabReassign) return REASSIGN_BUSY;
     const state = this.#cells + CELL_STATE;
     if (Atomics.compareExchange(this.#i32, state, IDLE, CLAIMED) !== IDLE) return REASSIGN_BUSY;
     const answer = this.#examine(source, destination);

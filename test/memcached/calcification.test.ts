@@ -61,7 +61,7 @@ describeReal(['memcached'], 'slab calcification beside the real server', () => {
   });
 
   for (const automove of [1, 2] as const) {
-    it(`takes the same course with slab_automove ${automove}`, { timeout: 120_000 }, async () => {
+    it.concurrent(`takes the same course with slab_automove ${automove}`, { timeout: 120_000 }, async () => {
       const one = short(automove);
       const args = ['-m', String(one.megabytes), '-o', `slab_automove=${automove},${one.options}`];
       const there = await RealMemcached.start(args);

@@ -301,6 +301,21 @@ describe('slabs automove', () => {
     server.verify();
   });
 
+  it('moves nothing where pages may not move', () => {
+    const server = new Server({
+      maxBytes: 8 * MEBIBYTE,
+      slabAutomove: 2,
+      slabReassign: false,
+      slabChunkSizeMax: MEBIBYTE,
+    });
+    for (let i = 0; i < 40_000; i++) server.set(`k${i}`, 150);
+    const before = server.pages();
+    for (let i = 0; i < 500; i++) server.set(`b${i}`, 3_000);
+    server.settle();
+    expect(server.pages()).toEqual({ ...before, 17: 1 });
+    server.verify();
+  });
+
   it('1 lets a class that stays half empty give its pages to the pool, after a window without a shortage', () => {
     const server = new Server({ slabAutomove: 1 });
     for (let i = 0; i < 15_000; i++) server.set(`k${i}`, 2_000);
