@@ -6,7 +6,7 @@ import { ThreadStress } from './support/thread-stress.ts';
 /** How long: 12 s in `npm test`; the nightly run says more. */
 const SECONDS = Number(process.env['CACHELAB_STRESS_SECONDS'] ?? 12);
 const CONNECTIONS = 16;
-const FLAGS = ['-t', '4', '-m', '48', '-o', 'hashpower=13', '--verify-on-exit'];
+const FLAGS = ['-t', '4', '-m', '24', '-o', 'hashpower=13', '--verify-on-exit'];
 
 describe('Threads that share everything', () => {
   it('tear no value and lose no cas, and memory is exact when they stop', {
