@@ -508,7 +508,7 @@ export class Core implements ConnectionHandler {
     this.#item[conn] = 0;
     this.#afterSwallow.delete(conn);
     if (this.crawler.isDumping(conn)) this.crawler.abandonDump();
-    this.counters.currConnections--;
+    if (this.thread === 0 || !this.#datagramSockets.has(conn)) this.counters.currConnections--;
   }
 
   onReleased(lease: number): void {
@@ -952,10 +952,14 @@ export class Core implements ConnectionHandler {
     this.#datagramSockets.add(conn);
     const { transport } = this;
     const name = transport.localName(conn);
-    this.connections.open(conn, transport.descriptor(conn), TRANSPORT_UDP, name, name, this.items.now);
+    const fd = transport.descriptor(conn);
+    this.connections.open(conn, fd, TRANSPORT_UDP, name, name, this.items.now);
     this.#item[conn] = 0;
+    // All threads read from the same socket, which is one connection for all of them.
+    if (this.thread > 0) return;
     this.counters.currConnections++;
     this.counters.totalConnections++;
+    if (this.logger.wants(LOG_VERBOSE)) this.hooks.log(`<${fd} server listening (udp)`);
   }
 
   onDatagram(conn: number, start: number, end: number): void {

@@ -66,7 +66,6 @@ export async function listen(
  * @throws OptionError
  */
 export async function listenUdp<T extends { port: number }>(
-  core: Core,
   options: MemcachedOptions,
   bound: BoundPort[],
   open: (host: string, port: number) => Promise<T>,
@@ -78,7 +77,6 @@ export async function listenUdp<T extends { port: number }>(
     try {
       await eachAddress(host, async (address) => {
         const socket = await open(address, port);
-        announceListener(core, { ...socket, id: sockets.length, address }, 'udp');
         sockets.push(socket);
         bound.push({ transport: 'UDP', address, port: socket.port });
       });

@@ -77,7 +77,7 @@ async function startAlone(
   const limit = new ConnectionLimit(core, loop);
   const bound: BoundPort[] = [];
   const listeners = await listen(core, loop, options, bound);
-  const datagrams = await listenUdp(core, options, bound, (host, port) => loop.listenUdp(host, port));
+  const datagrams = await listenUdp(options, bound, (host, port) => loop.listenUdp(host, port));
   if (settings.socketPath === null) writePortFile(bound);
   limit.listening(listeners.length, datagrams.length);
   return {
@@ -118,7 +118,7 @@ async function startThreads(
   try {
     const bound: BoundPort[] = [];
     listeners = await listen(core, loop, options, bound);
-    datagrams.push(...(await listenUdp(core, options, bound, async (host, port) => loop.bindUdp!(host, port))));
+    datagrams.push(...(await listenUdp(options, bound, async (host, port) => loop.bindUdp!(host, port))));
     if (settings.socketPath === null) writePortFile(bound);
   } catch (error) {
     await close();

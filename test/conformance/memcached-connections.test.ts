@@ -106,7 +106,7 @@ for (const threads of ['1', '4']) {
     });
 
     it('are shown by stats conns with their states', { timeout: 30_000 }, async () => {
-      const [real, engine] = await onBoth(['-t', threads], async (server) => {
+      const [real, engine] = await onBoth(['-t', threads, '-U', 'PORT'], async (server) => {
         const clients: RawConnection[] = [];
         const open = async (sent: string | Buffer): Promise<void> => {
           const client = await server.connect();

@@ -31,11 +31,18 @@ export class TcpMemcached {
     });
   }
 
-  /** @param args as the original's; `-t` is 1 unless it is among them */
+  /** @param args as the original's; PORT among them stands for the TCP port, and `-t` is 1 unless it is among them */
   static async start(kind: 'real' | 'engine', args: string[] = []): Promise<TcpMemcached> {
     const port = await freePort();
     const threads = args.includes('-t') ? [] : ['-t', '1'];
-    const all = ['-l', '127.0.0.1', '-p', String(port), ...threads, ...args];
+    const all = [
+      '-l',
+      '127.0.0.1',
+      '-p',
+      String(port),
+      ...threads,
+      ...args.map((arg) => (arg === 'PORT' ? String(port) : arg)),
+    ];
     const user = process.getuid?.() === 0 ? ['-u', 'root'] : [];
     const [program, words] =
       kind === 'real'
