@@ -125,6 +125,12 @@ export class Defrag {
   }
 
   private run(core: RedisCore): void {
+    const begun = core.latency.begin();
+    this.runCycle(core);
+    core.latency.end('active-defrag-cycle', begun);
+  }
+
+  private runCycle(core: RedisCore): void {
     const startUs = core.clock.monoUs();
     const endUs = startUs + Math.max(1, (1_000_000 * this.running) / core.hz / 100);
     for (;;) {

@@ -48,6 +48,16 @@ export class LatencyMonitor {
     this.core = core;
   }
 
+  /** The moment at which something begins that may take long, for `end`; no clock is read while nobody wants to know. */
+  begin(): number {
+    return this.core.latencyThresholdUs === Number.POSITIVE_INFINITY ? -1 : this.core.clock.monoUs();
+  }
+
+  /** Enters how long it has taken since `begin` told the moment. */
+  end(event: string, begunUs: number): void {
+    if (begunUs >= 0) this.add(event, this.core.clock.monoUs() - begunUs);
+  }
+
   /** Enters a delay if it is long enough. */
   add(event: string, durationUs: number): void {
     if (durationUs < this.core.latencyThresholdUs) return;

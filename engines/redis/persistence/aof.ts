@@ -175,6 +175,7 @@ export class AppendOnlyFile {
 
   private syncNow(): void {
     const { core } = this;
+    const begun = core.latency.begin();
     try {
       core.disk!.sync(this.file);
     } catch (error) {
@@ -182,6 +183,7 @@ export class AppendOnlyFile {
         `Can't persist AOF for fsync error when the AOF fsync policy is 'always': ${systemText(error)}. Exiting...`,
       );
     }
+    core.latency.end('aof-fsync-always', begun);
     this.lastSync = core.unixtime;
     this.syncedSize = this.incrementSize;
   }
@@ -239,7 +241,9 @@ export class AppendOnlyFile {
     }
     if (!force && this.postponed()) return;
     this.postponedSince = 0;
+    const begun = core.latency.begin();
     const written = this.write();
+    if (begun >= 0) this.tellWrite(begun);
     this.size += written;
     this.incrementSize += written;
     if (written < this.length) {
@@ -258,6 +262,18 @@ export class AppendOnlyFile {
       this.room = 0;
     }
     this.syncIfDue();
+  }
+
+  /** A write is two events: one for all of them, and one that says what else was going on. */
+  private tellWrite(begun: number): void {
+    const { clock, latency, persistence } = this.core;
+    const tookUs = clock.monoUs() - begun;
+    const syncing = this.syncer?.busy === true;
+    latency.add(
+      syncing ? 'aof-write-pending-fsync' : persistence.saving ? 'aof-write-active-child' : 'aof-write-alone',
+      tookUs,
+    );
+    latency.add('aof-write', tookUs);
   }
 
   /** @returns how many bytes are in the file now; fewer than there are after an error */

@@ -211,6 +211,7 @@ export class Persistence {
     const pauseUs = snapshots.start({ plan, hashKey: [...core.heap.hashKey], folder, name, temporary });
     if (pauseUs < 0) return false;
     this.lastPauseUs = Math.round(pauseUs);
+    core.latency.add('fork', pauseUs);
     this.snapshotsStarted++;
     this.saving = true;
     this.aborted = false;
@@ -292,7 +293,11 @@ export class Persistence {
   abortSave(): void {
     if (!this.saving || this.snapshots === null) return;
     this.aborted = true;
+    const { latency } = this.core;
+    const begun = latency.begin();
     this.snapshots.abort();
+    // The thread that writes it removes it.
+    latency.end('rdb-unlink-temp-file', begun);
     const end = this.snapshots.takeEnd();
     if (end !== null) this.ended(end);
   }
