@@ -17,6 +17,8 @@ const SLOW_KEYS = 6_000;
 /** With an append-only file others are served after so many commands: more of them, and faster. */
 const SLOW_COMMAND_US = 10;
 const SLOW_COMMANDS = 60_000;
+/** Saves in the background take seconds. */
+const SLOW_SAVES = ['--rdb-key-save-delay', '200'];
 
 const running = new Set<ChildProcess>();
 const root = mkdtempSync(join(tmpdir(), 'cachelab-files-'));
@@ -30,7 +32,7 @@ afterAll(() => {
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 interface Server {
-  readonly name: string;
+  readonly name: 'ours' | 'real';
   readonly process: ChildProcess;
   readonly folder: string;
   readonly client: RespClient;
@@ -43,7 +45,7 @@ interface Server {
 
 /** Lines that speak of the original's children, or of its platform, or come at any time. */
 const NOT_COMPARED =
-  /overcommit|Fork CoW|^C |Successfully renamed|Removing the history|rewrite terminated with success|saving terminated with success|RDB memory usage|Creating AOF incr|rewriting started|Background saving started|seconds$|RDB age|Redis version|is starting|Configuration loaded|monotonic|thread|Failed applying new conf/;
+  /overcommit|Fork CoW|^C |Successfully renamed|Removing the history|rewrite terminated with success|saving terminated with success|RDB memory usage|Creating AOF incr|rewriting started|Background saving started|seconds$|RDB age|Redis version|is starting|given up|running AOF rewrite child|terminated by signal|SIGUSR1 in child|Configuration loaded|monotonic|thread|Failed applying new conf/;
 
 function plain(line: string): string {
   return line
@@ -279,6 +281,75 @@ describeReal(['redis-server'], 'a command about files', () => {
       await run(server, note, ['CONFIG SET appendonly no', 'DBSIZE']);
     });
   });
+
+  it('ends a snapshot that is not wanted any more, and leaves the file of the one before', {
+    timeout: 90_000,
+  }, async () => {
+    await onBoth(SLOW_SAVES, async (server, note) => {
+      const files = () => note(readdirSync(server.folder, { recursive: true }).map(String).sort());
+      await run(server, note, ['SET old 1', 'SAVE', 'DEBUG POPULATE 20000 k 100', 'BGSAVE', 'FLUSHALL', 'SET new 1']);
+      await idle(server);
+      note(await persistenceFields(server.client));
+      files();
+      await run(server, note, ['DEBUG RELOAD NOSAVE', 'KEYS *']);
+      // Where data are saved by themselves the flushed ones must not come back.
+      await run(server, note, ['CONFIG SET save 3600~1', 'DEBUG POPULATE 20000 k 100', 'BGSAVE', 'FLUSHALL']);
+      await idle(server);
+      files();
+      await run(server, note, ['DEBUG RELOAD NOSAVE', 'DBSIZE']);
+      await run(server, note, ['CONFIG SET save ""', 'CONFIG SET appendonly yes', 'DEBUG POPULATE 20000 k 100']);
+      await idle(server);
+      // A rewrite goes on: what it writes down is made up for by the FLUSHALL that follows in the increment.
+      await run(server, note, ['BGREWRITEAOF', 'FLUSHALL', 'SET new 2']);
+      await idle(server);
+      await run(server, note, ['DEBUG LOADAOF', 'KEYS *']);
+      note(await persistenceFields(server.client));
+    });
+  });
+
+  const ends = [
+    { name: 'a save', first: ['BGSAVE'], words: [['SHUTDOWN']] },
+    { name: 'a save, saving once more', first: ['BGSAVE'], words: [['SHUTDOWN', 'SAVE']] },
+    {
+      name: 'a save, where data are saved by themselves',
+      first: ['CONFIG SET save 3600~1', 'BGSAVE'],
+      words: [['SHUTDOWN']],
+    },
+    {
+      name: 'a save, without saving',
+      first: ['CONFIG SET save 3600~1', 'BGSAVE'],
+      words: [['SHUTDOWN', 'NOSAVE', 'NOW']],
+    },
+    { name: 'a rewrite', first: ['BGREWRITEAOF'], words: [['SHUTDOWN']] },
+    {
+      name: 'the first rewrite',
+      first: ['CONFIG SET appendonly yes'],
+      words: [['SET', 'x', '1'], ['SHUTDOWN'], ['SHUTDOWN', 'FORCE']],
+    },
+  ];
+  for (const { name, first, words } of ends) {
+    it(`SHUTDOWN ends in the middle of ${name}`, { timeout: 60_000 }, async () => {
+      await onBoth(SLOW_SAVES, async (server, note) => {
+        await run(server, note, ['SET old 1', 'SAVE', 'DEBUG POPULATE 20000 k 100', ...first]);
+        server.log();
+        const ended = once(server.process, 'exit');
+        for (const one of words) note(show(await server.client.command(...one).catch(() => 'gone')));
+        note((await ended)[0]);
+        note(server.log());
+        // The children of the original may still be about to remove theirs.
+        await pause(200);
+        const files = readdirSync(server.folder, { recursive: true }).map(String).sort();
+        note(files.filter((file) => !file.startsWith('temp-')));
+        for (const flags of [[], ['--appendonly', 'yes']]) {
+          const again = await start(server.name, server.folder, flags);
+          await again.said('ready to accept connections at');
+          note(await again.client.command('DBSIZE'));
+          await again.client.close();
+          await again.kill();
+        }
+      });
+    });
+  }
 
   it('rewrites an append-only file that is switched off, and switches on one that was there before', {
     timeout: 60_000,

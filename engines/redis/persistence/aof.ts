@@ -78,6 +78,11 @@ export class AppendOnlyFile {
     return `${this.core.config.appendfilename}.manifest`;
   }
 
+  /** The increment's name while there is no base for it yet: no start takes it for data. */
+  private get firstName(): string {
+    return `temp-${this.core.config.appendfilename}.incr`;
+  }
+
   /** What the name of a base file that is written now ends with. */
   private baseSuffix(): string {
     return this.core.config.aofUseRdbPreamble ? '.rdb' : '.aof';
@@ -464,14 +469,13 @@ export class AppendOnlyFile {
       if (this.syncer === null) disk.sync(present);
     }
     const next = this.manifest.clone();
-    const increment = next.addIncrement(appendfilename);
-    core.log(LOG_NOTICE, `Creating AOF incr file ${increment.name} on background rewrite`);
-    // What an attempt that failed has left is in no manifest.
-    if (this.state === 'off') disk.remove(this.path(increment.name));
-    this.openIncrement(increment.name);
+    const name = this.state === 'on' ? next.addIncrement(appendfilename).name : this.firstName;
+    core.log(LOG_NOTICE, `Creating AOF incr file ${name} on background rewrite`);
+    // An attempt that failed may have left one.
+    if (this.state !== 'on') disk.remove(this.path(name));
+    this.openIncrement(name);
     try {
       if (this.state === 'on') this.persist(next);
-      else this.manifest = next;
     } catch (error) {
       // The new file stays, empty, as the manifest on disk may name it already, unless the old one can be put back.
       disk.close(this.file);
@@ -502,7 +506,11 @@ export class AppendOnlyFile {
     const { core } = this;
     const next = this.manifest.clone();
     next.addBase(core.config.appendfilename, this.rewriteSuffix);
-    next.retireIncrements(this.state === 'off');
+    next.retireIncrements(this.state !== 'on');
+    if (this.state === 'waiting') {
+      const { name } = next.addIncrement(core.config.appendfilename);
+      core.disk!.rename(this.path(this.firstName), this.path(name));
+    }
     this.persist(next);
     // Rewritten while it is switched off, it stays so.
     if (this.state === 'waiting') this.state = 'on';
@@ -534,6 +542,7 @@ export class AppendOnlyFile {
     else if (this.file >= 0) {
       this.core.disk!.close(this.file);
       this.file = -1;
+      this.core.disk!.remove(this.path(this.firstName));
     }
     this.state = 'off';
     if (this.start !== 0) this.core.heap.free(this.start);
