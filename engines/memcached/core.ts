@@ -52,7 +52,7 @@ import * as R from './replies.ts';
 import { END } from './replies.ts';
 import type { RestartState } from './restart-meta.ts';
 import { markPages, PageRestorer } from './restart-pages.ts';
-import { type Settings, SharedSettings } from './settings.ts';
+import { type Settings, SharedSettings, threadsPerUdp } from './settings.ts';
 import { CELL_CONNECTIONS, type Placement, SharedBlock } from './shared-block.ts';
 import { SlabAutomover } from './slab-automover.ts';
 import { SlabMover } from './slab-mover.ts';
@@ -508,7 +508,11 @@ export class Core implements ConnectionHandler {
     this.#item[conn] = 0;
     this.#afterSwallow.delete(conn);
     if (this.crawler.isDumping(conn)) this.crawler.abandonDump();
-    if (this.thread === 0 || !this.#datagramSockets.has(conn)) this.counters.currConnections--;
+    if (this.#countsDatagrams || !this.#datagramSockets.has(conn)) this.counters.currConnections--;
+  }
+
+  get #countsDatagrams(): boolean {
+    return this.thread < threadsPerUdp(this.settings);
   }
 
   onReleased(lease: number): void {
@@ -955,11 +959,12 @@ export class Core implements ConnectionHandler {
     const fd = transport.descriptor(conn);
     this.connections.open(conn, fd, TRANSPORT_UDP, name, name, this.items.now);
     this.#item[conn] = 0;
-    // All threads read from the same socket, which is one connection for all of them.
-    if (this.thread > 0) return;
+    if (!this.#countsDatagrams) return;
+    // All threads read from the same socket; the original has one a thread.
+    if (this.thread > 0) this.directory.addStructure();
     this.counters.currConnections++;
     this.counters.totalConnections++;
-    if (this.logger.wants(LOG_VERBOSE)) this.hooks.log(`<${fd} server listening (udp)`);
+    if (this.thread === 0 && this.logger.wants(LOG_VERBOSE)) this.hooks.log(`<${fd} server listening (udp)`);
   }
 
   onDatagram(conn: number, start: number, end: number): void {

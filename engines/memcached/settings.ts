@@ -274,3 +274,8 @@ export class SharedSettings {
     this.#locks.give(LOCK_SETTINGS);
   }
 }
+
+/** How many connections a socket for datagrams counts as: one a thread, but one alone where -l gives several addresses. */
+export function threadsPerUdp(settings: Settings): number {
+  return settings.inter?.includes(',') ? 1 : settings.threads;
+}

@@ -7,6 +7,7 @@ import * as L from './layout.ts';
 import { LOCK_LRU } from './lock-cells.ts';
 import { tailAge } from './lru.ts';
 import * as R from './replies.ts';
+import { threadsPerUdp } from './settings.ts';
 import { CELL_LISTEN_DISABLED } from './shared-block.ts';
 import { PAGE_POOL } from './slabs.ts';
 import { CELL_WAS_RESET, SERVES_COMMANDS, SERVES_CONNECTIONS } from './thread-directory.ts';
@@ -268,7 +269,7 @@ export class StatsCommands {
       ['growth_factor', fixed(s.factor, 2)],
       ['chunk_size', s.chunkSize],
       ['num_threads', s.threads],
-      ['num_threads_per_udp', s.inter?.includes(',') ? 1 : s.threads],
+      ['num_threads_per_udp', threadsPerUdp(s)],
       ['stat_key_prefix', s.prefixDelimiter],
       ['detail_enabled', yesNo(s.detailEnabled)],
       ['reqs_per_event', s.reqsPerEvent],

@@ -64,7 +64,9 @@ function rows(reply: Buffer, port: number): string[] {
     if (!rest!.startsWith('secs_since'))
       byFd.set(fd!, `${byFd.get(fd!) ?? ''}${rest!.replace(/^(addr tcp:.*):\d+$/, '$1:N')}; `);
   }
-  return [...byFd.values()].sort();
+  const all = [...byFd.values()].sort();
+  // The original has a socket for datagrams for each thread, the engine one for all of them.
+  return all.filter((row, i) => !row.startsWith('UDP') || row !== all[i - 1]);
 }
 
 for (const threads of ['1', '4']) {
@@ -153,7 +155,7 @@ for (const threads of ['1', '4']) {
     });
 
     it('are counted in stats, from the start, after a while and after a reset', { timeout: 30_000 }, async () => {
-      const [real, engine] = await onBoth(['-t', threads, '-o', 'no_lru_maintainer'], async (server) => {
+      const [real, engine] = await onBoth(['-t', threads, '-U', 'PORT', '-o', 'no_lru_maintainer'], async (server) => {
         await pause(200);
         const asking = await server.connect();
         const stats = async (): Promise<string[]> =>
