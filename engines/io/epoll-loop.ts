@@ -93,8 +93,8 @@ export class EpollLoop extends ConnectionLoop {
   /** Connections that another loop is going to serve, and who is told. */
   private readonly leaving = new Map<number, (fd: number, input: Uint8Array) => void>();
   private readonly datagrams: Datagrams;
-  /** Slots of sockets for datagrams, and whether their descriptors are ours to close. */
-  private readonly datagramSlots = new Map<number, boolean>();
+  /** Slots of sockets for datagrams. */
+  private readonly datagramSlots = new Set<number>();
   /** Whose datagram is being served. */
   private datagramConn = -1;
   private readonly takeDatagram = (start: number, end: number): void => {
@@ -153,12 +153,10 @@ export class EpollLoop extends ConnectionLoop {
 
   async listenUdp(host: string, port: number): Promise<Listener> {
     const fd = this.sockets.bindUdp(host, port);
-    const listener = { id: this.datagramSlots.size, address: host, port: this.sockets.localPort(fd) };
-    const conn = this.adoptUdp(fd, listener.id);
-    if (conn < 0) this.sys.close(fd);
-    if (conn < 0) throw new Error(`Cannot receive datagrams on ${host}:${port}: the table of connections is full`);
-    this.datagramSlots.set(conn, true);
-    return listener;
+    const listener = { id: this.datagramSlots.size, address: host, port: this.sockets.localPort(fd), fd };
+    if (this.serveUdp(fd, listener.id) >= 0) return listener;
+    this.sys.close(fd);
+    throw new Error(`Cannot receive datagrams on ${host}:${port}: the table of connections or the arena is full`);
   }
 
   bindUdp(host: string, port: number): { fd: number; port: number; close(): void } {
@@ -167,10 +165,19 @@ export class EpollLoop extends ConnectionLoop {
   }
 
   adoptUdp(fd: number, listener: number): number {
+    // A descriptor of its own, as each thread of the originals has: so the loops can end in any order.
+    const own = this.check('dup', this.sys.dup(fd), 'Cannot share a socket for datagrams');
+    const conn = this.serveUdp(own, listener);
+    if (conn < 0) this.sys.close(own);
+    return conn;
+  }
+
+  /** @returns the slot, -1 when the table or the arena is full */
+  private serveUdp(fd: number, listener: number): number {
     const conn = this.datagrams.prepare() ? this.takeSlot(OPEN, -1) : -1;
     if (conn < 0) return -1;
     this.fds[conn] = fd;
-    this.datagramSlots.set(conn, false);
+    this.datagramSlots.add(conn);
     this.interest[conn] = EPOLLIN;
     this.control(CTL_ADD, fd, EPOLLIN, TAG_DATAGRAMS + conn);
     this.handler.onDatagramSocket?.(conn, listener);
@@ -664,8 +671,9 @@ export class EpollLoop extends ConnectionLoop {
 
   private releaseDatagrams(conn: number, fd: number): void {
     this.datagrams.forget(fd);
-    if (this.datagramSlots.get(conn) === true) this.sys.close(fd);
-    else this.control(CTL_DEL, fd, 0, TAG_DATAGRAMS + conn);
+    // Other descriptors may refer to the same socket, so closing this one does not take it out of the poll set.
+    this.control(CTL_DEL, fd, 0, TAG_DATAGRAMS + conn);
+    this.sys.close(fd);
     this.datagramSlots.delete(conn);
   }
 

@@ -89,9 +89,9 @@ export interface EventLoop extends Transport {
    * @throws SystemError as listenTcp
    */
   listenUdp(host: string, port: number): Promise<Listener>;
-  /** Epoll only: binds a socket for datagrams that other threads' loops are to serve. The caller closes it when they have ended. @throws SystemError */
+  /** Epoll only: binds a socket for datagrams that other threads' loops are to serve. The caller closes it. @throws SystemError */
   bindUdp?(host: string, port: number): { fd: number; port: number; close(): void };
-  /** Epoll only: serves such a socket, together with other loops: each datagram comes to one of them. @returns its slot, -1 when the table is full */
+  /** Epoll only: serves such a socket by a descriptor of its own, together with other loops: each datagram comes to one of them. @returns its slot, -1 when the table is full */
   adoptUdp?(fd: number, listener: number): number;
   /**
    * A TCP port where clients speak TLS; `onOpen` follows when the handshake is done. Only the libuv loop has it: its sockets are Node's,

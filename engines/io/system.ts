@@ -32,6 +32,7 @@ export interface SystemCalls {
   writev(fd: number, iov: number, count: number): number;
   recvfrom(fd: number, address: number, length: number, flags: number, name: number, nameLength: number): number;
   sendto(fd: number, address: number, length: number, flags: number, name: number, nameLength: number): number;
+  dup(fd: number): number;
   close(fd: number): number;
   _exit(code: number): void;
   eventfd(initial: number, flags: number): number;
@@ -128,6 +129,7 @@ function bind(): SystemCalls {
     writev: libc.func('intptr_t writev(int, uintptr_t, int)'),
     recvfrom: libc.func('intptr_t recvfrom(int, uintptr_t, size_t, int, uintptr_t, uintptr_t)'),
     sendto: libc.func('intptr_t sendto(int, uintptr_t, size_t, int, uintptr_t, uint32_t)'),
+    dup: libc.func('int dup(int)'),
     close: libc.func('int close(int)'),
     _exit: libc.func('void _exit(int)') as unknown as (code: number) => void,
     eventfd: libc.func('int eventfd(uint32_t, int)'),

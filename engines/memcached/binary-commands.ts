@@ -5,7 +5,7 @@
 import { BinaryReplies, NO_BYTES, NO_MEMORY } from './binary-replies.ts';
 import type { Core } from './core.ts';
 import * as L from './layout.ts';
-import { CLOSE_NORMAL, LOG_VERBOSE } from './logger.ts';
+import { CLOSE_NORMAL, LOG_MUTATIONS, LOG_VERBOSE } from './logger.ts';
 import * as B from './protocol/binary.ts';
 import { bytesOf } from './replies.ts';
 import * as A from './sasl.ts';
@@ -13,6 +13,7 @@ import type { Stat } from './stats.ts';
 import { StatsCommands } from './stats.ts';
 import * as S from './store.ts';
 import { VERSION } from './version.ts';
+import { STATUS_NO_MEMORY, STATUS_TOO_LARGE } from './watchers.ts';
 
 const INCOMPLETE = -1;
 /** The original's read buffer: a request whose header, extras and key are longer can never be seen whole there. */
@@ -265,9 +266,9 @@ export class BinaryCommands extends BinaryReplies {
         if (old !== 0) items.unlink(old, hash);
         core.locks.unlockItem(hash);
       }
-      return this.#refuseValue(conn, flags, length);
+      return this.#refuseValue(conn, howOf(opcode), flags, length);
     }
-    let how: number = opcode === B.OP_ADD ? S.STORE_ADD : opcode === B.OP_REPLACE ? S.STORE_REPLACE : S.STORE_SET;
+    let how = howOf(opcode);
     items.setCas(item, this.#casHigh, this.#casLow);
     // With -C an item has no room for a demanded id, and the demand is dropped.
     if (items.casLow(item) !== 0 || items.casHigh(item) !== 0) how = S.STORE_CAS;
@@ -281,16 +282,20 @@ export class BinaryCommands extends BinaryReplies {
     const length = this.#bodyLength - this.#keyLength;
     if (core.settings.detailEnabled) core.prefixes.recordSet(core.u8, this.#keyAt, this.#keyLength);
     const item = items.alloc(this.#keyAt, this.#keyLength, 0, 0, length + 2);
-    if (item === 0) return this.#refuseValue(conn, 0, length);
+    const how = howOf(opcode);
+    if (item === 0) return this.#refuseValue(conn, how, 0, length);
     items.setCas(item, this.#casHigh, this.#casLow);
-    const how = opcode === B.OP_APPEND ? S.STORE_APPEND : S.STORE_PREPEND;
     core.rememberRequest(conn, this.opcode, this.opaque);
     core.expectValue(conn, item, core.hash(core.u8, this.#keyAt, this.#keyLength), how, length, this.quiet);
   }
 
-  #refuseValue(conn: number, flags: number, length: number) {
-    const { items, counters } = this.core;
+  #refuseValue(conn: number, how: number, flags: number, length: number) {
+    const { items, counters, logger } = this.core;
     const tooLarge = items.slabs.classOf(items.needBytes(this.#keyLength, flags, length + 2)) === 0;
+    if (logger.wants(LOG_MUTATIONS)) {
+      // The original crashes here.
+      logger.itemRefused(tooLarge ? STATUS_TOO_LARGE : STATUS_NO_MEMORY, how, this.#keyAt, this.#keyLength);
+    }
     if (tooLarge) return this.errorAndSwallow(conn, B.STATUS_E2BIG, length);
     counters.storeNoMemory++;
     this.errorAndSwallow(conn, B.STATUS_ENOMEM, length, NO_MEMORY.item);
@@ -480,6 +485,14 @@ export class BinaryCommands extends BinaryReplies {
     core.counters.authErrors++;
     this.error(B.STATUS_AUTH_ERROR);
   }
+}
+
+/** How the value of a storing command is stored, by its loud opcode. */
+function howOf(opcode: number): number {
+  if (opcode === B.OP_ADD) return S.STORE_ADD;
+  if (opcode === B.OP_REPLACE) return S.STORE_REPLACE;
+  if (opcode === B.OP_APPEND) return S.STORE_APPEND;
+  return opcode === B.OP_PREPEND ? S.STORE_PREPEND : S.STORE_SET;
 }
 
 /** Commands for clients that have not shown yet who they are. */

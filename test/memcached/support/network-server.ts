@@ -118,6 +118,27 @@ export class UdpClient {
     return this.#got.splice(0).slice(0, -1);
   }
 
+  /**
+   * Gathers answers of many datagrams until the last datagram of each of so many has come.
+   * @param enough told how many answers have ended
+   * @returns what each request was answered, its datagrams in their order, by request id
+   */
+  async gather(enough: (ended: number) => boolean, timeoutMs = 10_000): Promise<Map<number, string>> {
+    const answers = new Map<number, string>();
+    const deadline = Date.now() + timeoutMs;
+    for (let ended = 0; !enough(ended); ) {
+      if (Date.now() > deadline) throw new Error(`only ${ended} requests were answered`);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      for (const bytes of this.#got.splice(0)) {
+        const id = bytes.readUInt16BE(0);
+        const text = bytes.toString('latin1', 8);
+        answers.set(id, (answers.get(id) ?? '') + text);
+        if (text.endsWith('END\r\n')) ended++;
+      }
+    }
+    return answers;
+  }
+
   /** Waits until requests are answered: a server takes connections a little before datagrams. */
   async ready(request: Uint8Array): Promise<this> {
     const deadline = Date.now() + START_TIMEOUT_MS;
