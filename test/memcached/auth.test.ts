@@ -10,8 +10,9 @@ import type { RawConnection } from './real-memcached.ts';
 import { NetworkServer } from './support/network-server.ts';
 
 const TIMEOUT = { timeout: 90_000 };
-/** How long a reply may take, and how long one waits to see that there is none. */
+/** How long a reply may take, how long one waits to see that there is none, and that there are no more. */
 const REPLY_MS = 3_000;
+const FIRST_BYTE_MS = 500;
 const SILENCE_MS = 60;
 const CONVERSATIONS_AT_ONCE = 12;
 /** A file that is to be refused has been looked at after this. */
@@ -44,7 +45,9 @@ async function converse(
 async function nextReply(connection: RawConnection, piece: string | Buffer, expected?: string): Promise<Buffer> {
   const bytes = typeof piece === 'string' ? Buffer.from(piece, 'latin1') : piece;
   if (expected !== undefined) return connection.ask(bytes, Buffer.from(expected, 'latin1'), REPLY_MS);
-  return connection.ask(bytes, Buffer.from('never\0'), SILENCE_MS);
+  const first = await connection.ask(bytes, Buffer.alloc(0), FIRST_BYTE_MS, 1);
+  if (first.length === 0 || connection.closed) return first;
+  return Buffer.concat([first, await connection.ask('', Buffer.from('never\0'), SILENCE_MS)]);
 }
 
 const login = (user: string, password: string, more = ''): string => {
