@@ -3,11 +3,14 @@ import type { Settings } from '../memcached/settings.ts';
 import { strictSigned } from './c-numbers.ts';
 import { EX_OSERR, OptionError } from './option-error.ts';
 
+/** The host of all addresses of the machine, of both kinds. */
+export const EVERYWHERE = '*';
+
 const TAG_MAX = 8;
 const PORT_MAX = 0xffff;
 
 export interface ListenAddress {
-  /** A name or an address; "0.0.0.0" for "*". */
+  /** A name or an address; EVERYWHERE. */
   host: string;
   /** TCP and UDP port; 0: the system chooses. */
   port: number;
@@ -66,7 +69,7 @@ function parseOne(part: string, defaultPort: number, refuse: (text: string) => n
   }
   host ??= rest;
   return {
-    host: host === '*' || host === '' ? '0.0.0.0' : host,
+    host: host === '' ? EVERYWHERE : host,
     // -1 asks for any port; other numbers are cut to 16 bits as the system does it.
     port: port === -1 ? 0 : port & PORT_MAX,
     protocol,

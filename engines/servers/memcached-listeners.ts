@@ -4,6 +4,7 @@ import { isIP } from 'node:net';
 import type { EventLoop, Listener } from '../io/event-loop.ts';
 import { removeStaleSocket } from '../io/stale-socket.ts';
 import type { Core } from '../memcached/core.ts';
+import { EVERYWHERE } from './listen-addresses.ts';
 import { announceListener } from './memcached-announce.ts';
 import type { MemcachedOptions } from './memcached-options.ts';
 import { EX_OSERR, OptionError } from './option-error.ts';
@@ -42,10 +43,7 @@ export async function listen(
   }
   const listeners: Listener[] = [];
   for (const { host, port } of options.listen) {
-    const what =
-      settings.inter === null
-        ? `failed to listen on TCP port ${port}`
-        : `failed to listen on one of interface(s) ${settings.inter}`;
+    const what = whatFor(options, `TCP port ${port}`);
     try {
       await eachAddress(host, async (address) => {
         const listener = await loop.listenTcp(address, port, settings.backlog);
@@ -81,15 +79,21 @@ export async function listenUdp<T extends { port: number }>(
         bound.push({ transport: 'UDP', address, port: socket.port });
       });
     } catch (error) {
-      throw listenError(`failed to listen on UDP port ${udpPort}`, error);
+      throw listenError(whatFor(options, `UDP port ${udpPort}`), error);
     }
   }
   return sockets;
 }
 
+async function addressesOf(host: string): Promise<string[]> {
+  if (host === EVERYWHERE) return ['0.0.0.0', '::'];
+  if (isIP(host) !== 0) return [host];
+  return (await lookup(host, { all: true })).map(({ address }) => address);
+}
+
 /** A name may stand for several addresses. As in the original those whose port is taken are left out as long as one is free. */
 async function eachAddress(host: string, open: (address: string) => Promise<void>): Promise<void> {
-  const addresses = isIP(host) !== 0 ? [host] : (await lookup(host, { all: true })).map(({ address }) => address);
+  const addresses = await addressesOf(host);
   let opened = 0;
   let taken: unknown = null;
   for (const address of addresses) {
@@ -97,14 +101,26 @@ async function eachAddress(host: string, open: (address: string) => Promise<void
       await open(address);
       opened++;
     } catch (error) {
-      if ((error as { code?: string }).code !== 'EADDRINUSE') throw error;
+      const { code } = error as { code?: string };
+      const isWithoutIpv6 = host === EVERYWHERE && address === '::';
+      if (code !== 'EADDRINUSE' && !isWithoutIpv6) throw error;
       taken = error;
     }
   }
   if (opened === 0) throw taken;
 }
 
+function whatFor({ settings }: MemcachedOptions, port: string): string {
+  return `failed to listen on ${settings.inter === null ? port : `one of interface(s) ${settings.inter}`}`;
+}
+
+/** In the original's words: what the system said of the last address, and then what was wanted. */
 function listenError(what: string, error: unknown): OptionError {
   const code = (error as { code?: string }).code ?? '';
-  return new OptionError(`${what}: ${ERROR_TEXTS[code] ?? (error as Error).message}`, EX_OSERR);
+  if (code === 'EADDRINUSE') return new OptionError(`${what}: ${ERROR_TEXTS[code]}`, EX_OSERR);
+  const isName = code === 'ENOTFOUND' || code.startsWith('EAI_');
+  const reason = isName
+    ? 'getaddrinfo(): Name or service not known'
+    : `bind(): ${ERROR_TEXTS[code] ?? (error as Error).message}`;
+  return new OptionError(`${reason}\n${what}: ${ERROR_TEXTS['EINVAL']}`, EX_OSERR);
 }
