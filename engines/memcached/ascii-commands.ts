@@ -95,57 +95,60 @@ export class AsciiCommands extends AsciiLine {
   }
 
   #dispatch(conn: number, count: number) {
-    // The commands that come in numbers are told by their bytes; the others may cost a string.
-    if (count >= 3 && this.is(0, R.GET)) return this.#get.get(false);
-    if (count >= 3 && this.is(0, R.GETS)) return this.#get.get(true);
-    if (this.tokenLength[0] === 2 && this.core.u8[this.tokenAt[0]] === LETTER_M) return this.#meta.line(conn, count);
-    if (count === 3 && this.is(0, R.DELETE)) return this.#change.delete(count);
-    if (count === 4 && this.is(0, R.INCR)) return this.#change.arithmetic(count, true);
-    const command = this.text0();
-    switch (command) {
-      case 'get':
-      case 'gets':
-      case 'bget':
-        if (count < 3) break;
-        return this.#get.get(command === 'gets');
-      case 'gat':
-      case 'gats':
-        if (count < 3) break;
-        return this.#get.getAndTouch(command === 'gats');
-      case 'set':
-        return this.#store.storing(conn, count, S.STORE_SET);
-      case 'add':
-        return this.#store.storing(conn, count, S.STORE_ADD);
-      case 'replace':
-        return this.#store.storing(conn, count, S.STORE_REPLACE);
-      case 'append':
-        return this.#store.storing(conn, count, S.STORE_APPEND);
-      case 'prepend':
-        return this.#store.storing(conn, count, S.STORE_PREPEND);
-      case 'cas':
-        return this.#store.storing(conn, count, S.STORE_CAS);
-      case 'incr':
-      case 'decr':
-        if (count !== 4 && count !== 5) break;
-        return this.#change.arithmetic(count, command === 'incr');
-      case 'delete':
-        if (count < 3 || count > 5) break;
-        return this.#change.delete(count);
-      case 'touch':
-        if (count !== 4 && count !== 5) break;
-        return this.#change.touch(count);
-      case 'stats':
-        this.#stats.ascii(this, count, conn);
-        return;
-      default:
-        if (this.#control.execute(command, conn, count)) return;
-        if (count >= 2 && this.text(count - 2).startsWith('HTTP/')) {
-          // A web browser's request (or an attack by way of one) is not worth an answer.
-          this.core.closeNow(conn);
-          return;
-        }
+    if (this.tokenLength[0] === 2 && this.core.u8[this.tokenAt[0]] === LETTER_M) this.#meta.line(conn, count);
+    else if (!this.#itemCommand(conn, count)) this.#otherCommand(conn, count);
+  }
+
+  /** The commands that concern items. They come in numbers and are told by their bytes. @returns false for any other word */
+  #itemCommand(conn: number, count: number): boolean {
+    let isWrong = false;
+    if (this.is(0, R.GET) || this.is(0, R.BGET)) {
+      if (count >= 3) this.#get.get(false);
+      else isWrong = true;
+    } else if (this.is(0, R.GETS)) {
+      if (count >= 3) this.#get.get(true);
+      else isWrong = true;
+    } else if (this.is(0, R.SET)) {
+      this.#store.storing(conn, count, S.STORE_SET);
+    } else if (this.is(0, R.ADD)) {
+      this.#store.storing(conn, count, S.STORE_ADD);
+    } else if (this.is(0, R.CAS)) {
+      this.#store.storing(conn, count, S.STORE_CAS);
+    } else if (this.is(0, R.REPLACE)) {
+      this.#store.storing(conn, count, S.STORE_REPLACE);
+    } else if (this.is(0, R.APPEND)) {
+      this.#store.storing(conn, count, S.STORE_APPEND);
+    } else if (this.is(0, R.PREPEND)) {
+      this.#store.storing(conn, count, S.STORE_PREPEND);
+    } else if (this.is(0, R.INCR) || this.is(0, R.DECR)) {
+      if (count === 4 || count === 5) this.#change.arithmetic(count, this.is(0, R.INCR));
+      else isWrong = true;
+    } else if (this.is(0, R.DELETE)) {
+      if (count >= 3 && count <= 5) this.#change.delete(count);
+      else isWrong = true;
+    } else if (this.is(0, R.TOUCH)) {
+      if (count === 4 || count === 5) this.#change.touch(count);
+      else isWrong = true;
+    } else if (this.is(0, R.GAT) || this.is(0, R.GATS)) {
+      if (count >= 3) this.#get.getAndTouch(this.is(0, R.GATS));
+      else isWrong = true;
+    } else {
+      return false;
     }
-    this.core.write(R.ERROR);
+    if (isWrong) this.core.write(R.ERROR);
+    return true;
+  }
+
+  /** The rest, where a string does no harm. */
+  #otherCommand(conn: number, count: number) {
+    const command = this.text0();
+    if (command === 'stats') {
+      this.#stats.ascii(this, count, conn);
+    } else if (!this.#control.execute(command, conn, count)) {
+      // A web browser's request (or an attack by way of one) is not worth an answer.
+      if (this.text(count - 2).startsWith('HTTP/')) this.core.closeNow(conn);
+      else this.core.write(R.ERROR);
+    }
   }
 
   /** A value is all there. The caller holds the item and its key's lock. @param how STORE_…, or what a meta command has put there */
