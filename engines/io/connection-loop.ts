@@ -61,7 +61,8 @@ export abstract class ConnectionLoop implements EventLoop {
     refused: 0,
   };
   onRefused: (() => Uint8Array | null) | null = null;
-  onFull: (() => boolean) | null = null;
+  isFull: (() => boolean) | null = null;
+  onFull: (() => void) | null = null;
   onAccepted: ((fd: number, listener: Listener) => boolean) | null = null;
   onWake: (() => void) | null = null;
   tcpKeepAliveSeconds: number;

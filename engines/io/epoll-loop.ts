@@ -216,9 +216,11 @@ export class EpollLoop extends ConnectionLoop {
   private accept(listener: EpollListener): void {
     const sys = this.sys;
     for (let i = 0; i < MAX_ACCEPTS && listener.fd >= 0; i++) {
-      if (this.onFull?.() === false) {
+      if (this.isFull?.() === true) {
         // Only the first is known to wait; if there are more, the listener is reported again.
-        if (i === 0) this.setAccepting(false);
+        if (i > 0) return;
+        this.setAccepting(false);
+        this.onFull?.();
         return;
       }
       const fd = sys.accept4(listener.fd, 0, 0, CLOEXEC | NONBLOCK);

@@ -110,11 +110,10 @@ export interface EventLoop extends Transport {
    * What a connection beyond `maxConnections` is told before it is closed (the bytes are written best-effort). Called for each refused one.
    */
   onRefused: (() => Uint8Array | null) | null;
-  /**
-   * Asked before connections are accepted. False: they wait in the system's queue, and no listener is looked at until `acceptAgain`. Where
-   * the loop cannot leave them waiting (libuv) they are refused.
-   */
-  onFull: (() => boolean) | null;
+  /** Asked before each connection is accepted. While it is true they wait in the system's queue; where the loop cannot leave them there (libuv) they are refused. */
+  isFull: (() => boolean) | null;
+  /** Epoll only: someone waits while `isFull`. No listener is looked at any more until `acceptAgain`. */
+  onFull: (() => void) | null;
   /** Listens again after `onFull` has said so. */
   acceptAgain(): void;
   /**

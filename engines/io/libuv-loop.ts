@@ -172,7 +172,7 @@ export class LibuvLoop extends ConnectionLoop {
       socket.destroy();
       return;
     }
-    const isFull = this.connectionCount >= this.maxConnections || this.onFull?.() === false;
+    const isFull = this.connectionCount >= this.maxConnections || this.isFull?.() === true;
     const conn = !isFull ? this.takeSlot(OPEN, listener.id) : -1;
     if (conn < 0) {
       const bytes = this.refusal();

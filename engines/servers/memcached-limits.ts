@@ -32,7 +32,10 @@ export class ConnectionLimit {
       core.counters.rejectedConnections++;
       return REFUSAL;
     };
-    if (!core.settings.maxConnsFast && loop.name === 'epoll') loop.onFull = () => !this.isFull || this.rest();
+    if (!core.settings.maxConnsFast) {
+      loop.isFull = () => this.isFull;
+      loop.onFull = () => this.rest();
+    }
   }
 
   /**
@@ -60,7 +63,7 @@ export class ConnectionLimit {
     Atomics.add(this.core.memory.u32, this.cell, 1);
   }
 
-  private rest(): false {
+  private rest(): void {
     const { core, loop } = this;
     const disabled = core.shared.cell(CELL_LISTEN_DISABLED);
     const sinceUs = nowUs();
@@ -75,6 +78,5 @@ export class ConnectionLimit {
       loop.acceptAgain();
       return -1;
     });
-    return false;
   }
 }

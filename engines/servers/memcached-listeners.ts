@@ -19,6 +19,12 @@ const ERROR_TEXTS: Record<string, string> = {
   EINVAL: 'Invalid argument',
 };
 
+/** A listening socket, and which of the addresses of -l it stands for. */
+export interface PlacedListener {
+  readonly listener: Listener;
+  readonly place: number;
+}
+
 /**
  * @param core told of each
  * @param bound gets the ports
@@ -29,26 +35,26 @@ export async function listen(
   loop: EventLoop,
   options: MemcachedOptions,
   bound: BoundPort[],
-): Promise<Listener[]> {
+): Promise<PlacedListener[]> {
   const { settings } = options;
   if (settings.socketPath !== null) {
     try {
       removeStaleSocket(settings.socketPath);
       const listener = await loop.listenUnix(settings.socketPath, settings.backlog, settings.access);
       announceListener(core, listener, 'unix');
-      return [listener];
+      return [{ listener, place: 0 }];
     } catch (error) {
       throw listenError(`failed to listen on UNIX socket: ${settings.socketPath}`, error);
     }
   }
-  const listeners: Listener[] = [];
-  for (const { host, port } of options.listen) {
+  const listeners: PlacedListener[] = [];
+  for (const [place, { host, port }] of options.listen.entries()) {
     const what = whatFor(options, `TCP port ${port}`);
     try {
       await eachAddress(host, async (address) => {
         const listener = await loop.listenTcp(address, port, settings.backlog);
         announceListener(core, listener, 'tcp');
-        listeners.push(listener);
+        listeners.push({ listener, place });
         bound.push({ transport: 'TCP', address, port: listener.port });
       });
     } catch (error) {

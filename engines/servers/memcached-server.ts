@@ -2,7 +2,7 @@
  * The Memcached-like server, started by the original's command line: a dispatcher with its workers (memcached-threads.ts), or with `-t 1` a thread
  * that does all.
  */
-import type { EventLoop, Listener } from '../io/event-loop.ts';
+import type { EventLoop } from '../io/event-loop.ts';
 import { addressOf, disableHugePages, purgePages, raiseFileLimit } from '../io/system.ts';
 import type { Core } from '../memcached/core.ts';
 import type { Settings } from '../memcached/settings.ts';
@@ -11,7 +11,7 @@ import { becomeUser } from './become-user.ts';
 import { daemonReady, isDaemon, startDaemon } from './daemon.ts';
 import { finishMemcached } from './memcached-exit.ts';
 import { ConnectionLimit } from './memcached-limits.ts';
-import { listen, listenUdp } from './memcached-listeners.ts';
+import { listen, listenUdp, type PlacedListener } from './memcached-listeners.ts';
 import { EX_OSERR, type MemcachedOptions, OptionError, parseMemcachedOptions } from './memcached-options.ts';
 import { readPasswords, rereadPasswords } from './memcached-passwords.ts';
 import { log, type MemcachedThread, makeThread, signalShutdown } from './memcached-thread.ts';
@@ -79,6 +79,7 @@ async function startAlone(
   const listeners = await listen(core, loop, options, bound);
   const datagrams = await listenUdp(options, bound, (host, port) => loop.listenUdp(host, port));
   if (settings.socketPath === null) writePortFile(bound);
+  settings.listenerProtocols = listeners.map(({ place }) => settings.listenerProtocols[place] ?? null);
   limit.listening(listeners.length, datagrams.length);
   return {
     core,
@@ -106,7 +107,6 @@ async function startThreads(
   const threads = await WorkerThreads.start(arena, core, loop);
   threads.onFailure = () => loop.stop();
   const limit = new ConnectionLimit(core, loop);
-  threads.dispatch(limit);
   const datagrams: { fd: number; close(): void }[] = [];
   const close = async (): Promise<void> => {
     loop.closeListeners();
@@ -114,7 +114,7 @@ async function startThreads(
     for (const socket of datagrams) socket.close();
     loop.destroy();
   };
-  let listeners: Listener[];
+  let listeners: PlacedListener[];
   try {
     const bound: BoundPort[] = [];
     listeners = await listen(core, loop, options, bound);
@@ -125,6 +125,8 @@ async function startThreads(
     throw error;
   }
   limit.listening(listeners.length, datagrams.length * settings.threads);
+  // Nobody is accepted before the loop runs.
+  threads.dispatch(limit, listeners);
   for (const [id, { fd }] of datagrams.entries()) threads.shareDatagrams(fd, id);
   loop.onWake = () => {
     threads.receive(core);
@@ -155,8 +157,8 @@ function makeDispatcher(settings: Settings, arena: Arena): MemcachedThread {
   });
 }
 
-function portsOf(listeners: readonly Listener[]): number[] {
-  return listeners.map(({ port }) => port);
+function portsOf(listeners: readonly PlacedListener[]): number[] {
+  return listeners.map(({ listener }) => listener.port);
 }
 
 /** What -vv and -vvv show before the server listens. */

@@ -15,6 +15,7 @@ import type { Arena } from '../memory/arena.ts';
 import type { ArenaHandle } from '../memory/arena-buffer.ts';
 import { DescriptorQueue, FOR_COMMANDS, FOR_DATAGRAMS } from './descriptor-queue.ts';
 import type { ConnectionLimit } from './memcached-limits.ts';
+import type { PlacedListener } from './memcached-listeners.ts';
 import { log } from './memcached-thread.ts';
 
 /** sysexits.h: a worker has failed. */
@@ -128,11 +129,12 @@ export class WorkerThreads {
   }
 
   /** Hands each accepted connection to the workers by turns. */
-  dispatch(limit: ConnectionLimit): void {
+  dispatch(limit: ConnectionLimit, listeners: readonly PlacedListener[]): void {
+    const places = new Map(listeners.map(({ listener, place }) => [listener.id, place]));
     this.loop.onAccepted = (fd, listener) => {
       if (limit.isFull) return false;
       const { inbox, waker } = this.team[this.next]!;
-      if (!inbox.put(fd, listener.id, FOR_COMMANDS, 0)) return false;
+      if (!inbox.put(fd, places.get(listener.id)!, FOR_COMMANDS, 0)) return false;
       limit.admit();
       this.next = (this.next + 1) % this.team.length;
       wakeLoop(waker);

@@ -20,35 +20,49 @@ async function freePort(): Promise<number> {
 export class TcpMemcached {
   readonly child: ChildProcess;
   readonly port: number;
+  /** Where `connect` goes. */
+  readonly #to: net.NetConnectOpts;
   /** What it has written to its log. */
   log = '';
 
-  private constructor(child: ChildProcess, port: number) {
+  private constructor(child: ChildProcess, port: number, to: net.NetConnectOpts) {
     this.child = child;
     this.port = port;
+    this.#to = to;
     child.stderr!.on('data', (data: Buffer) => {
       this.log += data.toString('latin1');
     });
   }
 
-  /** @param args as the original's; PORT among them stands for the TCP port, and `-t` is 1 unless it is among them */
-  static async start(kind: 'real' | 'engine', args: string[] = []): Promise<TcpMemcached> {
+  /**
+   * @param args as the original's; PORT among them stands for the TCP port; `-t` is 1 and `-l` 127.0.0.1 unless they are among them
+   * @param host where it is to answer
+   */
+  static async start(kind: 'real' | 'engine', args: string[] = [], host = '127.0.0.1'): Promise<TcpMemcached> {
     const port = await freePort();
-    const threads = args.includes('-t') ? [] : ['-t', '1'];
-    const all = [
-      '-l',
-      '127.0.0.1',
-      '-p',
-      String(port),
-      ...threads,
-      ...args.map((arg) => (arg === 'PORT' ? String(port) : arg)),
-    ];
+    const where = args.includes('-l') ? [] : ['-l', host];
+    const words = args.map((arg) => (arg === 'PORT' ? String(port) : arg));
+    return TcpMemcached.#launch(kind, [...where, '-p', String(port), ...words], port, { host, port });
+  }
+
+  /** On a Unix socket instead; `port` is 0. */
+  static startUnix(kind: 'real' | 'engine', path: string, args: string[] = []): Promise<TcpMemcached> {
+    return TcpMemcached.#launch(kind, ['-s', path, ...args], 0, { path });
+  }
+
+  static async #launch(
+    kind: 'real' | 'engine',
+    args: string[],
+    port: number,
+    to: net.NetConnectOpts,
+  ): Promise<TcpMemcached> {
+    const all = args.includes('-t') ? args : [...args, '-t', '1'];
     const user = process.getuid?.() === 0 ? ['-u', 'root'] : [];
     const [program, words] =
       kind === 'real'
         ? [requireReal('memcached')!, [...user, ...all]]
         : [process.execPath, [MAIN, 'serve', 'memcached', ...all]];
-    const server = new TcpMemcached(spawn(program, words, { stdio: ['ignore', 'ignore', 'pipe'] }), port);
+    const server = new TcpMemcached(spawn(program, words, { stdio: ['ignore', 'ignore', 'pipe'] }), port, to);
     const deadline = Date.now() + START_TIMEOUT_MS;
     for (;;) {
       try {
@@ -66,7 +80,7 @@ export class TcpMemcached {
 
   connect(): Promise<RawConnection> {
     return new Promise((resolve, reject) => {
-      const socket = net.connect({ host: '127.0.0.1', port: this.port });
+      const socket = net.connect(this.#to);
       socket.once('error', reject);
       socket.once('connect', () => resolve(new RawConnection(socket)));
     });
