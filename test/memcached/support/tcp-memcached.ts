@@ -24,11 +24,15 @@ export class TcpMemcached {
   readonly #to: net.NetConnectOpts;
   /** What it has written to its log. */
   log = '';
+  #isClosed = false;
 
   private constructor(child: ChildProcess, port: number, to: net.NetConnectOpts) {
     this.child = child;
     this.port = port;
     this.#to = to;
+    child.once('close', () => {
+      this.#isClosed = true;
+    });
     child.stderr!.on('data', (data: Buffer) => {
       this.log += data.toString('latin1');
     });
@@ -86,13 +90,13 @@ export class TcpMemcached {
     });
   }
 
-  /** Waits until the process has ended. @returns its exit code, or the signal that ended it */
-  async ended(timeoutMs = 10_000): Promise<number | string> {
+  /** Waits until the process has ended and its log is all read. @returns its exit code, or the signal that ended it */
+  async ended(timeoutMs = 20_000): Promise<number | string> {
     const { child } = this;
-    if (child.exitCode === null && child.signalCode === null) {
+    if (!this.#isClosed) {
       await new Promise<void>((resolve, reject) => {
         const timer = setTimeout(() => reject(new Error('the server does not end')), timeoutMs);
-        child.once('exit', () => {
+        child.once('close', () => {
           clearTimeout(timer);
           resolve();
         });
