@@ -9,7 +9,10 @@
  * - When the server stops it checks all of its memory (--verify-on-exit).
  */
 import net from 'node:net';
+import * as B from '../../../engines/memcached/protocol/binary.ts';
 import type { Random } from '../../../engines/ports.ts';
+import { binaryRequest } from '../../conformance/memcached-binary-requests.ts';
+import { type BinaryReply, StressBinary } from './stress-binary.ts';
 import { StressConnection, type StressValue } from './stress-connection.ts';
 
 const HOT_KEYS = 8;
@@ -91,6 +94,8 @@ export class ThreadStress {
       this.#readSlowly(),
       this.#comeAndGo(),
       this.#grow(),
+      this.#workInBinary(),
+      this.#workInBinary(),
     ]);
     this.#checkBirths();
   }
@@ -172,6 +177,80 @@ export class ThreadStress {
       );
   }
 
+  /** The same keys and counters by the binary protocol, quiet requests among them. */
+  async #workInBinary(): Promise<void> {
+    const connection = await StressBinary.connect(this.#path);
+    while (!this.#isOver()) {
+      const counter = `cas${this.#pick(COUNTERS)}`;
+      const requests = Array.from({ length: 1 + this.#pick(20) }, (_, i) => this.#binaryRequest(i));
+      const seen = requests.length;
+      requests.push(binaryRequest({ opcode: B.OP_GET, key: Buffer.from(counter), opaque: seen }));
+      this.result.requests += requests.length;
+      for (const reply of await connection.ask(requests)) {
+        if (reply.request === seen) await this.#countByBinaryCas(connection, counter, reply);
+        else this.#checkBinary(reply);
+      }
+    }
+    connection.socket.destroy();
+  }
+
+  #binaryRequest(opaque: number): Buffer {
+    const name = this.#key();
+    const key = Buffer.from(name);
+    const dice = this.#pick(20);
+    if (dice < 4) return binaryRequest({ opcode: B.OP_GETKQ, key, opaque });
+    if (dice < 8) return binaryRequest({ opcode: B.OP_GETK, key, opaque });
+    const expiry = Buffer.alloc(4);
+    expiry.writeUInt32BE(this.#ttl());
+    if (dice < 10) return binaryRequest({ opcode: B.OP_GATK, key, extras: expiry, opaque });
+    if (dice < 11) return binaryRequest({ opcode: B.OP_DELETE, key, opaque });
+    if (dice < 12) return binaryRequest({ opcode: B.OP_DELETEQ, key, opaque });
+    const opcode = [B.OP_SET, B.OP_SETQ, B.OP_ADD, B.OP_REPLACEQ][this.#pick(4)]!;
+    return binaryRequest({
+      opcode,
+      key,
+      extras: Buffer.concat([Buffer.alloc(4), expiry]),
+      value: this.#make(name),
+      opaque,
+    });
+  }
+
+  #checkBinary({ opcode, status, key, value }: BinaryReply): void {
+    const isFetch = opcode === B.OP_GETK || opcode === B.OP_GETKQ || opcode === B.OP_GATK;
+    if (isFetch && status === B.STATUS_SUCCESS) {
+      this.result.hits++;
+      this.#check({ key: key.toString(), flags: 0, cas: 0, data: value });
+    } else if (status === B.STATUS_ENOMEM) this.result.refusedForMemory++;
+    else if (![B.STATUS_SUCCESS, B.STATUS_KEY_ENOENT, B.STATUS_KEY_EEXISTS, B.STATUS_NOT_STORED].includes(status)) {
+      throw new Error(`Unexpected status ${status} of opcode ${opcode}`);
+    }
+  }
+
+  async #countByBinaryCas(connection: StressBinary, key: string, reply: BinaryReply): Promise<void> {
+    if (reply.status !== B.STATUS_SUCCESS || !this.#hasCas) return;
+    const [born, version] = reply.value.toString().split(' ');
+    const wanted = Number(version) + 1;
+    const value = Buffer.from(`${born} ${wanted}`);
+    const request = {
+      opcode: B.OP_SET,
+      key: Buffer.from(key),
+      extras: Buffer.alloc(8),
+      value,
+      cas: reply.cas,
+      opaque: 0,
+    };
+    const [answer] = await connection.ask([binaryRequest(request)]);
+    if (answer!.status === B.STATUS_SUCCESS) this.#casStored(`${key} ${born}`, wanted);
+    else this.result.casRefused++;
+  }
+
+  #casStored(name: string, version: number): void {
+    const birth = this.#birth(name);
+    birth.successes++;
+    birth.highest = Math.max(birth.highest, version);
+    this.result.casStored++;
+  }
+
   #oneOf(line: string, ...allowed: string[]): void {
     if (allowed.includes(line)) return;
     if (/^(SERVER_ERROR out of memory|SERVER_ERROR Out of memory|NS|EX)/.test(line)) this.result.refusedForMemory++;
@@ -246,12 +325,8 @@ export class ThreadStress {
       const text = `${born} ${wanted}`;
       connection.line(`cas ${key} 0 0 ${text.length} ${value.cas}\r\n${text}\r\n`, (line) => {
         this.#oneOf(line, 'STORED', 'EXISTS', 'NOT_FOUND');
-        if (line === 'STORED') {
-          const birth = this.#birth(`${key} ${born}`);
-          birth.successes++;
-          birth.highest = Math.max(birth.highest, wanted);
-          this.result.casStored++;
-        } else this.result.casRefused++;
+        if (line === 'STORED') this.#casStored(`${key} ${born}`, wanted);
+        else this.result.casRefused++;
       });
     });
   }
