@@ -241,6 +241,38 @@ describe('a watcher', () => {
     }
   });
 
+  it('gets the events that it asked for, whatever others want', () => {
+    const server = new InProcess();
+    const wanted = ['fetchers', 'mutations', 'connevents', 'fetchers connevents', 'sysevents'];
+    const watchers = wanted.map(() => server.open());
+    watchers.forEach((watcher, i) => {
+      server.send(watcher, `watch ${wanted[i]}\r\n`);
+    });
+    const conn = server.open();
+    server.send(conn, 'set a 0 0 1\r\nx\r\nget a\r\nquit\r\n');
+    server.hangUp(conn);
+    server.core.background.runAll();
+    const kinds = watchers.map(
+      (watcher) =>
+        server
+          .take(watcher)
+          .toString()
+          .match(/type=\w+/g)
+          ?.join(' ') ?? '',
+    );
+    expect(kinds).toEqual([
+      'type=item_get type=item_get',
+      'type=item_store',
+      'type=conn_new type=conn_close',
+      'type=conn_new type=item_get type=item_get type=conn_close',
+      '',
+    ]);
+    for (const watcher of watchers) server.hangUp(watcher);
+    // Nobody watches: nothing is written down any more.
+    server.send(server.open(), 'get a\r\n');
+    expect(server.send(server.open(), 'stats\r\n')).toContain('STAT log_worker_written 5\r\n');
+  });
+
   it('costs its place until it goes; there are twenty', () => {
     const server = new InProcess();
     const watchers = Array.from({ length: 20 }, () => server.open());
