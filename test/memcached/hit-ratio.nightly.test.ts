@@ -13,6 +13,9 @@ interface Series {
   readonly sizes: readonly number[];
   readonly batch: number;
   readonly args?: readonly string[];
+  readonly rate?: number;
+  readonly ttl?: (key: number) => number;
+  readonly runs?: number;
 }
 
 const series: readonly Series[] = [
@@ -37,17 +40,44 @@ const series: readonly Series[] = [
     batch: 20,
     args: ['-o', 'hot_lru_pct=40,warm_lru_pct=40,hot_max_factor=0.5,warm_max_factor=1.5'],
   },
+  {
+    name: 'web12, paced',
+    make: () => cache2kStream('web12', 4_000),
+    sizes: [2, 4, 8],
+    batch: 10,
+    rate: 5_000,
+    runs: 2,
+  },
+  {
+    name: 'zipf 0.99 with expiry',
+    make: () => zipfStream(50_000, 0.99, 200_000, 100, 1_000, 3),
+    sizes: [4, 12],
+    batch: 20,
+    rate: 10_000,
+    ttl: (key) => 1 + (key % 8),
+    runs: 2,
+  },
+  {
+    name: 'zipf 0.99 with expiry and TEMP',
+    make: () => zipfStream(50_000, 0.99, 200_000, 100, 1_000, 4),
+    sizes: [4, 12],
+    batch: 20,
+    args: ['-o', 'temporary_ttl=3'],
+    rate: 10_000,
+    ttl: (key) => 1 + (key % 8),
+    runs: 2,
+  },
 ];
 
 describeReal(['memcached'], 'hit ratio', () => {
-  for (const { name, make, sizes, batch, args = [] } of series) {
+  for (const { name, make, sizes, args = [], runs = RUNS, ...options } of series) {
     it(`of ${name} is the original's at ${sizes.join(', ')} MiB`, { timeout: 1_800_000 }, async (context) => {
       const stream = make();
       if (stream === null) return context.skip('the trace, or the program that unpacks it, is missing');
       const lines: string[] = [];
       for (const megabytes of sizes) {
         const all = ['-m', String(megabytes), ...args];
-        lines.push(await compareHitRatios({ name, stream, args: all, batch, runs: RUNS }));
+        lines.push(await compareHitRatios({ ...options, name, stream, args: all, runs }));
       }
       console.log(lines.join('\n'));
       expect(lines).toHaveLength(sizes.length);

@@ -1,8 +1,8 @@
 /** Hit ratios beside redis-server's, with all sample counts that were measured, at full speed and at 5,000 requests a second. */
 import { it } from 'vitest';
 import { describeReal } from '../support/real.ts';
+import { cache2kKeys } from '../support/traces.ts';
 import { compareHitRatio } from './support/hit-ratio-case.ts';
-import { readTrace } from './support/trace-replay.ts';
 
 const ROOM_BYTES = 150_000;
 const STEADY_RATE = 5_000;
@@ -16,7 +16,7 @@ const policies = [
 ] as const;
 
 for (const name of ['web12', 'web07']) {
-  const trace = readTrace(name);
+  const trace = cache2kKeys(name);
   describeReal(['redis-server'], `hit ratio of ${name}`, () => {
     for (const [policy, samples] of policies) {
       for (const rate of [0, STEADY_RATE]) {
@@ -31,7 +31,7 @@ for (const name of ['web12', 'web07']) {
   });
 }
 
-const busy = readTrace('orm-busy');
+const busy = cache2kKeys('orm-busy');
 /** The first million of five: as many as the paced traces have in minutes. */
 const BUSY_REQUESTS = 1_000_000;
 

@@ -4,11 +4,11 @@
  */
 import { it } from 'vitest';
 import { describeReal } from '../support/real.ts';
+import { cache2kKeys } from '../support/traces.ts';
 import { compareHitRatio } from './support/hit-ratio-case.ts';
-import { readTrace } from './support/trace-replay.ts';
 
 const ROOM_BYTES = 150_000;
-const trace = readTrace('web12');
+const trace = cache2kKeys('web12');
 
 describeReal(['redis-server'], 'hit ratio of web12', () => {
   for (const [policy, samples, runs] of [

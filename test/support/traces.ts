@@ -48,13 +48,21 @@ class Numbering {
   }
 }
 
-/** A trace of the cache2k collection ("web07", "web12", "orm-busy"), all values of one size. */
-export function cache2kStream(name: string, valueBytes: number, requestsMax = Number.POSITIVE_INFINITY): Stream | null {
+/** The keys of a trace of the cache2k collection ("web07", "web12", "orm-busy"). @returns null where it or the program xz is missing */
+export function cache2kKeys(name: string): Uint32Array | null {
   const bytes = unpack('xz', `cache2k/${name}.trace.xz`);
   if (bytes === null) return null;
+  const keys = new Uint32Array(bytes.length / CACHE2K_KEY_BYTES);
+  for (let i = 0; i < keys.length; i++) keys[i] = bytes.readUInt32BE(i * CACHE2K_KEY_BYTES);
+  return keys;
+}
+
+/** The same with small numbers for keys, all values of one size. */
+export function cache2kStream(name: string, valueBytes: number, requestsMax = Number.POSITIVE_INFINITY): Stream | null {
+  const keys = cache2kKeys(name);
+  if (keys === null) return null;
   const numbering = new Numbering();
-  const requests = Math.min(requestsMax, bytes.length / CACHE2K_KEY_BYTES);
-  for (let i = 0; i < requests; i++) numbering.add(bytes.readUInt32BE(i * CACHE2K_KEY_BYTES), valueBytes);
+  for (const key of keys.subarray(0, Math.min(requestsMax, keys.length))) numbering.add(key, valueBytes);
   return numbering.stream();
 }
 

@@ -2,19 +2,17 @@
 import { expect } from 'vitest';
 import type { Stream } from '../../support/traces.ts';
 import { RealMemcached } from '../real-memcached.ts';
-import { replay } from './hit-replay.ts';
+import { type ReplayOptions, replay } from './hit-replay.ts';
 import { ServedMemcached } from './served-memcached.ts';
 
 /** In hit ratio: 0.3 points, or the spread of the real server's own runs where that is wider. */
 const TOLERANCE = 0.003;
 
-export interface HitRatioCase {
+export interface HitRatioCase extends ReplayOptions {
   readonly name: string;
   readonly stream: Stream;
   /** Arguments of both servers: the cache's size, options. */
   readonly args: readonly string[];
-  /** Requests sent in one piece. */
-  readonly batch: number;
   /** Runs of each server, taken in turn. */
   readonly runs: number;
 }
@@ -38,7 +36,7 @@ export async function measureHitRatios(one: HitRatioCase): Promise<HitRatios> {
   for (let run = 0; run < one.runs; run++) {
     const there = await RealMemcached.start([...one.args]);
     try {
-      const replayed = await replay(there.path, one.stream, one.batch);
+      const replayed = await replay(there.path, one.stream, one);
       real.push(replayed.hitRatio);
       realStats = replayed.stats;
     } finally {
@@ -46,7 +44,7 @@ export async function measureHitRatios(one: HitRatioCase): Promise<HitRatios> {
     }
     const here = await ServedMemcached.start([...one.args]);
     try {
-      const replayed = await replay(here.path, one.stream, one.batch);
+      const replayed = await replay(here.path, one.stream, one);
       engine.push(replayed.hitRatio);
       engineStats = replayed.stats;
     } finally {
@@ -62,7 +60,8 @@ export async function compareHitRatios(one: HitRatioCase): Promise<string> {
   const allowed = Math.max(TOLERANCE, spread(real));
   const difference = mean(engine) - mean(real);
   const percent = (ratio: number): string => (ratio * 100).toFixed(3);
-  const line = `${one.name} ${one.args.join(' ')}: real ${percent(mean(real))} % (spread ${percent(spread(real))}), engine ${percent(mean(engine))} % (spread ${percent(spread(engine))}), difference ${percent(difference)}`;
+  const pace = one.rate === undefined ? '' : ` ${one.rate}/s`;
+  const line = `${one.name} ${one.args.join(' ')}${pace}: real ${percent(mean(real))} % (spread ${percent(spread(real))}), engine ${percent(mean(engine))} % (spread ${percent(spread(engine))}), difference ${percent(difference)}`;
   expect(Math.abs(difference), line).toBeLessThanOrEqual(allowed);
   return line;
 }

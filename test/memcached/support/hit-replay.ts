@@ -53,11 +53,18 @@ export class Replies {
   }
 }
 
-/**
- * @param path of the server's Unix socket
- * @param batch gets in one piece; the sets for those that missed follow in one piece
- */
-export async function replay(path: string, stream: Stream, batch: number): Promise<Replayed> {
+export interface ReplayOptions {
+  /** Gets sent in one piece; the sets for those that missed follow in one piece. */
+  readonly batch: number;
+  /** Requests a second; as fast as the server answers where it is left out. */
+  readonly rate?: number;
+  /** Seconds until a key's item expires; never where it is left out. */
+  readonly ttl?: (key: number) => number;
+}
+
+/** @param path of the server's Unix socket */
+export async function replay(path: string, stream: Stream, options: ReplayOptions): Promise<Replayed> {
+  const { batch, rate = 0, ttl = () => 0 } = options;
   const socket = net.connect({ path });
   await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject));
   const replies = new Replies();
@@ -89,7 +96,10 @@ export async function replay(path: string, stream: Stream, batch: number): Promi
   const { keys, valueBytes } = stream;
   let hits = 0;
   let notStored = 0;
+  const startMs = performance.now();
   for (let from = 0; from < keys.length; from += batch) {
+    const waitMs = rate === 0 ? 0 : startMs + (from * 1_000) / rate - performance.now();
+    if (waitMs > 1) await new Promise((resolve) => setTimeout(resolve, waitMs));
     const some = keys.subarray(from, from + batch);
     let gets = '';
     for (const key of some) gets += `get ${keyName(key)}\r\n`;
@@ -103,7 +113,7 @@ export async function replay(path: string, stream: Stream, batch: number): Promi
     const sets: (string | Buffer)[] = [];
     for (const key of missed) {
       const bytes = valueBytes[key]!;
-      sets.push(`set ${keyName(key)} 0 0 ${bytes}\r\n`, value.subarray(0, bytes), LINE_END);
+      sets.push(`set ${keyName(key)} 0 ${ttl(key)} ${bytes}\r\n`, value.subarray(0, bytes), LINE_END);
     }
     for (const stored of await ask(sets, missed.size)) if (!stored) notStored++;
   }

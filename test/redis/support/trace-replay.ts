@@ -2,19 +2,14 @@
  * Replays a trace of keys: a GET, and a SET after a miss. A real server is asked over its socket; the engine runs in this process under a
  * clock that takes the course that time took then, so that the LRU clock of one second ticks at the same requests.
  */
-import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { dictSize } from '../../../engines/redis/structures/dict.ts';
 import { RespClient } from '../../support/resp-client.ts';
 import { Loopback } from './loopback.ts';
 import { startReal } from './servers.ts';
 
-const FOLDER = new URL('../../../../shared/data/traces/cache2k/', import.meta.url);
 const ARENA_BYTES = 32 * 1024 * 1024;
 const CRON_MS = 100;
 const VALUE = 'x'.repeat(200);
-const KEY_BYTES = 4;
 /** What one key takes in the debian build: entry, key, object, value; and the table of up to 1,024 keys. */
 const KEY_SHARE_BYTES = 32 + 16 + 16 + 224;
 const TABLE_BYTES = 8_192;
@@ -25,17 +20,6 @@ const FULL_AFTER = 20_000;
 const TIME_EVERY = 50;
 /** A paced replay looks at the clock every so many requests. */
 const PACE_EVERY = 10;
-
-/** @returns the keys of a trace of the cache2k collection, or null where it or the program xz is missing */
-export function readTrace(name: string): Uint32Array | null {
-  const path = fileURLToPath(new URL(`${name}.trace.xz`, FOLDER));
-  if (!existsSync(path)) return null;
-  const { stdout, status } = spawnSync('xz', ['-dc', path], { maxBuffer: 64 * 1024 * 1024 });
-  if (status !== 0) return null;
-  const keys = new Uint32Array(stdout.length / KEY_BYTES);
-  for (let i = 0; i < keys.length; i++) keys[i] = stdout.readUInt32BE(i * KEY_BYTES);
-  return keys;
-}
 
 /** Names have one length, so that all keys take equal memory. */
 const traceKey = (key: number): string => `k:${String(key).padStart(10, '0')}`;
