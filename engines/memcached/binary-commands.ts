@@ -2,15 +2,14 @@
  * The binary protocol, server side. A request is executed when its header, extras and key are there; a value that follows is
  * read as any other. Replies carry the opcode that was asked, quiet or not.
  */
-import { BinaryReplies, NO_BYTES, NO_MEMORY } from './binary-replies.ts';
+import { BinaryControl, STORE_SASL } from './binary-control.ts';
+import { NO_BYTES, NO_MEMORY } from './binary-replies.ts';
 import type { Core } from './core.ts';
 import * as L from './layout.ts';
 import { CLOSE_NORMAL, LOG_MUTATIONS, LOG_VERBOSE } from './logger.ts';
 import * as B from './protocol/binary.ts';
 import { bytesOf } from './replies.ts';
 import * as A from './sasl.ts';
-import type { Stat } from './stats.ts';
-import { StatsCommands } from './stats.ts';
 import * as S from './store.ts';
 import { VERSION } from './version.ts';
 import { STATUS_NO_MEMORY, STATUS_TOO_LARGE } from './watchers.ts';
@@ -20,9 +19,10 @@ const INCOMPLETE = -1;
 const READ_BUFFER_BYTES = 16_384;
 /** Bodies are counted in 31 bits. */
 const BODY_BYTES_MAX = 0x7fffffff;
-/** How the data of a SASL request are "stored": they are looked at and thrown away. */
-const STORE_SASL = 100;
-const AUTHENTICATED_TEXT = bytesOf('Authenticated');
+/** Values up to this size are stored in one step when they are all there. */
+const WHOLE_VALUE_BYTES_MAX = 8_192;
+/** More than an item's header and key can take. */
+const ITEM_OVERHEAD_MAX = 512;
 /** An expiry time that makes incr and decr fail instead of creating the key. */
 const NO_CREATE = 0xffffffff;
 
@@ -47,20 +47,19 @@ for (const [quiet, loud] of [
   LOUD[quiet] = loud;
 }
 
-export class BinaryCommands extends BinaryReplies {
-  readonly #stats: StatsCommands;
+export class BinaryCommands extends BinaryControl {
   // The request under way.
-  #keyAt = 0;
-  #keyLength = 0;
-  #extrasAt = 0;
-  #extrasLength = 0;
-  #bodyLength = 0;
   #casHigh = 0;
   #casLow = 0;
+  /** Where the bytes end that are there, and how many of a value's have been taken with the request. */
+  #inputEnd = 0;
+  #taken = 0;
+  /** No item with so small a value is chunked. */
+  readonly #wholeValueBytesMax: number;
 
   constructor(core: Core) {
     super(core);
-    this.#stats = new StatsCommands(core);
+    this.#wholeValueBytesMax = Math.min(WHOLE_VALUE_BYTES_MAX, core.settings.slabChunkSizeMax - ITEM_OVERHEAD_MAX);
   }
 
   /** Executes the request at `at`. @returns the offset behind its key, or -1 when header, extras and key are not all there */
@@ -74,23 +73,25 @@ export class BinaryCommands extends BinaryReplies {
       core.closeAfterOutput(conn);
       return end;
     }
-    this.#keyLength = (u8[at + 2] << 8) | u8[at + 3];
-    this.#extrasLength = u8[at + 4];
-    this.#extrasAt = at + B.BINARY_HEADER_BYTES;
-    this.#keyAt = this.#extrasAt + this.#extrasLength;
-    const next = this.#keyAt + this.#keyLength;
+    this.keyLength = (u8[at + 2] << 8) | u8[at + 3];
+    this.extrasLength = u8[at + 4];
+    this.extrasAt = at + B.BINARY_HEADER_BYTES;
+    this.keyAt = this.extrasAt + this.extrasLength;
+    const next = this.keyAt + this.keyLength;
     if (next - at > READ_BUFFER_BYTES && end - at >= READ_BUFFER_BYTES) {
       core.closeAfterOutput(conn);
       return end;
     }
     if (next > end) return INCOMPLETE;
     this.opcode = u8[at + 1];
-    this.#bodyLength = this.get32(at + 8);
+    this.bodyLength = this.get32(at + 8);
     this.opaque = this.get32(at + 12);
     this.#casHigh = this.get32(at + 16);
     this.#casLow = this.get32(at + 20);
     core.lastCommandTime[conn] = core.items.now;
     if (core.logger.wants(LOG_VERBOSE)) core.verbose.binaryRequest(conn, at);
+    this.#inputEnd = end;
+    this.#taken = 0;
     const status = this.#refusal(conn);
     if (status !== B.STATUS_SUCCESS) {
       this.error(status);
@@ -99,15 +100,15 @@ export class BinaryCommands extends BinaryReplies {
       return end;
     }
     this.settle();
-    return next;
+    return next + this.#taken;
   }
 
   /** Executes the request unless it is malformed or not allowed. @returns why not, after which the connection is closed */
   #refusal(conn: number): number {
     const { core, opcode } = this;
-    if (this.#keyLength + this.#extrasLength > this.#bodyLength) return B.STATUS_UNKNOWN_COMMAND;
+    if (this.keyLength + this.extrasLength > this.bodyLength) return B.STATUS_UNKNOWN_COMMAND;
     if (core.settings.sasl && (core.auth[conn] & A.AUTHENTICATED) === 0 && !isFree(opcode)) return B.STATUS_AUTH_ERROR;
-    if (this.#keyLength > L.KEY_BYTES_MAX || this.#bodyLength > BODY_BYTES_MAX) return B.STATUS_EINVAL;
+    if (this.keyLength > L.KEY_BYTES_MAX || this.bodyLength > BODY_BYTES_MAX) return B.STATUS_EINVAL;
     const loud = LOUD[opcode];
     this.quiet = loud >= 0;
     return this.#dispatch(conn, loud >= 0 ? loud : opcode) ? B.STATUS_SUCCESS : B.STATUS_EINVAL;
@@ -116,10 +117,10 @@ export class BinaryCommands extends BinaryReplies {
   /** @returns false when the request's lengths are not those of its command */
   #dispatch(conn: number, opcode: number): boolean {
     const core = this.core;
-    const hasKey = this.#keyLength > 0;
-    const extras = this.#extrasLength;
-    const bare = !hasKey && extras === 0 && this.#bodyLength === 0;
-    const noValue = this.#bodyLength === this.#keyLength + extras;
+    const hasKey = this.keyLength > 0;
+    const extras = this.extrasLength;
+    const bare = !hasKey && extras === 0 && this.bodyLength === 0;
+    const noValue = this.bodyLength === this.keyLength + extras;
     switch (opcode) {
       case B.OP_GET:
       case B.OP_GETK:
@@ -163,7 +164,7 @@ export class BinaryCommands extends BinaryReplies {
         return bare;
       case B.OP_FLUSH:
         if (hasKey || !noValue || (extras !== 0 && extras !== 4)) return false;
-        this.#flush();
+        this.flush();
         return true;
       case B.OP_QUIT:
         if (!bare) return false;
@@ -172,32 +173,32 @@ export class BinaryCommands extends BinaryReplies {
         return true;
       case B.OP_STAT:
         if (extras !== 0) return false;
-        this.#stat(conn);
+        this.stat(conn);
         return true;
       case B.OP_SASL_LIST_MECHS:
-        if (bare) this.#saslList(conn);
+        if (bare) this.saslList(conn);
         return bare;
       case B.OP_SASL_AUTH:
       case B.OP_SASL_STEP:
         if (extras !== 0 || !hasKey) return false;
-        this.#sasl(conn);
+        this.sasl(conn);
         return true;
       default:
         // Swallows the whole body's length although key and extras are gone already, as the original does.
-        this.errorAndSwallow(conn, B.STATUS_UNKNOWN_COMMAND, this.#bodyLength);
+        this.errorAndSwallow(conn, B.STATUS_UNKNOWN_COMMAND, this.bodyLength);
         return true;
     }
   }
 
   #get(withKey: boolean, touch: boolean, withValue: boolean) {
     const { core } = this;
-    const hash = core.hash(core.u8, this.#keyAt, this.#keyLength);
+    const hash = core.hash(core.u8, this.keyAt, this.keyLength);
     core.locks.item(hash);
-    const item = core.items.find(hash, this.#keyAt, this.#keyLength);
+    const item = core.items.find(hash, this.keyAt, this.keyLength);
     if (item !== 0) this.#hit(item, hash, withKey, touch, withValue);
     core.locks.unlockItem(hash);
     const { counters } = core;
-    if (core.settings.detailEnabled) core.prefixes.recordGet(core.u8, this.#keyAt, this.#keyLength, item !== 0);
+    if (core.settings.detailEnabled) core.prefixes.recordGet(core.u8, this.keyAt, this.keyLength, item !== 0);
     if (touch) counters.touchCmds++;
     else counters.getCmds++;
     if (item !== 0) return;
@@ -213,11 +214,11 @@ export class BinaryCommands extends BinaryReplies {
     items.bump(item);
     if (touch) {
       counters.touchHits[id & L.CLASS_MASK]++;
-      items.u32[(item + L.ITEM_EXPTIME) >>> 2] = items.realTime(this.get32(this.#extrasAt));
+      items.u32[(item + L.ITEM_EXPTIME) >>> 2] = items.realTime(this.get32(this.extrasAt));
     } else {
       counters.lruHits[id]++;
     }
-    const keyLength = withKey ? this.#keyLength : 0;
+    const keyLength = withKey ? this.keyLength : 0;
     const valueLength = withValue ? items.i32[(item + L.ITEM_NBYTES) >>> 2] - 2 : 0;
     let out = core.room(B.BINARY_HEADER_BYTES + 4 + keyLength);
     if (out === 0) return;
@@ -232,7 +233,7 @@ export class BinaryCommands extends BinaryReplies {
     );
     this.put32(out, items.clientFlags(item));
     out += 4;
-    for (let i = 0; i < keyLength; i++) u8[out + i] = u8[this.#keyAt + i];
+    for (let i = 0; i < keyLength; i++) u8[out + i] = u8[this.keyAt + i];
     core.wrote(out + keyLength);
     core.keep(item, hash);
     if (valueLength > 0) core.writeValue(item, 2);
@@ -241,28 +242,28 @@ export class BinaryCommands extends BinaryReplies {
   #miss(withKey: boolean) {
     if (!withKey) return this.error(B.STATUS_KEY_ENOENT);
     const { u8 } = this.core;
-    const length = this.#keyLength;
+    const length = this.keyLength;
     let out = this.core.room(B.BINARY_HEADER_BYTES + length);
     if (out === 0) return;
     out = this.header(out, B.STATUS_KEY_ENOENT, 0, length, length, 0, 0);
-    for (let i = 0; i < length; i++) u8[out + i] = u8[this.#keyAt + i];
+    for (let i = 0; i < length; i++) u8[out + i] = u8[this.keyAt + i];
     this.core.wrote(out + length);
   }
 
   #update(conn: number, opcode: number) {
     const core = this.core;
     const { items } = core;
-    const flags = this.get32(this.#extrasAt);
-    const exptime = items.realTime(this.get32(this.#extrasAt + 4));
-    const length = this.#bodyLength - this.#keyLength - this.#extrasLength;
-    if (core.settings.detailEnabled) core.prefixes.recordSet(core.u8, this.#keyAt, this.#keyLength);
-    const hash = core.hash(core.u8, this.#keyAt, this.#keyLength);
-    const item = items.alloc(this.#keyAt, this.#keyLength, flags, exptime, length + 2);
+    const flags = this.get32(this.extrasAt);
+    const exptime = items.realTime(this.get32(this.extrasAt + 4));
+    const length = this.bodyLength - this.keyLength - this.extrasLength;
+    if (core.settings.detailEnabled) core.prefixes.recordSet(core.u8, this.keyAt, this.keyLength);
+    const hash = core.hash(core.u8, this.keyAt, this.keyLength);
+    const item = items.alloc(this.keyAt, this.keyLength, flags, exptime, length + 2);
     if (item === 0) {
       if (opcode === B.OP_SET) {
         // What could not be replaced would be stale.
         core.locks.item(hash);
-        const old = items.find(hash, this.#keyAt, this.#keyLength);
+        const old = items.find(hash, this.keyAt, this.keyLength);
         if (old !== 0) items.unlink(old, hash);
         core.locks.unlockItem(hash);
       }
@@ -272,29 +273,48 @@ export class BinaryCommands extends BinaryReplies {
     items.setCas(item, this.#casHigh, this.#casLow);
     // With -C an item has no room for a demanded id, and the demand is dropped.
     if (items.casLow(item) !== 0 || items.casHigh(item) !== 0) how = S.STORE_CAS;
-    core.rememberRequest(conn, this.opcode, this.opaque);
-    core.expectValue(conn, item, hash, how, length, this.quiet);
+    this.#takeValue(conn, item, hash, how, length);
+  }
+
+  /** The value follows its request: at once, where it is small and all there. */
+  #takeValue(conn: number, item: number, hash: number, how: number, length: number) {
+    const core = this.core;
+    const { items } = core;
+    const valueAt = this.keyAt + this.keyLength;
+    if (length > this.#wholeValueBytesMax || valueAt + length > this.#inputEnd) {
+      core.rememberRequest(conn, this.opcode, this.opaque);
+      core.expectValue(conn, item, hash, how, length, this.quiet);
+      return;
+    }
+    const at = items.dataOf(item);
+    S.copyBytes(core.memory, at, valueAt, length);
+    core.u8[at + length] = 13;
+    core.u8[at + length + 1] = 10;
+    this.#taken = length;
+    core.locks.item(hash);
+    this.#store(item, how, hash);
+    items.release(item);
+    core.locks.unlockItem(hash);
   }
 
   #concat(conn: number, opcode: number) {
     const core = this.core;
     const { items } = core;
-    const length = this.#bodyLength - this.#keyLength;
-    if (core.settings.detailEnabled) core.prefixes.recordSet(core.u8, this.#keyAt, this.#keyLength);
-    const item = items.alloc(this.#keyAt, this.#keyLength, 0, 0, length + 2);
+    const length = this.bodyLength - this.keyLength;
+    if (core.settings.detailEnabled) core.prefixes.recordSet(core.u8, this.keyAt, this.keyLength);
+    const item = items.alloc(this.keyAt, this.keyLength, 0, 0, length + 2);
     const how = howOf(opcode);
     if (item === 0) return this.#refuseValue(conn, how, 0, length);
     items.setCas(item, this.#casHigh, this.#casLow);
-    core.rememberRequest(conn, this.opcode, this.opaque);
-    core.expectValue(conn, item, core.hash(core.u8, this.#keyAt, this.#keyLength), how, length, this.quiet);
+    this.#takeValue(conn, item, core.hash(core.u8, this.keyAt, this.keyLength), how, length);
   }
 
   #refuseValue(conn: number, how: number, flags: number, length: number) {
     const { items, counters, logger } = this.core;
-    const tooLarge = items.slabs.classOf(items.needBytes(this.#keyLength, flags, length + 2)) === 0;
+    const tooLarge = items.slabs.classOf(items.needBytes(this.keyLength, flags, length + 2)) === 0;
     if (logger.wants(LOG_MUTATIONS)) {
       // The original crashes here.
-      logger.itemRefused(tooLarge ? STATUS_TOO_LARGE : STATUS_NO_MEMORY, how, this.#keyAt, this.#keyLength);
+      logger.itemRefused(tooLarge ? STATUS_TOO_LARGE : STATUS_NO_MEMORY, how, this.keyAt, this.keyLength);
     }
     if (tooLarge) return this.errorAndSwallow(conn, B.STATUS_E2BIG, length);
     counters.storeNoMemory++;
@@ -303,11 +323,16 @@ export class BinaryCommands extends BinaryReplies {
 
   /** A value is all there, its line end added. The caller holds the item's lock and calls `settle` afterwards. */
   complete(conn: number, item: number, how: number, hash: number, opcode: number, opaque: number) {
-    const core = this.core;
     this.opcode = opcode;
     this.opaque = opaque;
-    if (how === STORE_SASL) return this.#completeSasl(conn, item);
+    if (how === STORE_SASL) return this.completeSasl(conn, item);
     this.quiet = LOUD[opcode] >= 0;
+    this.#store(item, how, hash);
+  }
+
+  /** Stores an item whose value is complete, and answers. The caller holds its lock. */
+  #store(item: number, how: number, hash: number) {
+    const core = this.core;
     core.counters.setCmds[core.u8[item + L.ITEM_CLSID] & L.CLASS_MASK]++;
     switch (core.store.storeItem(item, how, hash)) {
       case S.RESULT_STORED:
@@ -326,10 +351,10 @@ export class BinaryCommands extends BinaryReplies {
   #delete() {
     const core = this.core;
     const { items, counters } = core;
-    if (core.settings.detailEnabled) core.prefixes.recordDelete(core.u8, this.#keyAt, this.#keyLength);
-    const hash = core.hash(core.u8, this.#keyAt, this.#keyLength);
+    if (core.settings.detailEnabled) core.prefixes.recordDelete(core.u8, this.keyAt, this.keyLength);
+    const hash = core.hash(core.u8, this.keyAt, this.keyLength);
     core.locks.item(hash);
-    const item = items.find(hash, this.#keyAt, this.#keyLength);
+    const item = items.find(hash, this.keyAt, this.keyLength);
     const isWanted = this.#casLow !== 0 || this.#casHigh !== 0;
     const isOther =
       item !== 0 && isWanted && (this.#casLow !== items.casLow(item) || this.#casHigh !== items.casHigh(item));
@@ -355,10 +380,10 @@ export class BinaryCommands extends BinaryReplies {
   #arithmetic(up: boolean) {
     const core = this.core;
     const { store } = core;
-    const delta = this.get64(this.#extrasAt);
-    const hash = core.hash(core.u8, this.#keyAt, this.#keyLength);
+    const delta = this.get64(this.extrasAt);
+    const hash = core.hash(core.u8, this.keyAt, this.keyLength);
     core.locks.item(hash);
-    const result = store.addDelta(hash, this.#keyAt, this.#keyLength, up, delta, this.#casHigh, this.#casLow);
+    const result = store.addDelta(hash, this.keyAt, this.keyLength, up, delta, this.#casHigh, this.#casLow);
     core.locks.unlockItem(hash);
     switch (result) {
       case S.DELTA_OK:
@@ -378,15 +403,15 @@ export class BinaryCommands extends BinaryReplies {
   #create(hash: number, up: boolean) {
     const core = this.core;
     const { items, store } = core;
-    const exptime = this.get32(this.#extrasAt + 16);
+    const exptime = this.get32(this.extrasAt + 16);
     if (exptime === NO_CREATE) {
       if (up) core.counters.incrMisses++;
       else core.counters.decrMisses++;
       return this.error(B.STATUS_KEY_ENOENT);
     }
-    const initial = this.get64(this.#extrasAt + 8);
+    const initial = this.get64(this.extrasAt + 8);
     const digits = bytesOf(`${initial}\r\n`);
-    const item = items.alloc(this.#keyAt, this.#keyLength, 0, items.realTime(exptime), digits.length);
+    const item = items.alloc(this.keyAt, this.keyLength, 0, items.realTime(exptime), digits.length);
     if (item === 0) return this.error(B.STATUS_ENOMEM, NO_MEMORY.newItem);
     core.u8.set(digits, items.dataOf(item));
     core.locks.item(hash);
@@ -395,95 +420,6 @@ export class BinaryCommands extends BinaryReplies {
     core.locks.unlockItem(hash);
     if (result === S.RESULT_STORED) this.#respondNumber(initial);
     else this.error(B.STATUS_NOT_STORED);
-  }
-
-  #flush() {
-    const core = this.core;
-    if (!core.settings.flushEnabled) return this.error(B.STATUS_AUTH_ERROR);
-    core.counters.flushCmds++;
-    core.items.flushAll(this.#extrasLength === 4 ? this.get32(this.#extrasAt) : 0);
-    this.respond(0, 0, NO_BYTES);
-  }
-
-  #stat(conn: number) {
-    const core = this.core;
-    let what = '';
-    for (let i = 0; i < this.#keyLength; i++) what += String.fromCharCode(core.u8[this.#keyAt + i]);
-    let stats: Stat[] | null;
-    if (what.startsWith('reset')) {
-      this.#stats.reset();
-      stats = [];
-    } else if (what.startsWith('detail')) {
-      stats = this.#detail(what.slice(6));
-    } else {
-      // Which connections there are is told to ASCII clients only.
-      stats = what === 'conns' ? null : this.#stats.byName(what.startsWith('settings') ? 'settings' : what, conn);
-    }
-    if (stats === null) return this.error(B.STATUS_KEY_ENOENT);
-    for (const [name, value] of stats) this.#statPacket(name, String(value));
-    // Switching the size histogram is answered without an end.
-    if (what !== 'sizes_enable' && what !== 'sizes_disable') this.#statPacket('', '');
-  }
-
-  #detail(what: string): Stat[] | null {
-    const { settings, prefixes } = this.core;
-    if (what.startsWith(' dump')) return [['detailed', prefixes.dump()]];
-    if (what.startsWith(' on')) settings.detailEnabled = true;
-    else if (what.startsWith(' off')) settings.detailEnabled = false;
-    else return null;
-    this.core.publishSettings();
-    return [];
-  }
-
-  #statPacket(name: string, value: string) {
-    const out = this.core.room(B.BINARY_HEADER_BYTES);
-    if (out === 0) return;
-    this.core.wrote(this.header(out, B.STATUS_SUCCESS, 0, name.length, name.length + value.length, 0, 0));
-    this.core.writeText(name + value);
-  }
-
-  #saslList(conn: number) {
-    const { core } = this;
-    if (!core.settings.sasl) return this.error(B.STATUS_UNKNOWN_COMMAND);
-    // Whoever asks begins anew.
-    core.auth[conn] &= ~A.AUTHENTICATED;
-    this.respond(0, 0, bytesOf(A.SASL_MECHANISMS));
-  }
-
-  #sasl(conn: number) {
-    const { core } = this;
-    const { items } = core;
-    const length = this.#bodyLength - this.#keyLength;
-    if (!core.settings.sasl) return this.errorAndSwallow(conn, B.STATUS_UNKNOWN_COMMAND, length);
-    if (this.#keyLength > A.SASL_MECHANISM_BYTES_MAX) return this.errorAndSwallow(conn, B.STATUS_EINVAL, length);
-    // The data are read as a value is, with the mechanism as its key; chunks are not for them.
-    const item = items.alloc(this.#keyAt, this.#keyLength, 0, 0, length + 2);
-    const isChunked = item !== 0 && (items.u16[(item + L.ITEM_FLAGS) >>> 1] & L.FLAG_CHUNKED) !== 0;
-    if (isChunked) items.release(item);
-    if (item === 0 || isChunked) return this.errorAndSwallow(conn, B.STATUS_ENOMEM, length);
-    core.rememberRequest(conn, this.opcode, this.opaque);
-    core.expectValue(conn, item, 0, STORE_SASL, length, false);
-  }
-
-  #completeSasl(conn: number, item: number) {
-    const { core } = this;
-    const { items, u8 } = core;
-    const isStart = this.opcode === B.OP_SASL_AUTH;
-    const state = core.auth[conn];
-    const length = items.i32[(item + L.ITEM_NBYTES) >>> 2] - 2;
-    const mechanismLength = u8[item + L.ITEM_NKEY];
-    const mechanismAt = items.keyOf(item);
-    const dataAt = items.dataOf(item);
-    const result = A.saslStep(core.credentials, state, isStart, u8, mechanismAt, mechanismLength, dataAt, length);
-    // The password is not left lying about in a free chunk.
-    u8.fill(0, dataAt, dataAt + length);
-    core.auth[conn] = A.nextState(state, isStart, result);
-    this.quiet = false;
-    if (result === A.SASL_CONTINUE) return this.error(B.STATUS_AUTH_CONTINUE);
-    core.counters.authCmds++;
-    if (result === A.SASL_OK) return this.respond(0, 0, AUTHENTICATED_TEXT);
-    core.counters.authErrors++;
-    this.error(B.STATUS_AUTH_ERROR);
   }
 }
 

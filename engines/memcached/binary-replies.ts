@@ -36,6 +36,12 @@ export class BinaryReplies {
   protected opcode = 0;
   protected opaque = 0;
   protected quiet = false;
+  /** Where its key and extras lie, and the lengths that its header tells. */
+  protected keyAt = 0;
+  protected keyLength = 0;
+  protected extrasAt = 0;
+  protected extrasLength = 0;
+  protected bodyLength = 0;
   /** Replies have been written that leave at once, with all before them. */
   #leaves = false;
 
