@@ -23,10 +23,10 @@ it('tears no value and loses no cas for an hour', { timeout: (SECONDS + ROUND_SE
   for (let round = 0; Date.now() < until; round++) {
     const flags = SERVERS[round % SERVERS.length]!;
     const server = await ServedMemcached.start([...flags, '--verify-on-exit']);
-    const stress = new ThreadStress(server.path, random, !flags.includes('-C'));
+    const stress = new ThreadStress(random, !flags.includes('-C'));
     let ended = '';
     try {
-      await stress.run(Math.min(ROUND_SECONDS, Math.max(5, (until - Date.now()) / 1000)), CONNECTIONS);
+      await stress.run(server.path, Math.min(ROUND_SECONDS, Math.max(5, (until - Date.now()) / 1000)), CONNECTIONS);
     } finally {
       ended = await server.end();
       console.log(flags.join(' '), JSON.stringify(stress.result), ended);

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../support/seed.ts';
 import { ServedMemcached } from './support/served-memcached.ts';
@@ -15,10 +18,10 @@ describe('Threads that share everything', () => {
     timeout: SECONDS * 4_000 + 60_000,
   }, async () => {
     const server = await ServedMemcached.start(FLAGS);
-    const stress = new ThreadStress(server.path, seededRandom('thread stress'));
+    const stress = new ThreadStress(seededRandom('thread stress'));
     let ended: string;
     try {
-      await stress.run(SECONDS, CONNECTIONS, LEAST_REQUESTS);
+      await stress.run(server.path, SECONDS, CONNECTIONS, LEAST_REQUESTS);
     } finally {
       ended = await server.end();
     }
@@ -35,12 +38,29 @@ describe('Threads that share everything', () => {
 
   it('are stopped in the midst of it, and memory is exact all the same', { timeout: 60_000 }, async () => {
     const server = await ServedMemcached.start(FLAGS);
-    const stress = new ThreadStress(server.path, seededRandom('thread stress, stopped'));
-    const running = stress.run(10, CONNECTIONS).catch(() => {});
+    const stress = new ThreadStress(seededRandom('thread stress, stopped'));
+    const running = stress.run(server.path, 10, CONNECTIONS).catch(() => {});
     await new Promise((resolve) => setTimeout(resolve, 2_500));
     const ended = await server.end();
     await running;
     expect(ended).toMatch(/verify: all is right/);
     expect(server.child.exitCode).toBe(0);
+  });
+
+  it('leave a memory file from which others go on, with every value whole', { timeout: 120_000 }, async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'cachelab-stress-'));
+    const stress = new ThreadStress(seededRandom('thread stress, restarted'));
+    try {
+      for (let round = 0; round < 3; round++) {
+        const server = await ServedMemcached.start([...FLAGS, '-v', '-e', join(folder, 'memory')]);
+        await stress.run(server.path, 2, CONNECTIONS);
+        const ended = await server.end('SIGUSR1');
+        expect(ended).toMatch(/verify: all is right/);
+        expect(ended).not.toMatch(/damaged|validate/);
+        expect(/recovery end/.test(ended)).toBe(round > 0);
+      }
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 });

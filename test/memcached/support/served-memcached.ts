@@ -54,16 +54,16 @@ export class ServedMemcached {
     });
   }
 
-  /** Ends it by SIGTERM. @returns what it has written to standard error */
-  async end(): Promise<string> {
-    await this.stop();
+  /** @returns what it has written to standard error */
+  async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<string> {
+    await this.stop(signal);
     return this.#errors;
   }
 
-  async stop(): Promise<void> {
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     if (this.child.exitCode === null && this.child.signalCode === null) {
       const ended = new Promise((resolve) => this.child.once('close', resolve));
-      this.child.kill('SIGTERM');
+      this.child.kill(signal);
       await ended;
     }
     rmSync(this.#folder, { recursive: true, force: true });
