@@ -1,5 +1,6 @@
-/** The password files of -Y and -S: read at the start, and again on SIGHUP. */
-import { readFileSync } from 'node:fs';
+/** The password files of -Y and -S: read at the start, and again on SIGHUP; that of -S also when it has changed. */
+import { readFileSync, statSync } from 'node:fs';
+import type { EventLoop } from '../io/event-loop.ts';
 import type { Core } from '../memcached/core.ts';
 import { readAuthFile } from '../memcached/credentials.ts';
 import type { Settings } from '../memcached/settings.ts';
@@ -7,6 +8,9 @@ import { OptionError } from './option-error.ts';
 
 /** Names the password file for SASL, as where the original is built with one. */
 const PASSWORD_FILE_VARIABLE = 'MEMCACHED_SASL_PWDB';
+
+/** The original reads its file at each login; here it is looked at so often whether it is another one. */
+const FOLLOW_MS = 1_000;
 
 const ERROR_TEXTS: Record<string, string> = {
   ENOENT: 'No such file or directory',
@@ -44,6 +48,29 @@ export function rereadPasswords(core: Core, log: (line: string) => void): void {
   } else if (settings.sasl) {
     const text = readSaslText(log);
     if (text !== null) core.setPasswords(text);
+  }
+}
+
+/** Reads the password file for SASL again whenever it has changed. To be called once, for the thread that runs the background work. */
+export function followPasswordFile(core: Core, loop: EventLoop, log: (line: string) => void): void {
+  const path = process.env[PASSWORD_FILE_VARIABLE];
+  if (!core.settings.sasl || path === undefined) return;
+  let known = identityOf(path);
+  loop.addTimer(FOLLOW_MS, () => {
+    const identity = identityOf(path);
+    if (identity !== known && identity !== '') rereadPasswords(core, log);
+    known = identity;
+    return FOLLOW_MS;
+  });
+}
+
+/** What tells one state of a file from another; empty: it is not there, or out of reach. */
+function identityOf(path: string): string {
+  try {
+    const { dev, ino, size, mtimeMs } = statSync(path);
+    return `${dev}:${ino}:${size}:${mtimeMs}`;
+  } catch {
+    return '';
   }
 }
 

@@ -13,7 +13,7 @@ import { finishMemcached } from './memcached-exit.ts';
 import { ConnectionLimit } from './memcached-limits.ts';
 import { listen, listenUdp, type PlacedListener } from './memcached-listeners.ts';
 import { EX_OSERR, type MemcachedOptions, OptionError, parseMemcachedOptions } from './memcached-options.ts';
-import { readPasswords, rereadPasswords } from './memcached-passwords.ts';
+import { followPasswordFile, readPasswords, rereadPasswords } from './memcached-passwords.ts';
 import { log, type MemcachedThread, makeThread, signalShutdown } from './memcached-thread.ts';
 import { EX_SOFTWARE, WorkerThreads } from './memcached-threads.ts';
 import { HELP_TEXT, LICENSE_TEXT, VERSION_TEXT } from './memcached-usage.ts';
@@ -223,6 +223,7 @@ async function serve(options: MemcachedOptions): Promise<number> {
     const problem = writePidFile(options.pidFile);
     if (problem !== null) log(problem);
   }
+  followPasswordFile(server.core, server.loop, log);
   let isGraceful = false;
   const unlisten = listenForShutdown({
     isGracefulBySignal: true,

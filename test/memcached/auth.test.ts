@@ -434,6 +434,32 @@ describe('SASL (-S)', () => {
     expect(await tries(`${'l'.repeat(45)}`, 'x')).toBe(true);
   });
 
+  it('holds in every thread, also after its file has changed without a SIGHUP', TIMEOUT, async () => {
+    const memjs = createRequire(import.meta.url)('memjs');
+    const own = join(folder, 'own');
+    writeFileSync(own, 'user:secret\n');
+    const server = await NetworkServer.start('mine', ['-S', '-t', '4'], { MEMCACHED_SASL_PWDB: own });
+    const login = async (password: string): Promise<boolean> => {
+      const options = { retries: 0, timeout: 5, username: 'user', password, logger: { log() {} } };
+      const client = memjs.Client.create(`127.0.0.1:${server.port}`, options);
+      try {
+        return await client.set('key', password, {});
+      } catch {
+        return false;
+      } finally {
+        client.close();
+      }
+    };
+    const tries = async (password: string): Promise<string> =>
+      [...new Set(await Promise.all(Array.from({ length: 8 }, () => login(password))))].join();
+    expect(await tries('secret')).toBe('true');
+    expect(await tries('wrong')).toBe('false');
+    writeFileSync(own, 'user:changed\n');
+    await until(async () => (await tries('changed')) === 'true');
+    expect(await tries('secret')).toBe('false');
+    await server.stop();
+  });
+
   it('lets nobody in without a password file, and says so at the start', TIMEOUT, async () => {
     const server = await NetworkServer.start('mine', ['-S'], { MEMCACHED_SASL_PWDB: join(folder, 'none') });
     expect(server.errors).toContain('WARNING: Failed to open sasl database');
