@@ -957,11 +957,10 @@ export class Core implements ConnectionHandler {
     const { transport } = this;
     const name = transport.localName(conn);
     const fd = transport.descriptor(conn);
-    this.connections.open(conn, fd, TRANSPORT_UDP, name, name, this.items.now);
     this.#item[conn] = 0;
+    this.state[conn] = STATE_READY;
     if (!this.#countsDatagrams) return;
-    // All threads read from the same socket; the original has one a thread.
-    if (this.thread > 0) this.directory.addStructure();
+    this.connections.open(conn, fd, TRANSPORT_UDP, name, name, this.items.now);
     this.counters.currConnections++;
     this.counters.totalConnections++;
     if (this.thread === 0 && this.logger.wants(LOG_VERBOSE)) this.hooks.log(`<${fd} server listening (udp)`);

@@ -451,7 +451,7 @@ export class StatsCommands {
   #conns(asking: number): Stat[] {
     const core = this.#core;
     const stats: Stat[] = [];
-    for (const row of withoutTwins(core.connections.all())) {
+    for (const row of core.connections.all()) {
       const isMine = row.thread === core.thread && !row.isListening;
       let { state } = row;
       if (isMine && row.conn === asking) state = 'conn_parse_cmd';
@@ -472,15 +472,4 @@ export class StatsCommands {
     if (row.transport === TRANSPORT_LOCAL) return isOurs ? `unix:${this.#core.settings.socketPath}` : '?:<AF 0>';
     return `${row.transport === TRANSPORT_UDP ? 'udp' : 'tcp'}${name.startsWith('[') ? '6' : ''}:${name}`;
   }
-}
-
-/** A socket for datagrams is every thread's: the row of the one that served last stands for all. */
-function withoutTwins(rows: ConnectionRow[]): ConnectionRow[] {
-  const latest = new Map<number, ConnectionRow>();
-  for (const row of rows) {
-    if (row.transport !== TRANSPORT_UDP) continue;
-    const other = latest.get(row.fd);
-    if (other === undefined || other.lastCommand < row.lastCommand) latest.set(row.fd, row);
-  }
-  return rows.filter((row) => row.transport !== TRANSPORT_UDP || latest.get(row.fd) === row);
 }

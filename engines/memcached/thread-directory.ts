@@ -87,11 +87,6 @@ export class ThreadDirectory {
     if ((before & bit) === 0) Atomics.add(u32, this.#block.cell(CELL_STRUCTURES), 1);
   }
 
-  /** One more connection than there are descriptors. */
-  addStructure(): void {
-    Atomics.add(this.#memory.u32, this.#block.cell(CELL_STRUCTURES), 1);
-  }
-
   /** Descriptors that have ever been seen: the original keeps a structure for each, for good. */
   get structures(): number {
     return this.#memory.u32[this.#block.cell(CELL_STRUCTURES)]!;
