@@ -70,7 +70,7 @@ export class AsciiChange {
       case S.DELTA_NON_NUMERIC:
         return line.reply(R.NON_NUMERIC);
       case S.DELTA_NO_MEMORY:
-        return core.write(R.OUT_OF_MEMORY);
+        return line.reply(R.OUT_OF_MEMORY);
       default:
         if (up) core.counters.incrMisses++;
         else core.counters.decrMisses++;

@@ -130,11 +130,10 @@ export class AsciiStore {
   #refuse(conn: number, how: number, keyAt: number, nkey: number, flags: number, length: number) {
     const core = this.#core;
     const tooLarge = this.countRefused(how, keyAt, nkey, flags, length + 2);
-    // Lack of memory is told even to those who asked for no reply.
-    const quiet = tooLarge && this.#line.noreply;
     // What could not be replaced would be stale.
     if (how === S.STORE_SET) this.forget(core.hash(core.u8, keyAt, nkey), keyAt, nkey);
-    core.expectGarbage(conn, length + 2, quiet ? null : tooLarge ? R.TOO_LARGE : R.OUT_OF_MEMORY_STORING);
+    const reply = tooLarge ? R.TOO_LARGE : R.OUT_OF_MEMORY_STORING;
+    core.expectGarbage(conn, length + 2, this.#line.noreply ? null : reply);
   }
 
   /** Counts an item that could not be made. @returns whether it is too large; otherwise memory is short */

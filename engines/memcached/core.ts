@@ -1034,10 +1034,10 @@ export class Core implements ConnectionHandler {
     const item = this.#item[conn];
     this.#item[conn] = 0;
     this.items.release(item);
-    const reply =
-      this.protocol[conn] === PROTOCOL_BINARY
-        ? this.#binary.outOfMemory(this.#opcode[conn], this.#opaque[conn])
-        : this.#ascii.outOfMemoryReading;
+    let reply: Uint8Array | null = null;
+    if (this.protocol[conn] === PROTOCOL_BINARY)
+      reply = this.#binary.outOfMemory(this.#opcode[conn], this.#opaque[conn]);
+    else if (this.#quiet[conn] === 0) reply = this.#ascii.outOfMemoryReading;
     this.state[conn] = STATE_READY;
     this.expectGarbage(conn, this.#remaining[conn], reply);
   }

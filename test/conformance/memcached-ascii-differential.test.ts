@@ -37,8 +37,7 @@ const SERVERS: readonly {
     seeds: [
       [1, 0],
       [2, 50],
-      [3, 50],
-      [4, 100],
+      [3, 100],
     ],
   },
   {
@@ -54,6 +53,13 @@ const SERVERS: readonly {
     large: true,
     keys: 3_000,
     seeds: [[6, 60]],
+  },
+  {
+    name: 'that refuse what does not fit, with values in many chunks',
+    options: ['-m', '2', '-M', '-o', 'no_lru_maintainer,slab_automove=0,slab_chunk_max=16384'],
+    large: true,
+    keys: 2_000,
+    seeds: [[4, 40]],
   },
 ];
 /** Other commands than usual. */
