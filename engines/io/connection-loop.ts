@@ -92,7 +92,7 @@ export abstract class ConnectionLoop implements EventLoop {
   private dirty: Int32Array;
   protected isDirty: Uint8Array;
   private dirtyCount = 0;
-  private resumed: number[] = [];
+  protected resumed: number[] = [];
   /** The connection that has yielded within the present onInput, or -1. */
   private yielding = -1;
   private closing: number[] = [];
@@ -100,11 +100,14 @@ export abstract class ConnectionLoop implements EventLoop {
   private sinkBytes = 0;
   private deadline = Number.POSITIVE_INFINITY;
 
+  private readonly sendsAfterEnd: boolean;
+
   constructor(allocator: Allocator, options: EventLoopOptions = {}) {
     this.allocator = allocator;
     this.memory = allocator.memory;
     this.limit = options.maxConnections ?? DEFAULT_CONNECTIONS;
     this.tcpKeepAliveSeconds = options.tcpKeepAliveSeconds ?? 0;
+    this.sendsAfterEnd = options.sendsAfterEnd ?? false;
     const slots = this.limit + SLOT_SLACK;
     const chunkBytes = options.outputChunkBytes ?? DEFAULT_CHUNK_BYTES;
     this.input = new InputBuffers(
@@ -380,8 +383,12 @@ export abstract class ConnectionLoop implements EventLoop {
     return false;
   }
 
-  /** The peer has ended its side. Output of this turn is still offered to the system. */
+  /** The peer has ended its side. Output of this turn is still offered to the system, or all of it sent. */
   protected ended(conn: number): void {
+    if (this.sendsAfterEnd) {
+      this.close(conn, true);
+      return;
+    }
     this.state[conn] = ENDED;
     if (this.isDirty[conn] === 0) this.markDirty(conn);
   }

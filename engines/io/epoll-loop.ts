@@ -496,8 +496,10 @@ export class EpollLoop extends ConnectionLoop {
     this.counters.reads++;
     const count = this.sys.read(this.fds[conn], this.address + input.readAt, input.readRoom);
     if (count > 0) this.received(conn, count);
-    else if (count === 0) this.ended(conn);
-    else {
+    else if (count === 0) {
+      // What it sent before a pause that has just ended is handed over first; its end is reported again.
+      if (!this.resumed.includes(conn)) this.ended(conn);
+    } else {
       const errno = this.sys.errno();
       if (errno !== EAGAIN && errno !== EINTR) this.fail(conn, errno);
     }

@@ -19,6 +19,11 @@ export interface EventLoopOptions {
   /** Seconds of silence after which TCP probes an accepted connection's peer; 0 (the default): never. */
   tcpKeepAliveSeconds?: number;
   /**
+   * Whether a peer that has ended its side (and may still read) gets what waits for it, as memcached does it, before the connection is closed.
+   * Default: no, it is closed at once, as redis-server does it.
+   */
+  sendsAfterEnd?: boolean;
+  /**
    * Whole milliseconds after which the epoll loop lets libuv have a turn at the latest. Node's own timers are late by up to as much
    * (signals and its sockets are not, in the main thread). Default 100.
    */

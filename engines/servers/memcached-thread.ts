@@ -56,7 +56,10 @@ export function makeThread(options: ThreadOptions): MemcachedThread {
   const core = new Core(arena, clock, settings, hooks, placement);
   // Connections' buffers are the allocator's, items are the slabs': both share the arena, and only slabs count for -m.
   const allocator = createJemalloc(arena, { classes: 'debian', clock });
-  const loop = createEventLoop(options.eventLoop, allocator, { maxConnections: options.maxConnections });
+  const loop = createEventLoop(options.eventLoop, allocator, {
+    maxConnections: options.maxConnections,
+    sendsAfterEnd: true,
+  });
   core.setTransport(loop);
   loop.setHandler(core);
   loop.addTimer(TICK_MS, () => {

@@ -1,4 +1,5 @@
 /** `lru`, `lru_crawler` and the growth of the hash table beside the real server: replies, dumps byte for byte, what is freed and counted. */
+import net from 'node:net';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type RawConnection, RealMemcached } from '../memcached/real-memcached.ts';
 import { ServedMemcached } from '../memcached/support/served-memcached.ts';
@@ -16,10 +17,15 @@ class Pair {
   #servers: { path: string; stop(): Promise<void> }[] = [];
   #clients: RawConnection[] = [];
 
-  async start(args: string[] = []): Promise<void> {
-    const [real, engine] = await Promise.all([RealMemcached.start(args), ServedMemcached.start(args)]);
+  /** @param ours further arguments of the engine */
+  async start(args: string[] = [], ours: string[] = []): Promise<void> {
+    const [real, engine] = await Promise.all([RealMemcached.start(args), ServedMemcached.start([...args, ...ours])]);
     this.#servers = [real, engine];
     this.#clients = [await real.connect(), await engine.connect()];
+  }
+
+  get paths(): string[] {
+    return this.#servers.map((server) => server.path);
   }
 
   async stop(): Promise<void> {
@@ -165,6 +171,47 @@ describeReal(['memcached'], 'the crawler alone', () => {
     expect(here).toEqual(there);
     expect(here[0]).toContain('running 1');
   });
+});
+
+/** Sends a command, ends its side at once, and reads only after a while. @returns all that came */
+async function askAndEnd(path: string, command: string): Promise<string> {
+  const socket = net.connect({ path, allowHalfOpen: true });
+  await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+  socket.pause();
+  socket.end(command);
+  await sleep(500);
+  const chunks: Buffer[] = [];
+  for await (const chunk of socket) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString('latin1');
+}
+
+describeReal(['memcached'], 'a client that ends its side behind its command', () => {
+  for (const args of [
+    ['-t', '1'],
+    ['-t', '1', '--event-loop', 'libuv'],
+    ['-t', '2'],
+  ]) {
+    it(`gets all of a dump and of large values (${args.join(' ')})`, TIMEOUT, async () => {
+      const pair = new Pair();
+      await pair.start([], args);
+      try {
+        const large = 'v'.repeat(900_000);
+        await pair.ask(`set large 0 0 ${large.length} noreply\r\n${large}\r\n`);
+        let text = '';
+        for (let i = 0; i < 30_000; i++) text += `set key:${i} 0 0 1 noreply\r\nx\r\n`;
+        await pair.ask(text);
+        await sleep(2_000);
+        for (const command of ['get large\r\n', 'get large\r\n'.repeat(5), 'lru_crawler metadump all\r\n']) {
+          const [real, engine] = await Promise.all(pair.paths.map((path) => askAndEnd(path, command)));
+          // The item that was just fetched may be on its way from one list to another.
+          expect(Math.abs(engine!.length - real!.length), command).toBeLessThan(200);
+          expect(engine!.endsWith('END\r\n')).toBe(true);
+        }
+      } finally {
+        await pair.stop();
+      }
+    });
+  }
 });
 
 describeReal(['memcached'], 'the hash table', () => {
