@@ -35,9 +35,8 @@ export function strictSigned(text: string): number | null {
   return value > INT32_MAX || value < -INT32_MAX - 1 ? null : value;
 }
 
-/** As safe_strtod. */
+/** As safe_strtod: a decimal number that nothing but white space follows. */
 export function strictFloat(text: string): number | null {
-  if (!/^\s*[+-]?(?:\d|\.\d|inf|nan|0x)/i.test(text)) return null;
-  const value = Number.parseFloat(text);
-  return Number.isNaN(value) ? null : value;
+  const digits = /^\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)(?:\s|$)/i.exec(text)?.[1];
+  return digits === undefined ? null : Number(digits);
 }

@@ -32,6 +32,7 @@ export interface MemcachedOptions {
 }
 
 const THREADS_MANY = 64;
+const ITEM_STRUCT_BYTES = 48;
 const MEBIBYTE = 1024 * 1024;
 const UNITS: Record<string, number> = { k: 1024, K: 1024, m: MEBIBYTE, M: MEBIBYTE };
 
@@ -92,6 +93,8 @@ interface Reading extends Given {
   options: MemcachedOptions;
   settings: Settings;
   warnings: string[];
+  /** Warnings that the original does not have: they are for servers that start. */
+  notes: string[];
 }
 
 /**
@@ -118,6 +121,7 @@ export function parseMemcachedOptions(argv: readonly string[]): MemcachedOptions
     options,
     settings,
     warnings,
+    notes: [],
     chunkMaxChanged: false,
     slabSizes: null,
     protocol: false,
@@ -132,6 +136,7 @@ export function parseMemcachedOptions(argv: readonly string[]): MemcachedOptions
       return options.show === null;
     });
     if (options.show === null) finish(reading);
+    if (options.show === null) warnings.push(...reading.notes);
   } catch (error) {
     throw withWarnings(error, warnings);
   }
@@ -225,7 +230,11 @@ const settingFlags: Record<string, Flag> = {
     if (!(settings.factor > 1)) throw new OptionError('Factor must be greater than 1', EX_FAILURE);
   },
   n: ({ settings }, value) => {
-    settings.chunkSize = positive(value, 'Chunk size must be greater than 0');
+    settings.chunkSize = atoi(value);
+    // Below 0 the original still makes classes, as long as an item's own struct leaves something.
+    if (settings.chunkSize === 0 || settings.chunkSize <= -ITEM_STRUCT_BYTES) {
+      throw new OptionError('Chunk size must be greater than 0', EX_FAILURE);
+    }
   },
   t: ({ settings, warnings }, value) => {
     settings.threads = positive(value, 'Number of threads must be greater than 0');
@@ -283,8 +292,8 @@ const settingFlags: Record<string, Flag> = {
 };
 
 function withoutEffect(letter: string): Flag {
-  return ({ warnings }) => {
-    warnings.push(`WARNING: -${letter} is accepted and has no effect here.`);
+  return ({ notes }) => {
+    notes.push(`WARNING: -${letter} is accepted and has no effect here.`);
   };
 }
 

@@ -42,6 +42,13 @@ function unsigned(apply: (settings: Settings, number: number) => void): Suboptio
   };
 }
 
+function signed(apply: (settings: Settings, number: number) => void): Suboption {
+  return ({ settings }, value, name) => {
+    const number = strictSigned(required(value, `Missing ${name} argument`));
+    apply(settings, number ?? refuse(`could not parse argument to ${name}`));
+  };
+}
+
 function float(apply: (settings: Settings, number: number) => void): Suboption {
   return ({ settings }, value, name) => {
     const number = strictFloat(required(value, `Missing ${name} argument`));
@@ -96,7 +103,7 @@ const slabOptions: Record<string, Suboption> = {
     settings.slabAutomoveRatio = ratio;
   },
   slab_automove_window: ({ settings }, value, name) => {
-    const window = atoi(required(value, `Missing ${name} argument`));
+    const window = atoi(required(value, `Missing ${name} argument`)) >>> 0;
     if (window < WINDOW_MIN) refuse('slab_automove_window must be > 2');
     settings.slabAutomoveWindow = window;
   },
@@ -222,11 +229,11 @@ const sslOptions: Record<string, Suboption> = {
   ssl_key: text((s, value) => {
     s.ssl.key = value;
   }),
-  ssl_verify_mode: unsigned((s, number) => {
-    if (number >= SSL_VERIFY_MODES) refuse('Invalid ssl_verify_mode. Use help to see valid options.');
+  ssl_verify_mode: signed((s, number) => {
+    if (number < 0 || number >= SSL_VERIFY_MODES) refuse('Invalid ssl_verify_mode. Use help to see valid options.');
     s.ssl.verifyMode = number;
   }),
-  ssl_keyformat: unsigned((s, number) => {
+  ssl_keyformat: signed((s, number) => {
     s.ssl.keyFormat = number;
   }),
   ssl_ciphers: text((s, value) => {
@@ -244,7 +251,7 @@ const sslOptions: Record<string, Suboption> = {
   ssl_kernel_tls: flag((s) => {
     s.ssl.kernelTls = true;
   }),
-  ssl_min_version: unsigned((s, number) => {
+  ssl_min_version: signed((s, number) => {
     s.ssl.minVersion = SSL_VERSIONS[number] ?? refuse('Invalid ssl_min_version. Use help to see valid options.');
   }),
 };

@@ -8,6 +8,8 @@ import { OptionError, parseMemcachedOptions } from '../../engines/servers/memcac
 import { InProcess } from '../memcached/in-process.ts';
 import { RawConnection } from '../memcached/real-memcached.ts';
 import { describeReal, requireReal } from '../support/real.ts';
+import { seededRandom, testScale } from '../support/seed.ts';
+import { CommandLineMaker } from './memcached-command-lines.ts';
 
 /** Words that stand for files of the test. */
 const NO_FILE = '/nonexistent/file';
@@ -179,6 +181,16 @@ describeReal(['memcached'], 'A command line', () => {
       };
       await Promise.all(commandLines(line, file).map(compare));
     });
+  });
+
+  it('at random ends as the original does, or goes as far', { timeout: 60_000 * testScale }, async () => {
+    const random = seededRandom('command lines');
+    const maker = new CommandLineMaker(random);
+    for (let round = 0; round < 30 * testScale; round++) {
+      const lines = Array.from({ length: 10 }, () => maker.next());
+      const outcomes = await Promise.all(lines.map(runReal));
+      for (const [i, args] of lines.entries()) expect([args, runOurs(args)]).toEqual([args, outcomes[i]]);
+    }
   });
 
   describe.each(ACCEPTED.trim().split('\n'))('of %s', (line) => {
