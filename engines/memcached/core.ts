@@ -33,7 +33,9 @@ import { crawlerStatusText } from './crawl-statistics.ts';
 import { Crawler } from './crawler.ts';
 import { Credentials } from './credentials.ts';
 import { HashExpander } from './hash-expander.ts';
+import { IncomingValues } from './incoming-values.ts';
 import { Items } from './items.ts';
+import { KeptItems, REFCOUNT_MAX } from './kept-items.ts';
 import * as L from './layout.ts';
 import { Locks } from './locks.ts';
 import {
@@ -65,8 +67,6 @@ import { setWatchedEvents, Watchers } from './watchers.ts';
 
 /** Values from this size on are lent to the output instead of being copied. */
 export const LEND_BYTES_MIN = 16_384;
-/** A lent item must keep room in its 16-bit refcount; beyond this it is copied. */
-const LEND_REFCOUNT_MAX = 32_768;
 /** Of a value that is not all there, so much must be missing for a read straight into the item. */
 const DIRECT_BYTES_MIN = 2_048;
 /** Output room is asked for in pieces of this size, so that pipelined replies share a call. */
@@ -157,20 +157,7 @@ export class Core implements ConnectionHandler {
   lastCommandTime: Uint32Array;
   /** CLOSE_…: why it is about to be closed by us. */
   #closeReason = new Uint8Array(CONNECTIONS_AT_START);
-  /** How the value under way is to be stored: STORE_…. */
-  #how = new Uint8Array(CONNECTIONS_AT_START);
-  #quiet = new Uint8Array(CONNECTIONS_AT_START);
-  /** Item whose value is being read, its key's hash, and the chunk that is being filled. */
-  #item = new Uint32Array(CONNECTIONS_AT_START);
-  #itemHash = new Int32Array(CONNECTIONS_AT_START);
-  #chunk = new Uint32Array(CONNECTIONS_AT_START);
-  /** Bytes of the value (or of what is to be swallowed) still to come. */
-  #remaining = new Float64Array(CONNECTIONS_AT_START);
-  /** Length of the direct read under way, 0 for none. */
-  #direct = new Uint32Array(CONNECTIONS_AT_START);
-  /** Binary: opcode and opaque of the request whose value is being read. */
-  #opcode = new Uint8Array(CONNECTIONS_AT_START);
-  #opaque = new Uint32Array(CONNECTIONS_AT_START);
+  readonly #values: IncomingValues;
   /** Connections that are about to move to the dispatcher as watchers. */
   readonly #watchersLeaving = new Set<number>();
   /** Reply to be sent once all is swallowed. */
@@ -183,9 +170,7 @@ export class Core implements ConnectionHandler {
   /** Whether a callback of a connection is under way, and what was released meanwhile. */
   #isInside = false;
   readonly #released: number[] = [];
-  #kept = new Uint32Array(64);
-  #keptHash = new Int32Array(64);
-  #keptCount = 0;
+  readonly #kept: KeptItems;
   /** The connection has used up its requests and is handed over again. */
   #hasYielded = new Uint8Array(CONNECTIONS_AT_START);
 
@@ -244,6 +229,8 @@ export class Core implements ConnectionHandler {
     this.logger.onNote = (line) => hooks.log(line);
     this.logger.onLookup = (met, keyAt, nkey) => this.verbose.lookup(met, keyAt, nkey);
     this.store = new Store(this.items);
+    this.#values = new IncomingValues(this.items, CONNECTIONS_AT_START);
+    this.#kept = new KeptItems(this.items);
     this.prefixes = new PrefixStats(memory, this.shared, this.locks, this.hash, settings.prefixDelimiter);
     this.crawler = new Crawler(this);
     this.maintainer = new Maintainer(this.items, this.shared, clock, this.crawler);
@@ -391,8 +378,6 @@ export class Core implements ConnectionHandler {
     const kind = this.settings.socketPath === null ? TRANSPORT_TCP : TRANSPORT_LOCAL;
     const fd = transport.descriptor(conn);
     this.connections.open(conn, fd, kind, transport.peerName(conn), transport.localName(conn), this.items.now);
-    this.#item[conn] = 0;
-    this.#direct[conn] = 0;
     this.#hasYielded[conn] = 0;
     this.counters.currConnections++;
     // Others than its own a worker's dispatcher counts, as soon as they are accepted.
@@ -477,15 +462,7 @@ export class Core implements ConnectionHandler {
     this.lastCommandTime = this.connections.lastCommand;
     this.#closeReason = grown(new Uint8Array(slots), this.#closeReason);
     this.#hasYielded = grown(new Uint8Array(slots), this.#hasYielded);
-    this.#how = grown(new Uint8Array(slots), this.#how);
-    this.#quiet = grown(new Uint8Array(slots), this.#quiet);
-    this.#item = grown(new Uint32Array(slots), this.#item);
-    this.#itemHash = grown(new Int32Array(slots), this.#itemHash);
-    this.#chunk = grown(new Uint32Array(slots), this.#chunk);
-    this.#remaining = grown(new Float64Array(slots), this.#remaining);
-    this.#direct = grown(new Uint32Array(slots), this.#direct);
-    this.#opcode = grown(new Uint8Array(slots), this.#opcode);
-    this.#opaque = grown(new Uint32Array(slots), this.#opaque);
+    this.#values.grow(slots);
   }
 
   /** @param reason errno, 0 for a clean end; REASON_MOVED: it lives on in another thread */
@@ -503,12 +480,11 @@ export class Core implements ConnectionHandler {
       Atomics.sub(this.memory.u32, this.shared.cell(CELL_CONNECTIONS), 1);
     }
     this.connections.close(conn);
-    this.#datagramSockets.delete(conn);
-    if (this.#item[conn] !== 0) this.items.release(this.#item[conn]);
-    this.#item[conn] = 0;
+    this.#values.drop(conn);
     this.#afterSwallow.delete(conn);
     if (this.crawler.isDumping(conn)) this.crawler.abandonDump();
-    if (this.#countsDatagrams || !this.#datagramSockets.has(conn)) this.counters.currConnections--;
+    const isDatagrams = this.#datagramSockets.delete(conn);
+    if (this.#countsDatagrams || !isDatagrams) this.counters.currConnections--;
   }
 
   get #countsDatagrams(): boolean {
@@ -604,7 +580,7 @@ export class Core implements ConnectionHandler {
     // What ends just so counts as well when its replies are to be sent: the original is at the beginning of a command again then.
     if (requests === 0 && this.state[conn] === STATE_READY && this.hasRepliesBefore(at)) requests = -1;
     this.#finish();
-    if (this.#keptCount > 0) this.releaseKept();
+    if (this.#kept.count > 0) this.#kept.release();
     this.#isInside = false;
     if (this.#released.length > 0) this.#releaseDeferred();
     if (requests < 0) this.#yield(conn, at < end);
@@ -765,7 +741,7 @@ export class Core implements ConnectionHandler {
   }
 
   #writePiece(item: number, from: number, length: number): void {
-    if (length < LEND_BYTES_MIN || this.items.refcount(item) >= LEND_REFCOUNT_MAX) {
+    if (length < LEND_BYTES_MIN || this.items.refcount(item) >= REFCOUNT_MAX) {
       const at = this.room(length);
       if (at === 0) return;
       copyBytes(this.memory, at, from, length);
@@ -778,31 +754,16 @@ export class Core implements ConnectionHandler {
     this.transport.lend(this.#outConn, from, length, item);
   }
 
-  /**
-   * Keeps an item until the replies of this batch leave. The original holds every item of a binary get so long, and that shows:
-   * an incr that follows in the same batch makes a new item instead of padding the old value with spaces.
-   */
+  /** Keeps an item until the replies of this batch leave. Under its lock. */
   keep(item: number, hash: number): void {
-    // A batch may fetch an item more often than its 16-bit refcount can tell.
-    if (this.items.refcount(item) >= LEND_REFCOUNT_MAX) return;
-    this.items.hold(item);
-    if (this.#keptCount === this.#kept.length) {
-      const larger = new Uint32Array(this.#kept.length * 2);
-      larger.set(this.#kept);
-      this.#kept = larger;
-      const hashes = new Int32Array(larger.length);
-      hashes.set(this.#keptHash);
-      this.#keptHash = hashes;
-    }
-    this.#keptHash[this.#keptCount] = hash;
-    this.#kept[this.#keptCount++] = item;
+    this.#kept.keep(item, hash);
   }
 
   /** The replies so far are on their way, whatever the next command brings. */
   repliesLeave(): void {
     this.#finish();
     if (this.#isDatagram) this.#udp?.repliesLeave();
-    if (this.#keptCount > 0) this.releaseKept();
+    if (this.#kept.count > 0) this.#kept.release();
   }
 
   /** Forgets replies that have not left yet (all of this batch unless some left early or were many). */
@@ -812,13 +773,7 @@ export class Core implements ConnectionHandler {
 
   /** The replies so far are on their way. */
   releaseKept(): void {
-    const { items, locks } = this;
-    while (this.#keptCount > 0) {
-      const hash = this.#keptHash[--this.#keptCount];
-      locks.item(hash);
-      items.release(this.#kept[this.#keptCount]);
-      locks.unlockItem(hash);
-    }
+    this.#kept.release();
   }
 
   /** Closes after what was written has left. @param reason CLOSE_… */
@@ -843,25 +798,20 @@ export class Core implements ConnectionHandler {
    * @param length bytes to come (the binary protocol sends no line end; `completeValue` adds it)
    */
   expectValue(conn: number, item: number, hash: number, how: number, length: number, quiet: boolean): void {
-    this.#item[conn] = item;
-    this.#itemHash[conn] = hash;
-    this.#chunk[conn] = 0;
-    this.#how[conn] = how;
-    this.#remaining[conn] = length;
-    this.#quiet[conn] = quiet ? 1 : 0;
+    this.#values.begin(conn, item, hash, how, length, quiet);
     this.state[conn] = STATE_READING;
     if (length === 0) this.#complete(conn);
   }
 
   /** Binary: what the reply to the value under way needs. */
   rememberRequest(conn: number, opcode: number, opaque: number): void {
-    this.#opcode[conn] = opcode;
-    this.#opaque[conn] = opaque;
+    this.#values.opcode[conn] = opcode;
+    this.#values.opaque[conn] = opaque;
   }
 
   /** @param reply sent when all bytes are gone, null for none */
   expectGarbage(conn: number, length: number, reply: Uint8Array | null): void {
-    this.#remaining[conn] = length;
+    this.#values.remaining[conn] = length;
     if (length === 0) {
       if (reply !== null) this.write(reply);
       return;
@@ -871,9 +821,10 @@ export class Core implements ConnectionHandler {
   }
 
   #swallow(conn: number, at: number, end: number): number {
-    const bytes = Math.min(this.#remaining[conn], end - at);
-    this.#remaining[conn] -= bytes;
-    if (this.#remaining[conn] === 0) {
+    const { remaining } = this.#values;
+    const bytes = Math.min(remaining[conn], end - at);
+    remaining[conn] -= bytes;
+    if (remaining[conn] === 0) {
       this.state[conn] = STATE_READY;
       const reply = this.#afterSwallow.get(conn);
       if (reply !== undefined) {
@@ -885,66 +836,35 @@ export class Core implements ConnectionHandler {
   }
 
   #takeValue(conn: number, at: number, end: number): number {
-    const item = this.#item[conn];
+    const values = this.#values;
     while (at < end && this.state[conn] === STATE_READING) {
-      const to = this.#placeOfValue(conn, item);
+      const to = this.#placeOfValue(conn);
       if (to === 0) return at;
-      const bytes = Math.min(this.#room(conn, item), end - at);
+      const bytes = Math.min(values.room(conn), end - at);
       copyBytes(this.memory, to, at, bytes);
       at += bytes;
-      this.#advance(conn, bytes);
-      if (this.#remaining[conn] === 0) {
+      values.advance(conn, bytes);
+      if (values.remaining[conn] === 0) {
         this.#complete(conn);
         return at;
       }
     }
-    if (this.state[conn] === STATE_READING && this.#remaining[conn] >= DIRECT_BYTES_MIN) {
-      this.#readDirectly(conn, item);
-    }
+    if (this.state[conn] === STATE_READING && values.remaining[conn] >= DIRECT_BYTES_MIN) this.#readDirectly(conn);
     return at;
   }
 
   /** Where the next byte of the value goes. 0: no memory for a further chunk; the rest is then being swallowed. */
-  #placeOfValue(conn: number, item: number): number {
-    const { items } = this;
-    const remaining = this.#remaining[conn];
-    if ((items.u16[(item + L.ITEM_FLAGS) >>> 1] & L.FLAG_CHUNKED) === 0) {
-      const tail = this.protocol[conn] === PROTOCOL_BINARY ? 2 : 0;
-      return items.dataOf(item) + items.i32[(item + L.ITEM_NBYTES) >>> 2] - tail - remaining;
-    }
-    let chunk = this.#chunk[conn];
-    if (chunk === 0 || items.i32[(chunk + L.CHUNK_USED) >>> 2] === items.i32[(chunk + L.CHUNK_SIZE) >>> 2]) {
-      // The binary protocol sends no line end, but it is stored: the last chunk must have room for it.
-      chunk = items.addChunk(item, chunk, remaining + (this.protocol[conn] === PROTOCOL_BINARY ? 2 : 0));
-      if (chunk === 0) {
-        this.#failValue(conn);
-        return 0;
-      }
-      this.#chunk[conn] = chunk;
-    }
-    return chunk + L.CHUNK_DATA + items.i32[(chunk + L.CHUNK_USED) >>> 2];
+  #placeOfValue(conn: number): number {
+    const to = this.#values.place(conn, this.protocol[conn] === PROTOCOL_BINARY);
+    if (to === 0) this.#failValue(conn);
+    return to;
   }
 
-  /** Bytes that may be stored at the present place. */
-  #room(conn: number, item: number): number {
-    const { items } = this;
-    const remaining = this.#remaining[conn];
-    if ((items.u16[(item + L.ITEM_FLAGS) >>> 1] & L.FLAG_CHUNKED) === 0) return remaining;
-    const chunk = this.#chunk[conn];
-    return Math.min(remaining, items.i32[(chunk + L.CHUNK_SIZE) >>> 2] - items.i32[(chunk + L.CHUNK_USED) >>> 2]);
-  }
-
-  #advance(conn: number, bytes: number): void {
-    this.#remaining[conn] -= bytes;
-    const chunk = this.#chunk[conn];
-    if (chunk !== 0) this.items.i32[(chunk + L.CHUNK_USED) >>> 2] += bytes;
-  }
-
-  #readDirectly(conn: number, item: number): void {
-    const to = this.#placeOfValue(conn, item);
+  #readDirectly(conn: number): void {
+    const to = this.#placeOfValue(conn);
     if (to === 0) return;
-    const bytes = this.#room(conn, item);
-    this.#direct[conn] = bytes;
+    const bytes = this.#values.room(conn);
+    this.#values.direct[conn] = bytes;
     this.transport.readInto(conn, to, bytes);
   }
 
@@ -957,7 +877,6 @@ export class Core implements ConnectionHandler {
     const { transport } = this;
     const name = transport.localName(conn);
     const fd = transport.descriptor(conn);
-    this.#item[conn] = 0;
     this.state[conn] = STATE_READY;
     if (!this.#countsDatagrams) return;
     this.connections.open(conn, fd, TRANSPORT_UDP, name, name, this.items.now);
@@ -991,7 +910,7 @@ export class Core implements ConnectionHandler {
       else break;
     }
     this.#finish();
-    if (this.#keptCount > 0) this.releaseKept();
+    if (this.#kept.count > 0) this.#kept.release();
     const isWhole = this.state[conn] !== STATE_READING && this.state[conn] !== STATE_SWALLOWING;
     return isWhole ? next : -1;
   }
@@ -999,9 +918,7 @@ export class Core implements ConnectionHandler {
   /** The rest of a datagram, if any, does not count. */
   endDatagram(conn: number): void {
     this.state[conn] = STATE_READY;
-    if (this.#item[conn] !== 0) this.items.release(this.#item[conn]);
-    this.#item[conn] = 0;
-    this.#direct[conn] = 0;
+    this.#values.drop(conn);
     this.#afterSwallow.delete(conn);
     this.#isInside = false;
     this.#isDatagram = false;
@@ -1020,10 +937,11 @@ export class Core implements ConnectionHandler {
     this.#sharedSettings.refresh();
     this.#isInside = true;
     this.#begin(conn);
-    this.#advance(conn, this.#direct[conn]);
-    this.#direct[conn] = 0;
-    if (this.#remaining[conn] === 0) this.#complete(conn);
-    else if (this.#remaining[conn] >= DIRECT_BYTES_MIN) this.#readDirectly(conn, this.#item[conn]);
+    const values = this.#values;
+    values.advance(conn, values.direct[conn]);
+    values.direct[conn] = 0;
+    if (values.remaining[conn] === 0) this.#complete(conn);
+    else if (values.remaining[conn] >= DIRECT_BYTES_MIN) this.#readDirectly(conn);
     this.#finish();
     this.#isInside = false;
     if (this.#released.length > 0) this.#releaseDeferred();
@@ -1031,72 +949,40 @@ export class Core implements ConnectionHandler {
 
   /** No memory for the rest of a chunked value: the item is given up and what follows is swallowed. */
   #failValue(conn: number): void {
-    const item = this.#item[conn];
-    this.#item[conn] = 0;
-    this.items.release(item);
+    const values = this.#values;
+    values.drop(conn);
     let reply: Uint8Array | null = null;
-    if (this.protocol[conn] === PROTOCOL_BINARY)
-      reply = this.#binary.outOfMemory(this.#opcode[conn], this.#opaque[conn]);
-    else if (this.#quiet[conn] === 0) reply = this.#ascii.outOfMemoryReading;
+    if (this.protocol[conn] === PROTOCOL_BINARY) {
+      reply = this.#binary.outOfMemory(values.opcode[conn], values.opaque[conn]);
+    } else if (values.quiet[conn] === 0) {
+      reply = this.#ascii.outOfMemoryReading;
+    }
     this.state[conn] = STATE_READY;
-    this.expectGarbage(conn, this.#remaining[conn], reply);
+    this.expectGarbage(conn, values.remaining[conn], reply);
   }
 
   #complete(conn: number): void {
-    const item = this.#item[conn];
-    const hash = this.#itemHash[conn];
+    const values = this.#values;
+    const item = values.item[conn];
+    const hash = values.hash[conn];
+    const how = values.how[conn];
     this.locks.item(hash);
     this.state[conn] = STATE_READY;
-    this.#item[conn] = 0;
     if (this.protocol[conn] === PROTOCOL_BINARY) {
-      if (this.#endLine(item, this.#chunk[conn])) {
-        const opcode = this.#opcode[conn];
-        this.#binary.complete(conn, item, this.#how[conn], hash, opcode, this.#opaque[conn]);
-      } else {
-        this.write(this.#binary.outOfMemory(this.#opcode[conn], this.#opaque[conn]));
-      }
+      const opcode = values.opcode[conn];
+      const opaque = values.opaque[conn];
+      const isWhole = values.endLine(conn);
+      values.item[conn] = 0;
+      if (isWhole) this.#binary.complete(conn, item, how, hash, opcode, opaque);
+      else this.write(this.#binary.outOfMemory(opcode, opaque));
     } else {
-      const isValid = this.#endsLine(item, this.#chunk[conn]);
-      this.#ascii.complete(conn, item, this.#how[conn], hash, isValid, this.#quiet[conn] === 1);
+      const isValid = values.endsLine(conn);
+      values.item[conn] = 0;
+      this.#ascii.complete(conn, item, how, hash, isValid, values.quiet[conn] === 1);
     }
     this.items.release(item);
     this.locks.unlockItem(hash);
     this.#binary.settle();
-  }
-
-  /** Stores the line end of a binary value. */
-  #endLine(item: number, chunk: number): boolean {
-    const { items, u8 } = this;
-    if ((items.u16[(item + L.ITEM_FLAGS) >>> 1] & L.FLAG_CHUNKED) === 0) {
-      const end = items.dataOf(item) + items.i32[(item + L.ITEM_NBYTES) >>> 2];
-      u8[end - 2] = 13;
-      u8[end - 1] = 10;
-      return true;
-    }
-    if (items.i32[(chunk + L.CHUNK_SIZE) >>> 2] - items.i32[(chunk + L.CHUNK_USED) >>> 2] < 2) {
-      chunk = items.addChunk(item, chunk, 2);
-      if (chunk === 0) return false;
-    }
-    const at = chunk + L.CHUNK_DATA + items.i32[(chunk + L.CHUNK_USED) >>> 2];
-    u8[at] = 13;
-    u8[at + 1] = 10;
-    items.i32[(chunk + L.CHUNK_USED) >>> 2] += 2;
-    return true;
-  }
-
-  /** Whether the value's last two bytes are the line end that an ASCII client must send. */
-  #endsLine(item: number, chunk: number): boolean {
-    const { items, u8 } = this;
-    if ((items.u16[(item + L.ITEM_FLAGS) >>> 1] & L.FLAG_CHUNKED) === 0) {
-      const end = items.dataOf(item) + items.i32[(item + L.ITEM_NBYTES) >>> 2];
-      return u8[end - 2] === 13 && u8[end - 1] === 10;
-    }
-    const used = items.i32[(chunk + L.CHUNK_USED) >>> 2];
-    const last = u8[chunk + L.CHUNK_DATA + used - 1];
-    if (used > 1) return u8[chunk + L.CHUNK_DATA + used - 2] === 13 && last === 10;
-    const before = items.u32[(chunk + L.ITEM_PREV) >>> 2];
-    const beforeUsed = items.i32[(before + L.CHUNK_USED) >>> 2];
-    return u8[before + L.CHUNK_DATA + beforeUsed - 1] === 13 && last === 10;
   }
 
   /** Deep check of everything stored, while no other thread works. @returns what was found in slab memory. @throws Error naming the first contradiction */
