@@ -9,6 +9,8 @@ import { TcpMemcached } from './tcp-memcached.ts';
 const VERSION = Buffer.from('VERSION 1.6.18\r\n');
 const STORED = Buffer.from('STORED\r\n');
 const END = Buffer.from('END\r\n');
+/** What a server says that has checked all it has stored at its end: no reference is left, no chunk is lost. */
+const ALL_RIGHT = /^verify: all is right with \d+ items in \d+ bytes\n$/;
 const KIBIBYTE = 1024;
 const MEBIBYTE = 1024 * 1024;
 /** Connections that are opened at a time: the system's queue of those to be accepted is bounded. */
@@ -79,7 +81,15 @@ export async function beBusy(
 export async function idleAndBusy(threads: number, idle: number, busy: number, ms: number): Promise<void> {
   allowSockets(idle + busy);
   const limit = String(idle + busy + 200);
-  const server = await TcpMemcached.start('engine', ['-t', String(threads), '-c', limit, '-m', '64']);
+  const server = await TcpMemcached.start('engine', [
+    '-t',
+    String(threads),
+    '-c',
+    limit,
+    '-m',
+    '64',
+    '--verify-on-exit',
+  ]);
   try {
     const pid = server.child.pid!;
     const observer = await server.connect();
@@ -107,12 +117,12 @@ export async function idleAndBusy(threads: number, idle: number, busy: number, m
   } finally {
     expect(await server.stop()).toBe(0);
   }
-  expect(server.log).toBe('');
+  expect(server.log).toMatch(ALL_RIGHT);
 }
 
 /** Clients that ask for much and read nothing hold a bounded amount of memory, others do not notice them. */
 export async function neverRead(threads: number, greedy: number): Promise<void> {
-  const server = await TcpMemcached.start('engine', ['-t', String(threads), '-m', '64']);
+  const server = await TcpMemcached.start('engine', ['-t', String(threads), '-m', '64', '--verify-on-exit']);
   try {
     const pid = server.child.pid!;
     const others = await openMany(server, 8);
@@ -156,7 +166,7 @@ export async function neverRead(threads: number, greedy: number): Promise<void> 
   } finally {
     expect(await server.stop()).toBe(0);
   }
-  expect(server.log).toBe('');
+  expect(server.log).toMatch(ALL_RIGHT);
 }
 
 const HALVES: readonly (readonly [half: string, rest: string, reply: string])[] = [
@@ -184,7 +194,9 @@ const HALVES: readonly (readonly [half: string, rest: string, reply: string])[] 
 export async function halfPackets(kind: 'real' | 'engine', threads: number, each: number): Promise<void> {
   const count = each * HALVES.length;
   allowSockets(count);
-  const server = await TcpMemcached.start(kind, ['-t', String(threads), '-c', String(count + 200), '-m', '256']);
+  const verify = kind === 'engine' ? ['--verify-on-exit'] : [];
+  const args = ['-t', String(threads), '-c', String(count + 200), '-m', '256', ...verify];
+  const server = await TcpMemcached.start(kind, args);
   try {
     const pid = server.child.pid!;
     const others = await openMany(server, 8);
@@ -214,11 +226,20 @@ export async function halfPackets(kind: 'real' | 'engine', threads: number, each
   } finally {
     expect(await server.stop()).toBe(0);
   }
+  expect(server.log).toMatch(kind === 'engine' ? ALL_RIGHT : /^$/);
 }
 
 /** More clients than are let in come at once, again and again: some are served, the others are told so, and the count is right at the end. */
 export async function tooMany(threads: number, rounds: number): Promise<void> {
-  const server = await TcpMemcached.start('engine', ['-t', String(threads), '-c', '120', '-m', '64']);
+  const server = await TcpMemcached.start('engine', [
+    '-t',
+    String(threads),
+    '-c',
+    '120',
+    '-m',
+    '64',
+    '--verify-on-exit',
+  ]);
   const limit = 120 - 7 - 4 * threads - 1;
   try {
     // The connection that has found the server ready is to be counted off first.
