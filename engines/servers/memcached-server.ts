@@ -47,7 +47,6 @@ export interface MemcachedServer {
 export async function startMemcachedServer(options: MemcachedOptions): Promise<MemcachedServer> {
   const { settings } = options;
   disableHugePages();
-  raiseFileLimit(settings.maxConns + OTHER_DESCRIPTORS + DESCRIPTORS_OF_LOOP * settings.threads);
   const arena = createArena({ shared: settings.threads > 1, addressOf, purge: purgePages });
   const memoryFile = MemoryFile.open(settings, arena, log);
   if (settings.threads === 1) return startAlone(options, arena, memoryFile);
@@ -56,6 +55,15 @@ export async function startMemcachedServer(options: MemcachedOptions): Promise<M
     log(`WARNING: -t ${settings.threads} needs the event loop epoll: one thread serves.`);
   }
   return startAlone(options, arena, memoryFile);
+}
+
+/** Raises the limit of open files. @throws OptionError where the system does not let so many connections be open */
+function allowConnections({ maxConns, threads }: Settings): void {
+  if (raiseFileLimit(maxConns + OTHER_DESCRIPTORS + DESCRIPTORS_OF_LOOP * threads) >= maxConns) return;
+  throw new OptionError(
+    'failed to set rlimit for open files. Try starting as root or requesting smaller maxconns value.',
+    EX_OSERR,
+  );
 }
 
 async function startAlone(
@@ -211,6 +219,8 @@ export async function runMemcachedServer(argv: string[]): Promise<number> {
 async function serve(options: MemcachedOptions): Promise<number> {
   let server: MemcachedServer;
   try {
+    // While it may still be raised.
+    allowConnections(options.settings);
     becomeUser(options.user);
     server = await startMemcachedServer(options);
   } catch (error) {

@@ -153,6 +153,19 @@ describe.skipIf(!systemAvailable())('a server with threads', { timeout: 60_000 }
     server.close();
   });
 
+  // Root may raise every limit, so it takes another user, who must be able to read what is to be run.
+  const nobody = ['--reuid', '65534', '--clear-groups'];
+  const isReadable = spawnSync('setpriv', [...nobody, 'test', '-r', MAIN]).status === 0;
+  it.skipIf(!isReadable)('does not start when it may not open so many files', () => {
+    const main = `${process.execPath} ${MAIN} serve memcached -s ${join(folder, 'limited')} -t 2 -c 4096`;
+    const command = `ulimit -Sn 300 && ulimit -Hn 300 && exec setpriv ${nobody.join(' ')} ${main}`;
+    const { status, stderr } = spawnSync('/bin/bash', ['-c', command], { encoding: 'utf8', timeout: 20_000 });
+    expect(stderr).toBe(
+      'failed to set rlimit for open files. Try starting as root or requesting smaller maxconns value.\n',
+    );
+    expect(status).toBe(71);
+  });
+
   it('listens only when all workers run', async () => {
     const path = join(folder, 'early');
     const child = spawn(process.execPath, [MAIN, 'serve', 'memcached', '-s', path, '-t', '8'], { stdio: 'ignore' });
