@@ -66,8 +66,12 @@ class Watched {
   }
 
   /** Sends the same to both and compares log lines, and replies (those to meta commands tell times). */
-  async compare(bytes: Buffer | string, mark = Buffer.from('MN\r\n'), withReplies = true): Promise<string[]> {
-    const all = Buffer.isBuffer(bytes) ? bytes : Buffer.from(`${bytes}mn\r\n`, 'latin1');
+  async compare(
+    bytes: Buffer | string,
+    mark = Buffer.from('VERSION 1.6.18\r\nMN\r\n'),
+    withReplies = true,
+  ): Promise<string[]> {
+    const all = Buffer.isBuffer(bytes) ? bytes : Buffer.from(`${bytes}version\r\nmn\r\n`, 'latin1');
     this.server.feed(this.mine, all);
     const reply = this.server.take(this.mine);
     const theirs = await this.theirs.ask(all, mark, 5_000, withReplies ? reply.length : 0);
