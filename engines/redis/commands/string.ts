@@ -163,8 +163,13 @@ function replyValue(core: RedisCore, c: Client): boolean {
   return true;
 }
 
-/** Replaces an entry's value in place where that comes to the same as a new value. */
+/**
+ * Replaces an entry's value in place where that comes to the same as a new value. Not while a snapshot is written: a new value lies in
+ * other pages than the old one, and which pages are stored to then is what copy-on-write costs. In place it would be 0.6 of the
+ * original's copies for the same writes, and who plans memory by it would plan too little.
+ */
 function overwrite(core: RedisCore, entry: number, from: number, length: number): boolean {
+  if (core.persistence.saving) return false;
   const h = core.heap;
   const value = dictValue(h, entry);
   const lru = robjLru(h, value);
