@@ -290,7 +290,7 @@ describeReal(['redis-server', 'redis-check-rdb'], 'a snapshot file', () => {
   });
 
   it('of a save in the background holds the data of its start, whatever is written meanwhile', {
-    timeout: 60_000,
+    timeout: 180_000,
   }, async () => {
     await prepare(ours, []);
     await must(ours, everyEncoding(createRandom(first)));
