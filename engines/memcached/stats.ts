@@ -90,7 +90,10 @@ export class StatsCommands {
 
   #detail(line: AsciiCommands, what: string) {
     const { settings, prefixes } = this.#core;
-    if (what === 'dump') return this.#core.writeText(prefixes.dump());
+    if (what === 'dump') {
+      this.#core.writeText(prefixes.dump().slice(0, -R.END.length));
+      return this.#core.endStats();
+    }
     if (what !== 'on' && what !== 'off') return line.replyText('CLIENT_ERROR usage: stats detail on|off|dump');
     settings.detailEnabled = what === 'on';
     this.#core.publishSettings();
@@ -126,7 +129,7 @@ export class StatsCommands {
       shown++;
     }
     core.locks.give(lock);
-    core.write(R.END);
+    core.endStats();
   }
 
   general(): Stat[] {

@@ -40,7 +40,8 @@ const COMMANDS = [
   'mn\r\nwatch\r\n',
   'get a\r\nwatch\r\n',
   'mg a\r\nwatch\r\n',
-  'stats items\r\nwatch\r\n',
+  'stats sizes\r\nwatch\r\n',
+  'stats detail dump\r\nwatch\r\n',
   'watch evictions  fetchers \r\n',
 ];
 
