@@ -15,6 +15,8 @@ import type { Clock } from '../ports.ts';
 
 /** The core's second clock is advanced this often, as the original's timer does. */
 const TICK_MS = 1_000;
+/** Nothing of Node's own waits for its turn in a worker, but for being cut off at the end. */
+const WORKER_HOP_MS = 1_000;
 
 /** Real time. */
 export function systemClock(): Clock {
@@ -59,6 +61,7 @@ export function makeThread(options: ThreadOptions): MemcachedThread {
   const loop = createEventLoop(options.eventLoop, allocator, {
     maxConnections: options.maxConnections,
     sendsAfterEnd: true,
+    hopMs: placement.role === 'worker' ? WORKER_HOP_MS : undefined,
   });
   core.setTransport(loop);
   loop.setHandler(core);
