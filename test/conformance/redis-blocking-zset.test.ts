@@ -1,10 +1,5 @@
 /** Clients that wait for members of sorted sets, played on our engine and on the original alike. */
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { verifyCore } from '../../engines/redis/verify.ts';
-import { playScript } from '../redis/support/script.ts';
-import { startOurs, startReal, type TestServer } from '../redis/support/servers.ts';
-import { describeReal } from '../support/real.ts';
-import { RespClient } from '../support/resp-client.ts';
+import { describeScripts } from '../redis/support/describe-scripts.ts';
 
 /** What is played, by what it shows. A pause lets a client begin to wait, or a wait end. */
 const scripts: Readonly<Record<string, readonly string[]>> = {
@@ -89,29 +84,4 @@ const scripts: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-describeReal(['redis-server'], 'waiting for sorted sets', () => {
-  let ours: TestServer;
-  let real: TestServer;
-
-  beforeAll(async () => {
-    [ours, real] = await Promise.all([startOurs(), startReal()]);
-  });
-  afterAll(async () => {
-    await Promise.all([ours?.stop(), real?.stop()]);
-  });
-  beforeEach(async () => {
-    for (const server of [ours, real]) {
-      const client = await RespClient.connect({ path: server.path });
-      await client.command('FLUSHALL');
-      await client.close();
-    }
-  });
-
-  for (const [title, lines] of Object.entries(scripts)) {
-    it(`${title}, as in the original`, { timeout: 5_000 }, async () => {
-      const [mine, theirs] = await Promise.all([playScript(ours, lines), playScript(real, lines)]);
-      expect(mine).toEqual(theirs);
-      verifyCore(ours.running!.core);
-    });
-  }
-});
+describeScripts('waiting for sorted sets', { scripts });

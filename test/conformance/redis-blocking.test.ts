@@ -1,10 +1,7 @@
 /** Clients that wait for lists, played on our engine and on the original alike. */
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { verifyCore } from '../../engines/redis/verify.ts';
+import { expect, it } from 'vitest';
+import { describeScripts } from '../redis/support/describe-scripts.ts';
 import { playScript } from '../redis/support/script.ts';
-import { startOurs, startReal, type TestServer } from '../redis/support/servers.ts';
-import { describeReal } from '../support/real.ts';
-import { RespClient } from '../support/resp-client.ts';
 
 const TEN = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'].join(' ');
 
@@ -283,43 +280,25 @@ function normal(text: string): string {
     .replace(/id=\d+ addr=[^\n]*? flags=(\w+) db=(\d+) [^\n]*? cmd=(\S+) [^\n"\\]*/g, 'flags=$1 db=$2 cmd=$3');
 }
 
-describeReal(['redis-server'], 'clients that wait for lists', () => {
-  let ours: TestServer;
-  let real: TestServer;
-
-  beforeAll(async () => {
-    [ours, real] = await Promise.all([startOurs(), startReal()]);
-  });
-  afterAll(async () => {
-    await Promise.all([ours?.stop(), real?.stop()]);
-  });
-  beforeEach(async () => {
-    for (const server of [ours, real]) {
-      const client = await RespClient.connect({ path: server.path });
-      await client.command('FLUSHALL');
-      await client.command('CONFIG', 'RESETSTAT');
-      await client.close();
-    }
-  });
-
-  for (const [title, lines] of Object.entries(scripts)) {
-    it(title, { timeout: 20_000 }, async () => {
-      const [mine, theirs] = await Promise.all([ours, real].map((server) => playScript(server, lines, normal)));
+describeScripts(
+  'clients that wait for lists',
+  {
+    scripts,
+    normal,
+    fresh: [['CONFIG', 'RESETSTAT']],
+    check: (server) => expect(server.running!.core.blocked.count).toBe(0),
+  },
+  (servers) => {
+    it('changes count', { timeout: 20_000 }, async () => {
+      const [mine, theirs] = await Promise.all(
+        [servers().ours, servers().real].map(async (server) => {
+          const text = (await playScript(server, changing)).join('\n');
+          const counts = [...text.matchAll(/rdb_changes_since_last_save:(\d+)/g)].map((match) => Number(match[1]));
+          return counts.map((count) => count - counts[0]!);
+        }),
+      );
+      expect(mine).toHaveLength(4);
       expect(mine).toEqual(theirs);
-      verifyCore(ours.running!.core);
-      expect(ours.running!.core.blocked.count).toBe(0);
     });
-  }
-
-  it('changes count', { timeout: 20_000 }, async () => {
-    const [mine, theirs] = await Promise.all(
-      [ours, real].map(async (server) => {
-        const text = (await playScript(server, changing)).join('\n');
-        const counts = [...text.matchAll(/rdb_changes_since_last_save:(\d+)/g)].map((match) => Number(match[1]));
-        return counts.map((count) => count - counts[0]!);
-      }),
-    );
-    expect(mine).toHaveLength(4);
-    expect(mine).toEqual(theirs);
-  });
-});
+  },
+);

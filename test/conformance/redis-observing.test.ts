@@ -1,10 +1,5 @@
 /** What is told of keys, commands and delays, played on our engine and on the original alike. */
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { verifyCore } from '../../engines/redis/verify.ts';
-import { playScript } from '../redis/support/script.ts';
-import { startOurs, startReal, type TestServer } from '../redis/support/servers.ts';
-import { describeReal } from '../support/real.ts';
-import { RespClient } from '../support/resp-client.ts';
+import { describeScripts } from '../redis/support/describe-scripts.ts';
 
 /** What is played, by what it shows. */
 const scripts: Readonly<Record<string, readonly string[]>> = {
@@ -365,30 +360,8 @@ function normal(text: string): string {
     .replaceAll(/\[\d+, \d{10}, \d+, \[/g, '[…, [');
 }
 
-describeReal(['redis-server'], 'observing', () => {
-  let ours: TestServer;
-  let real: TestServer;
-
-  beforeAll(async () => {
-    [ours, real] = await Promise.all([startOurs(), startReal()]);
-  });
-  afterAll(async () => {
-    await Promise.all([ours?.stop(), real?.stop()]);
-  });
-  beforeEach(async () => {
-    for (const server of [ours, real]) {
-      const client = await RespClient.connect({ path: server.path });
-      await client.command('FLUSHALL');
-      await client.command('CONFIG', 'SET', 'notify-keyspace-events', '');
-      await client.close();
-    }
-  });
-
-  for (const [title, lines] of Object.entries(scripts)) {
-    it(`${title}, as in the original`, { timeout: 5_000 }, async () => {
-      const [mine, theirs] = await Promise.all([playScript(ours, lines, normal), playScript(real, lines, normal)]);
-      expect(mine).toEqual(theirs);
-      verifyCore(ours.running!.core);
-    });
-  }
+describeScripts('observing', {
+  scripts,
+  normal,
+  fresh: [['CONFIG', 'SET', 'notify-keyspace-events', '']],
 });

@@ -1,8 +1,6 @@
 /** CLIENT TRACKING on several connections, played on our engine and on the original alike. */
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { playScript } from '../redis/support/script.ts';
-import { startOurs, startReal, type TestServer } from '../redis/support/servers.ts';
-import { describeReal } from '../support/real.ts';
+import { expect, it } from 'vitest';
+import { describeScripts } from '../redis/support/describe-scripts.ts';
 import { RespClient } from '../support/resp-client.ts';
 
 /** What is played, by what it shows. */
@@ -278,50 +276,36 @@ function normal(text: string): string {
     .replaceAll(/(l?addr)=\S+/g, '$1=…');
 }
 
-describeReal(['redis-server'], 'tracking', () => {
-  let ours: TestServer;
-  let real: TestServer;
-
-  beforeAll(async () => {
-    [ours, real] = await Promise.all([startOurs(), startReal()]);
-  });
-  afterAll(async () => {
-    await Promise.all([ours?.stop(), real?.stop()]);
-  });
-  beforeEach(async () => {
-    for (const server of [ours, real]) {
-      const client = await RespClient.connect({ path: server.path });
-      await client.command('FLUSHALL');
-      await client.close();
-    }
-  });
-
-  for (const [title, lines] of Object.entries(scripts)) {
-    it(`${title}, as in the original`, { timeout: 5_000 }, async () => {
-      const [mine, theirs] = await Promise.all([playScript(ours, lines, normal), playScript(real, lines, normal)]);
-      expect(mine).toEqual(theirs);
-      const { tracking } = ours.running!.core;
+describeScripts(
+  'tracking',
+  {
+    scripts,
+    normal,
+    check: (server) => {
+      const { tracking } = server.running!.core;
       tracking.verify();
       expect(tracking.clientCount).toBe(0);
+    },
+  },
+  (servers) => {
+    it('keeps the table within its bound', async () => {
+      const { ours, real } = servers();
+      const figures: string[] = [];
+      for (const server of [ours, real]) {
+        const client = await RespClient.connect({ path: server.path });
+        await client.command('HELLO', 3);
+        await client.command('CONFIG', 'SET', 'tracking-table-max-keys', 10);
+        await client.command('CLIENT', 'TRACKING', 'ON');
+        for (let i = 0; i < 50; i++) await client.command('GET', `k${i}`);
+        await client.command('PING');
+        const info = String(await client.command('INFO', 'stats'));
+        figures.push(`${/tracking_total_keys:\d+/.exec(info)} ${/tracking_total_items:\d+/.exec(info)}`);
+        figures.push(`${client.unasked.length} told`);
+        await client.command('CONFIG', 'SET', 'tracking-table-max-keys', 1_000_000);
+        await client.close();
+      }
+      expect(figures.slice(0, 2)).toEqual(figures.slice(2));
+      ours.running!.core.tracking.verify();
     });
-  }
-
-  it('keeps the table within its bound', async () => {
-    const figures: string[] = [];
-    for (const server of [ours, real]) {
-      const client = await RespClient.connect({ path: server.path });
-      await client.command('HELLO', 3);
-      await client.command('CONFIG', 'SET', 'tracking-table-max-keys', 10);
-      await client.command('CLIENT', 'TRACKING', 'ON');
-      for (let i = 0; i < 50; i++) await client.command('GET', `k${i}`);
-      await client.command('PING');
-      const info = String(await client.command('INFO', 'stats'));
-      figures.push(`${/tracking_total_keys:\d+/.exec(info)} ${/tracking_total_items:\d+/.exec(info)}`);
-      figures.push(`${client.unasked.length} told`);
-      await client.command('CONFIG', 'SET', 'tracking-table-max-keys', 1_000_000);
-      await client.close();
-    }
-    expect(figures.slice(0, 2)).toEqual(figures.slice(2));
-    ours.running!.core.tracking.verify();
-  });
-});
+  },
+);

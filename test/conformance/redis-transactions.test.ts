@@ -1,10 +1,6 @@
 /** Transactions on several connections, played on our engine and on the original alike. */
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { verifyCore } from '../../engines/redis/verify.ts';
-import { playScript } from '../redis/support/script.ts';
-import { startOurs, startReal, type TestServer } from '../redis/support/servers.ts';
-import { describeReal } from '../support/real.ts';
-import { RespClient } from '../support/resp-client.ts';
+import { expect } from 'vitest';
+import { describeScripts } from '../redis/support/describe-scripts.ts';
 
 /** What is played, by what it shows. */
 const scripts: Readonly<Record<string, readonly string[]>> = {
@@ -402,35 +398,16 @@ function normal(text: string): string {
     .replaceAll(/usec=\d+,usec_per_call=[\d.]+/g, 'usec=…');
 }
 
-describeReal(['redis-server'], 'transactions', () => {
-  let ours: TestServer;
-  let real: TestServer;
-
-  beforeAll(async () => {
-    [ours, real] = await Promise.all([startOurs(), startReal()]);
-  });
-  afterAll(async () => {
-    await Promise.all([ours?.stop(), real?.stop()]);
-  });
-  beforeEach(async () => {
-    for (const server of [ours, real]) {
-      const client = await RespClient.connect({ path: server.path });
-      await client.command('FLUSHALL');
-      await client.close();
-    }
-  });
-
-  for (const [title, lines] of Object.entries(scripts)) {
-    it(`${title}, as in the original`, { timeout: 5_000 }, async () => {
-      const [mine, theirs] = await Promise.all([playScript(ours, lines, normal), playScript(real, lines, normal)]);
-      expect(mine.map(sortStats)).toEqual(theirs.map(sortStats));
-      const core = ours.running!.core;
-      verifyCore(core);
-      core.watched.verify();
-      expect(core.watched.count).toBe(0);
-      expect(core.keyListeners).toBe(0);
-    });
-  }
+describeScripts('transactions', {
+  scripts,
+  normal,
+  lines: sortStats,
+  check: (server) => {
+    const { core } = server.running!;
+    core.watched.verify();
+    expect(core.watched.count).toBe(0);
+    expect(core.keyListeners).toBe(0);
+  },
 });
 
 /** Lines of INFO come in the order of each server's table. */

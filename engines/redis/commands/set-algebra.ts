@@ -1,7 +1,7 @@
 /** SINTER, SUNION, SDIFF and their kin, with the original's choice of algorithms. */
 import type { Client } from '../client.ts';
 import type { CommandProc } from '../command.ts';
-import { deleteKey, foundEntry, lookupKeyRead, lookupKeyWrite, NOTIFY_SET, setKey } from '../db.ts';
+import { lookupKeyRead, NOTIFY_SET } from '../db.ts';
 import {
   addReplyBulk,
   addReplyBulkInt64,
@@ -16,6 +16,7 @@ import type { RedisCore } from '../redis-core.ts';
 import { decrRefCount, OBJ_SET } from '../structures/robj.ts';
 import { createIntsetObject, SetIterator, type SetMember, setTypeSize } from '../types/set.ts';
 import { argNumber, isWrongType, readInteger, readPositive } from './integer-arguments.ts';
+import { storeResult } from './store-result.ts';
 
 export function addReplyMember(c: Client, member: SetMember): void {
   if (member.isInteger) addReplyBulkInt64(c, member.low, member.high);
@@ -40,22 +41,9 @@ function lookupSets(core: RedisCore, c: Client, first: number, count: number): n
   return sets;
 }
 
-/** Stores a result under the key of argument 1, or deletes that where the result is empty, and replies its size. Takes over `set`. */
-function storeResult(core: RedisCore, c: Client, set: number, event: string): void {
-  const key = c.argOff[1];
-  const keyLength = c.argLen[1];
-  const size = set === 0 ? 0 : setTypeSize(core.heap, set);
-  if (size === 0) {
-    if (set !== 0) decrRefCount(core.heap, set);
-    addReplyLong(c, 0);
-    deleteKey(core, c.db, key, keyLength);
-    return;
-  }
-  lookupKeyWrite(core, c.db, key, keyLength);
-  setKey(core, c.db, key, keyLength, set, false, foundEntry);
-  addReplyLong(c, size);
-  core.notifyKeyspaceEvent(NOTIFY_SET, event, key, keyLength, c.db.id);
-  core.dirty++;
+/** Stores a set, which is taken over (0: none), under the key of argument 1, and replies its size. */
+function storeSet(core: RedisCore, c: Client, set: number, event: string): void {
+  storeResult(core, c, 1, set, set === 0 ? 0 : setTypeSize(core.heap, set), NOTIFY_SET, event);
 }
 
 /** Makes a set of what `fill` puts into an empty one. @throws ARENA_EXHAUSTED, nothing leaked */
@@ -108,7 +96,7 @@ function sinterstoreCommand(core: RedisCore, c: Client): void {
   const sets = lookupSets(core, c, 2, c.argc - 2);
   if (sets === null) return;
   if (sets.includes(0)) {
-    storeResult(core, c, 0, 'sinterstore');
+    storeSet(core, c, 0, 'sinterstore');
     return;
   }
   const result = buildSet(core, (into) => {
@@ -117,7 +105,7 @@ function sinterstoreCommand(core: RedisCore, c: Client): void {
       return true;
     });
   });
-  storeResult(core, c, result, 'sinterstore');
+  storeSet(core, c, result, 'sinterstore');
 }
 
 function sintercardCommand(core: RedisCore, c: Client): void {
@@ -214,7 +202,7 @@ function replyResult(core: RedisCore, c: Client, operation: Operation): void {
 
 function storeOperation(core: RedisCore, c: Client, operation: Operation, event: string): void {
   const sets = lookupSets(core, c, 2, c.argc - 2);
-  if (sets !== null) storeResult(core, c, operation(core, sets), event);
+  if (sets !== null) storeSet(core, c, operation(core, sets), event);
 }
 
 /** By full name. */

@@ -1,10 +1,10 @@
 /** What the commands of sorted sets share: reading scores and ranges, replying scores, storing results. */
 import type { Client } from '../client.ts';
-import { deleteKey, foundEntry, lookupKeyRead, lookupKeyWrite, NOTIFY_ZSET, setKey } from '../db.ts';
+import { lookupKeyRead, lookupKeyWrite } from '../db.ts';
 import { addReplyBulk, addReplyError, addReplyLong, addReplyRaw } from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
 import { parseDouble, parseDoubleLoosely, parsedDouble, putDouble17 } from '../structures/double.ts';
-import { decrRefCount, OBJ_ZSET } from '../structures/robj.ts';
+import { OBJ_ZSET } from '../structures/robj.ts';
 import { LEX_MAX, LEX_MIN, LexRange, ScoreRange } from '../structures/skiplist.ts';
 import { isWrongType } from './integer-arguments.ts';
 
@@ -103,27 +103,6 @@ export function addReplyScore(c: Client, score: number): void {
   h.u8[end] = 13;
   h.u8[end + 1] = 10;
   addReplyRaw(c, at, end + 2 - at);
-}
-
-/**
- * Stores what a command has made under the key of argument `i`, or deletes that key when there is nothing; replies with the number of
- * members.
- * @param o the result, whose reference is taken over; 0: none
- */
-export function storeResult(core: RedisCore, c: Client, i: number, o: number, count: number, event: string): void {
-  const key = c.argOff[i];
-  const length = c.argLen[i];
-  if (count === 0) {
-    if (o !== 0) decrRefCount(core.heap, o);
-    addReplyLong(c, 0);
-    deleteKey(core, c.db, key, length);
-    return;
-  }
-  lookupKeyWrite(core, c.db, key, length);
-  setKey(core, c.db, key, length, o, false, foundEntry);
-  addReplyLong(c, count);
-  core.notifyKeyspaceEvent(NOTIFY_ZSET, event, key, length, c.db.id);
-  core.dirty++;
 }
 
 /** The sorted set under the key of argument 1; 0 after a reply: `missing` for a key that is not there, or the wrong type. */

@@ -1,7 +1,7 @@
 /** Unions, intersections and differences of sorted sets and sets, replied, stored or counted. */
 import type { Client } from '../client.ts';
 import type { CommandProc } from '../command.ts';
-import { lookupKeyRead } from '../db.ts';
+import { lookupKeyRead, NOTIFY_ZSET } from '../db.ts';
 import {
   addReplyArrayLen,
   addReplyBulk,
@@ -55,8 +55,9 @@ import {
   zsetToListpackIfSmall,
 } from '../types/zset-object.ts';
 import { argNumber, readInteger, readPositive } from './integer-arguments.ts';
-import { addReplyScore, argScore, readScore, storeResult } from './sorted-set-arguments.ts';
+import { addReplyScore, argScore, readScore } from './sorted-set-arguments.ts';
 import { addReplyMembersLen } from './sorted-set-range.ts';
+import { storeResult } from './store-result.ts';
 
 type Operation = 'union' | 'inter' | 'diff';
 type Aggregate = 'sum' | 'min' | 'max';
@@ -388,7 +389,7 @@ function storeCommand(core: RedisCore, c: Client, op: Operation): void {
     decrRefCount(h, result);
     throw error;
   }
-  storeResult(core, c, 1, result, count, `z${op}store`);
+  storeResult(core, c, 1, result, count, NOTIFY_ZSET, `z${op}store`);
 }
 
 function zintercardCommand(core: RedisCore, c: Client): void {

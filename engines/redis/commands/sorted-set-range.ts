@@ -66,9 +66,9 @@ import {
   readScoreRange,
   replyZero,
   scoreRange,
-  storeResult,
   zsetOrReply,
 } from './sorted-set-arguments.ts';
+import { storeResult } from './store-result.ts';
 
 type By = 'auto' | 'rank' | 'score' | 'lex';
 type Direction = 'auto' | 'forward' | 'reverse';
@@ -284,14 +284,14 @@ function rangeGeneric(core: RedisCore, c: Client, keyArg: number, type: By, dire
   if (!readOptions(core, c, keyArg + 3, store, direction) || !readEnds(core, c, keyArg + 1)) return;
   const o = lookupKeyRead(core, c.db, c.argOff[keyArg], c.argLen[keyArg]);
   if (o === 0) {
-    if (store) storeResult(core, c, 1, 0, 0, '');
+    if (store) storeResult(core, c, 1, 0, 0, NOTIFY_ZSET, '');
     else addReplyArrayLen(c, 0);
     return;
   }
   if (isWrongType(core, c, o, OBJ_ZSET)) return;
   findRange(core.heap, o);
   if (!store) replyRange(core, c, o);
-  else storeResult(core, c, 1, count === 0 ? 0 : copyRange(core.heap, o), count, 'zrangestore');
+  else storeResult(core, c, 1, count === 0 ? 0 : copyRange(core.heap, o), count, NOTIFY_ZSET, 'zrangestore');
 }
 
 /** ZCOUNT and ZLEXCOUNT. */
