@@ -24,6 +24,8 @@ export class PageRestorer {
   readonly #region: MemoryRegion;
   /** What is added to a pointer of the file for an arena offset. */
   readonly #shift: number;
+  /** Pointers of the file are arena offsets, not the original's addresses. */
+  readonly #isOurs: boolean;
   readonly #pageSize: number;
   /** Class of each page, 0 for the pool. */
   readonly #classes: Uint8Array;
@@ -38,6 +40,7 @@ export class PageRestorer {
     this.#items = items;
     this.#region = region;
     this.#shift = region.offset - oldBase;
+    this.#isOurs = oldBase < TWO_32;
     this.#pageSize = items.settings.slabPageSize;
     this.#classes = new Uint8Array(region.bytes / this.#pageSize);
   }
@@ -102,7 +105,9 @@ export class PageRestorer {
   /** Reads a pointer of the file. @returns an arena offset at which a chunk begins, or 0 */
   #pointer(at: number): number {
     const items = this.#items;
-    const value = items.get32(at + 4) * TWO_32 + items.get32(at);
+    // Of pointers of our own only the lower half counts: the upper one is never stored, and may be left from whatever lay there before.
+    const upper = this.#isOurs ? 0 : items.get32(at + 4);
+    const value = upper * TWO_32 + items.get32(at);
     if (value === 0) return 0;
     const offset = value + this.#shift;
     if (this.#chunkClass(offset) === 0) throw new Damage(`the pointer at ${at} leads to no chunk`);
@@ -254,7 +259,7 @@ export class PageRestorer {
 
 /**
  * Makes the pages say of themselves what only tables knew so far: that a page is in the pool, and what class one is of whose first chunk nobody
- * has. To be called when nothing works on items any more.
+ * has. Pointers get their upper half, for the original's sake. To be called when nothing works on items any more.
  */
 export function markPages(items: Items): void {
   const { slabs, u8, u16 } = items;
@@ -265,10 +270,21 @@ export function markPages(items: Items): void {
   for (let id = 1; id <= slabs.largestClass; id++) {
     for (let i = 0; i < slabs.pageCount(id); i++) {
       const page = slabs.pageAt(id, i);
+      widenPointers(items, page, id);
       const flags = u16[(page + L.ITEM_FLAGS) >>> 1]!;
       if ((flags & (L.FLAG_LINKED | L.FLAG_CHUNK)) !== 0) continue;
       u16[(page + L.ITEM_FLAGS) >>> 1] = L.FLAG_SLABBED;
       u8[page + L.ITEM_CLSID] = id;
     }
+  }
+}
+
+function widenPointers(items: Items, page: number, id: number): void {
+  const { slabs, u16, u32 } = items;
+  const size = slabs.chunkSize[id]!;
+  for (let i = 0; i < slabs.chunksPerPage[id]!; i++) {
+    const chunk = page + i * size;
+    if ((u16[(chunk + L.ITEM_FLAGS) >>> 1]! & (L.FLAG_LINKED | L.FLAG_CHUNK)) === 0) continue;
+    for (const field of [L.ITEM_NEXT, L.ITEM_PREV, L.ITEM_H_NEXT]) u32[(chunk + field + 4) >>> 2] = 0;
   }
 }

@@ -30,6 +30,22 @@ function fileOf(server: InProcess): Uint8Array {
   return server.memory.u8.slice(OLD_OFFSET, OLD_OFFSET + REGION_BYTES);
 }
 
+/** Leaves in unused memory what other items may have left there: all but the fields of free chunks that are in use. */
+function soil(server: InProcess): void {
+  const { slabs, u8 } = server.core.items;
+  for (let id = 0; id <= slabs.largestClass; id++) {
+    const size = id === 0 ? MEBIBYTE : slabs.chunkSize[id]!;
+    const count = id === 0 ? 1 : slabs.chunksPerPage[id]!;
+    for (let page = 0; page < slabs.pageCount(id); page++) {
+      for (let i = 0; i < count; i++) {
+        const chunk = slabs.pageAt(id, page) + i * size;
+        for (const at of [4, 12, 20]) u8.fill(0xaa, chunk + at, chunk + at + 4);
+        u8.fill(0xaa, chunk + 48, chunk + size);
+      }
+    }
+  }
+}
+
 /** Keys and values of all sizes: small, large, joined of chunks; some that expire, some read, some deleted. */
 function fill(server: InProcess): number {
   const conn = server.open();
@@ -45,8 +61,9 @@ function fill(server: InProcess): number {
 const lines = (text: string): string[] => text.split('\r\n');
 
 describe('A memory file', () => {
-  it('holds every item with its value, flags, CAS id and expiry time', () => {
+  it('holds every item with its value, flags, CAS id and expiry time', { timeout: 60_000 }, () => {
     const old = start(null);
+    soil(old);
     const conn = fill(old);
     const keys = Array.from({ length: 3_000 }, (_, i) => `key${i}`);
     const before = keys.map((key) => old.send(conn, `gets ${key}\r\n`));
@@ -82,7 +99,7 @@ describe('A memory file', () => {
     expect(renewed.core.items.currItems).toBe(old.core.items.currItems);
   });
 
-  it('with damage in it is refused or taken as it is, and never brings the server down', () => {
+  it('with damage in it is refused or taken as it is, and never brings the server down', { timeout: 120_000 }, () => {
     const random = seededRandom('damaged memory files');
     const old = start(null);
     const conn = fill(old);
@@ -91,7 +108,7 @@ describe('A memory file', () => {
     const file = fileOf(old);
     const linked = linkedItems(old).map((item) => item - OLD_OFFSET);
     let refused = 0;
-    for (let round = 0; round < 60; round++) {
+    for (let round = 0; round < 40; round++) {
       const damaged = file.slice();
       for (let hit = 0; hit < 3; hit++) {
         // Mostly headers, where damage is dangerous; also anywhere.
@@ -112,7 +129,7 @@ describe('A memory file', () => {
         if (!/is not found by its key/.test(String(error))) throw error;
       }
     }
-    expect(refused).toBeGreaterThan(20);
+    expect(refused).toBeGreaterThan(12);
   });
 });
 

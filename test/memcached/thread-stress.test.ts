@@ -53,7 +53,9 @@ describe('Threads that share everything', () => {
     try {
       for (let round = 0; round < 3; round++) {
         const server = await ServedMemcached.start([...FLAGS, '-v', '-e', join(folder, 'memory')]);
-        await stress.run(server.path, 2, CONNECTIONS);
+        await stress.run(server.path, 2, CONNECTIONS).catch(async (error) => {
+          throw new Error(await server.end(), { cause: error });
+        });
         const ended = await server.end('SIGUSR1');
         expect(ended).toMatch(/verify: all is right/);
         expect(ended).not.toMatch(/damaged|validate/);

@@ -117,13 +117,16 @@ async function sample(keeper: Keeper): Promise<Sample> {
   };
 }
 
+/** A machine that is busy with other things takes its time to answer. */
+const SAMPLE_SECONDS_MAX = 8;
+
 /** Time has gone on for all items alike, and nothing else has changed. */
 function expectSame(after: Sample, before: Sample): void {
   expect([after.text, after.items]).toEqual([before.text, before.items]);
   const gone = before.left.map((left, i) => (left < 0 ? 0 : left - after.left[i]!));
   const most = Math.max(...gone);
   expect(most).toBeLessThan(TIMEOUT.timeout / 1000);
-  expect(gone.filter((seconds, i) => before.left[i]! >= 0 && Math.abs(seconds - most) > 1)).toEqual([]);
+  expect(gone.filter((seconds, i) => before.left[i]! >= 0 && most - seconds > SAMPLE_SECONDS_MAX)).toEqual([]);
 }
 
 const countOf = async (keeper: Keeper): Promise<string> => (await sample(keeper)).items;

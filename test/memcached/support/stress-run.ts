@@ -5,6 +5,8 @@ import type { StressValue } from './stress-connection.ts';
 const HOT_KEYS = 8;
 const KEYS_AT_START = 3_000;
 const KEYS_AT_END = 60_000;
+/** So many CAS ids are remembered. */
+const CAS_IDS_MAX = 200_000;
 const POOL_BYTES = 1024 * 1024;
 
 /** What was done and seen. */
@@ -26,6 +28,7 @@ export class StressRun {
   path = '';
   readonly random: Random;
   readonly #pool: Buffer;
+  readonly #byCas = new Map<number, string>();
   #nextVersion = 1;
   #begun = 0;
   #seconds = 0;
@@ -97,13 +100,22 @@ export class StressRun {
     return Buffer.concat([Buffer.from(`${key} ${version} ${length}:`), this.#filler(key, version, length)]);
   }
 
-  check({ key, data }: StressValue): void {
+  check({ key, cas, data }: StressValue): void {
     const colon = data.indexOf(58);
     const [name, version, length] = data.toString('latin1', 0, Math.max(0, colon)).split(' ');
     const filler = this.#filler(key, Number(version), Number(length));
     if (name !== key || colon < 0 || !data.subarray(colon + 1).equals(filler)) {
       throw new Error(`A torn value of ${key}: ${data.length} bytes that begin with ${data.toString('latin1', 0, 60)}`);
     }
+    if (cas > 0) this.#checkCas(cas, `${name} ${version}`);
+  }
+
+  /** A CAS id belongs to one value; a value that has moved to another page may have a new one. */
+  #checkCas(cas: number, value: string): void {
+    const known = this.#byCas.get(cas);
+    if (known !== undefined && known !== value) throw new Error(`CAS id ${cas} is that of ${known} and of ${value}`);
+    if (this.#byCas.size > CAS_IDS_MAX) this.#byCas.clear();
+    this.#byCas.set(cas, value);
   }
 
   oneOf(line: string, ...allowed: string[]): void {

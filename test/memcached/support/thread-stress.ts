@@ -131,11 +131,11 @@ export class ThreadStress {
     });
   }
 
-  #checkBinary({ opcode, status, key, value }: BinaryReply): void {
+  #checkBinary({ opcode, status, cas, key, value }: BinaryReply): void {
     const isFetch = opcode === B.OP_GETK || opcode === B.OP_GETKQ || opcode === B.OP_GATK;
     if (isFetch && status === B.STATUS_SUCCESS) {
       this.#run.result.hits++;
-      this.#run.check({ key: key.toString(), flags: 0, cas: 0, data: value });
+      this.#run.check({ key: key.toString(), flags: 0, cas: Number(cas), data: value });
     } else if (status === B.STATUS_ENOMEM) this.#run.result.refusedForMemory++;
     else if (![B.STATUS_SUCCESS, B.STATUS_KEY_ENOENT, B.STATUS_KEY_EEXISTS, B.STATUS_NOT_STORED].includes(status)) {
       throw new Error(`Unexpected status ${status} of opcode ${opcode}`);
@@ -172,7 +172,7 @@ export class ThreadStress {
       const keys = Array.from({ length: 20 }, () => this.#run.key());
       connection.values(`get ${keys.join(' ')}\r\n`, this.#run.onValues);
     } else if (dice < 8) connection.values(`gat ${this.#run.ttl()} ${this.#run.key()}\r\n`, this.#run.onValues);
-    else connection.values(`${dice < 12 ? 'gets' : 'get'} ${this.#run.key()}\r\n`, this.#run.onValues);
+    else connection.values(`${dice < 20 ? 'gets' : 'get'} ${this.#run.key()}\r\n`, this.#run.onValues);
   }
 
   #set(connection: StressConnection): void {
