@@ -93,6 +93,8 @@ export abstract class ConnectionLoop implements EventLoop {
   protected isDirty: Uint8Array;
   private dirtyCount = 0;
   protected resumed: number[] = [];
+  /** A paused connection has nothing left to send: the core, which may wait for that, gets another turn. */
+  private hasDrained = false;
   /** The connection that has yielded within the present onInput, or -1. */
   private yielding = -1;
   private closing: number[] = [];
@@ -401,7 +403,7 @@ export abstract class ConnectionLoop implements EventLoop {
 
   /** Whether something is queued for the next turn, so that the loop must not sleep. */
   protected hasWork(): boolean {
-    return this.dirtyCount > 0 || this.closing.length > 0 || this.resumed.length > 0;
+    return this.dirtyCount > 0 || this.closing.length > 0 || this.resumed.length > 0 || this.hasDrained;
   }
 
   /** The earliest moment in µs at which the loop has to wake for a timer or the deadline. */
@@ -418,6 +420,7 @@ export abstract class ConnectionLoop implements EventLoop {
     this.counters.turns++;
     this.handOverResumed();
     if (this.timers.size > 0) this.timers.runDue(this.turnUs);
+    this.hasDrained = false;
     this.handler.onTurn();
     if (this.dirtyCount > 0) this.sendDirty();
     if (this.closing.length > 0) this.tearDown();
@@ -465,6 +468,7 @@ export abstract class ConnectionLoop implements EventLoop {
       const state = this.state[conn];
       if (state === FREE || state === CLOSED) continue;
       if (this.blocked[conn] === 0) this.send(conn);
+      if (this.paused[conn] === PAUSED && this.output.bytes[conn] === 0) this.hasDrained = true;
       if (this.state[conn] === ENDED) this.markClosed(conn, 0);
       else if (this.state[conn] === DRAINING && this.output.bytes[conn] === 0) {
         // MOVED, where the connection is on its way to another loop.
@@ -474,7 +478,7 @@ export abstract class ConnectionLoop implements EventLoop {
     const added = this.dirtyCount - count;
     if (added > 0) this.dirty.copyWithin(0, count, this.dirtyCount);
     this.dirtyCount = added;
-    if (added > 0) this.wantTurn();
+    if (added > 0 || this.hasDrained) this.wantTurn();
   }
 
   private markClosed(conn: number, reason: number): void {

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import type net from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { type EventLoop, MOVED } from '../../engines/io/event-loop.ts';
@@ -67,6 +68,39 @@ for (const name of loopNames) {
       peer.write('abcde');
       await closed;
       expect(seen).toEqual([5, 4, 3, 2, 1]);
+      await running.end();
+    });
+
+    it('gives the core a turn when a paused connection has sent all it had', async () => {
+      const total = 20 * 1024 * 1024;
+      const waited: number[] = [];
+      const running = startLoop(
+        name,
+        (loop) => ({
+          onInput(conn, _start, end) {
+            sendBytes(loop, conn, new Uint8Array(total));
+            loop.pause(conn);
+            waited.push(conn);
+            return end;
+          },
+          onTurn() {
+            if (waited.length > 0 && loop.outputBytes(waited[0]!) === 0) loop.resume(waited.pop()!);
+          },
+        }),
+        // No timer and no turn of libuv's is to help.
+        { hopMs: 20_000 },
+      );
+      const { port } = await running.loop.listenTcp(HOST, 0, 16);
+      // The loop holds this thread for as long as it sleeps, so the peer is a process of its own.
+      const peer = spawn(process.execPath, [
+        '-e',
+        `let n = 0; const s = require('net').connect(${port}, '${HOST}'); s.write('a');
+         s.on('data', (d) => { n += d.length; if (n % ${total} === 0) n === 3 * ${total} ? s.destroy() : s.write('a'); });`,
+      ]);
+      const before = Date.now();
+      const code = await new Promise((resolve) => peer.once('exit', resolve));
+      expect(code).toBe(0);
+      expect(Date.now() - before).toBeLessThan(10_000);
       await running.end();
     });
 
