@@ -108,13 +108,23 @@ async function sample(keeper: Keeper): Promise<Sample> {
   const connection = await keeper.connect();
   const asked = Array.from({ length: 500 }, (_, i) => `mg key${i * 199} f c t v`);
   const reply = (await connection.ask(`${asked.join('\r\n')}\r\nget large\r\n`, END, 10_000)).toString();
-  const stats = (await connection.ask('stats\r\n', END)).toString();
+  const items = await countItems(connection);
   connection.socket.destroy();
   return {
     text: reply.replace(/ t\S+/g, ''),
     left: [...reply.matchAll(/ t(\S+)/g)].map((match) => Number(match[1])),
-    items: /STAT curr_items (\d+)/.exec(stats)![1]!,
+    items,
   };
+}
+
+/** What most of some answers say: an item that is moving from one LRU to another at that moment is counted in none or in both. */
+async function countItems(connection: RawConnection): Promise<string> {
+  const counts: string[] = [];
+  for (let i = 0; i < 5; i++) {
+    const stats = (await connection.ask('stats\r\n', END)).toString();
+    counts.push(/STAT curr_items (\d+)/.exec(stats)![1]!);
+  }
+  return counts.sort()[2]!;
 }
 
 /** A machine that is busy with other things takes its time to answer. */
