@@ -17,8 +17,6 @@ import { STATUS_NO_MEMORY, STATUS_TOO_LARGE } from './watchers.ts';
 const INCOMPLETE = -1;
 /** The original's read buffer: a request whose header, extras and key are longer can never be seen whole there. */
 const READ_BUFFER_BYTES = 16_384;
-/** Bodies are counted in 31 bits. */
-const BODY_BYTES_MAX = 0x7fffffff;
 /** Values up to this size are stored in one step when they are all there. */
 const WHOLE_VALUE_BYTES_MAX = 8_192;
 /** More than an item's header and key can take. */
@@ -108,7 +106,7 @@ export class BinaryCommands extends BinaryControl {
     const { core, opcode } = this;
     if (this.keyLength + this.extrasLength > this.bodyLength) return B.STATUS_UNKNOWN_COMMAND;
     if (core.settings.sasl && (core.auth[conn] & A.AUTHENTICATED) === 0 && !isFree(opcode)) return B.STATUS_AUTH_ERROR;
-    if (this.keyLength > L.KEY_BYTES_MAX || this.bodyLength > BODY_BYTES_MAX) return B.STATUS_EINVAL;
+    if (this.keyLength > L.KEY_BYTES_MAX) return B.STATUS_EINVAL;
     const loud = LOUD[opcode];
     this.quiet = loud >= 0;
     return this.#dispatch(conn, loud >= 0 ? loud : opcode) ? B.STATUS_SUCCESS : B.STATUS_EINVAL;
