@@ -118,7 +118,7 @@ const LRU_COUNTERS = [
   'directReclaims',
 ] as const;
 
-/** Where the arrays by LRU id come from: index 0 holds the bytes, the counters follow. */
+/** Where the arrays by LRU id come from. */
 export interface LruArrays {
   lruArray(index: number): Float64Array;
 }
@@ -129,7 +129,7 @@ export type LruCounters = Readonly<Record<(typeof LRU_COUNTERS)[number], Float64
 export function makeLruCounters(block: LruArrays): LruCounters {
   const counters: Record<string, Float64Array> = {};
   LRU_COUNTERS.forEach((name, index) => {
-    counters[name] = block.lruArray(index + 1);
+    counters[name] = block.lruArray(index);
   });
   return counters as LruCounters;
 }

@@ -167,8 +167,8 @@ export class Crawler implements BackgroundJob {
     for (let id = 1; id < L.LRU_COUNT; id++) {
       if (ids[id] !== 1 || this.#isActive[id] === 1) continue;
       locks.take(LOCK_LRU + id);
-      const remaining = limit === REMAINING_SIZE ? items.lruItems[id]! : limit;
-      this.#next[id] = items.tails[id]!;
+      const remaining = limit === REMAINING_SIZE ? items.lruItems(id) : limit;
+      this.#next[id] = items.tail(id);
       // 0 stands for all of them, so a limit is stored as one more.
       this.#remaining[id] = remaining === 0 ? 0 : remaining + 1;
       this.#reclaimed[id] = 0;

@@ -12,7 +12,7 @@ import type { Memory } from '../ports.ts';
 import { type HashFunction, HashTable } from './assoc.ts';
 import { type Counters, type LruCounters, makeLruCounters } from './counters.ts';
 import * as L from './layout.ts';
-import { LOCK_CAS, LOCK_LRU } from './lock-cells.ts';
+import { LIST_BYTES_F64, LIST_COUNT, LIST_HEAD, LIST_TAIL, LOCK_CAS, LOCK_LRU, LOCK_SHIFT } from './lock-cells.ts';
 import type { Locks } from './locks.ts';
 import {
   GET_EXPIRED,
@@ -33,7 +33,6 @@ import {
   BUMPS_MAX,
   CELL_NOW,
   CELL_OLDEST_LIVE,
-  F64_CAS,
   F64_OLDEST_CAS,
   F64_PROCESS_STARTED,
   type SharedBlock,
@@ -63,11 +62,9 @@ export class Items {
   readonly lru: LruCounters;
   readonly locks: Locks;
   readonly hash: HashFunction;
-  /** Heads (most recent) and tails of the LRU lists by LRU id. */
-  readonly heads: Uint32Array;
-  readonly tails: Uint32Array;
-  readonly lruItems: Uint32Array;
-  readonly lruBytes: Float64Array;
+  /** Words of u32 where the LRU lists begin (lock-cells.ts), and the place of the CAS id in f64. */
+  readonly #lists: number;
+  readonly #cas: number;
   /** Where the crawler goes on in each list, by LRU id (crawler.ts). */
   readonly crawlNext: Uint32Array;
   /** Fetches in COLD that this thread leaves to the maintainer; null for a thread that executes no commands. */
@@ -110,10 +107,8 @@ export class Items {
     this.#cells = block.cells;
     this.#numbers = block.numbers;
     this.lru = makeLruCounters(block);
-    this.heads = block.heads;
-    this.tails = block.tails;
-    this.lruItems = block.lruItems;
-    this.lruBytes = block.lruArray(0);
+    this.#lists = block.locks + (LOCK_LRU << LOCK_SHIFT);
+    this.#cas = block.cas;
     this.crawlNext = block.crawlArray(0);
     this.#bumps = thread < block.threads ? block.bumps(thread) : null;
     if (isFirst) {
@@ -164,27 +159,60 @@ export class Items {
 
   /** The CAS id given out last. */
   get lastCas(): number {
-    return this.#f64[this.#numbers + F64_CAS];
+    return this.#f64[this.#cas];
   }
 
   set lastCas(cas: number) {
-    this.#f64[this.#numbers + F64_CAS] = cas;
+    this.#f64[this.#cas] = cas;
   }
 
   /** Items that can be found. */
   get currItems(): number {
-    return this.lruItems.reduce((sum, count) => sum + count, 0);
+    let sum = 0;
+    for (let id = 0; id < L.LRU_COUNT; id++) sum += this.lruItems(id);
+    return sum;
   }
 
   get currBytes(): number {
-    return this.lruBytes.reduce((sum, bytes) => sum + bytes, 0);
+    let sum = 0;
+    for (let id = 0; id < L.LRU_COUNT; id++) sum += this.lruBytes(id);
+    return sum;
+  }
+
+  /** The most recent item of an LRU, 0 for none. */
+  head(id: number): number {
+    return this.u32[this.#lists + (id << LOCK_SHIFT) + LIST_HEAD];
+  }
+
+  /** The least recent item of an LRU, 0 for none. */
+  tail(id: number): number {
+    return this.u32[this.#lists + (id << LOCK_SHIFT) + LIST_TAIL];
+  }
+
+  /** Number of items of an LRU. */
+  lruItems(id: number): number {
+    return this.u32[this.#lists + (id << LOCK_SHIFT) + LIST_COUNT];
+  }
+
+  /** Their bytes. */
+  lruBytes(id: number): number {
+    return this.#f64[((this.#lists + (id << LOCK_SHIFT)) >>> 1) + LIST_BYTES_F64];
+  }
+
+  /** Sets an LRU as a whole, whose items are linked with each other already. */
+  setList(id: number, head: number, tail: number, count: number, bytes: number): void {
+    const list = this.#lists + (id << LOCK_SHIFT);
+    this.u32[list + LIST_HEAD] = head;
+    this.u32[list + LIST_TAIL] = tail;
+    this.u32[list + LIST_COUNT] = count;
+    this.#f64[(list >>> 1) + LIST_BYTES_F64] = bytes;
   }
 
   nextCas(): number {
     const { locks } = this;
     locks.take(LOCK_CAS);
-    const cas = this.#f64[this.#numbers + F64_CAS] + 1;
-    this.#f64[this.#numbers + F64_CAS] = cas;
+    const cas = this.#f64[this.#cas] + 1;
+    this.#f64[this.#cas] = cas;
     locks.give(LOCK_CAS);
     return cas;
   }
@@ -465,30 +493,32 @@ export class Items {
   lruLinkNolock(item: number, size: number): void {
     const u32 = this.u32;
     const id = this.u8[item + L.ITEM_CLSID];
-    const head = this.heads[id];
+    const list = this.#lists + (id << LOCK_SHIFT);
+    const head = u32[list + LIST_HEAD];
     u32[(item + L.ITEM_PREV) >>> 2] = 0;
     u32[(item + L.ITEM_NEXT) >>> 2] = head;
     if (head !== 0) u32[(head + L.ITEM_PREV) >>> 2] = item;
-    else this.tails[id] = item;
-    this.heads[id] = item;
-    this.lruItems[id]++;
-    this.lruBytes[id] += size;
+    else u32[list + LIST_TAIL] = item;
+    u32[list + LIST_HEAD] = item;
+    u32[list + LIST_COUNT]++;
+    this.#f64[(list >>> 1) + LIST_BYTES_F64] += size;
   }
 
   /** `lruUnlink` for who holds the LRU's lock. */
   lruUnlinkNolock(item: number, size: number): void {
     const u32 = this.u32;
     const id = this.u8[item + L.ITEM_CLSID];
+    const list = this.#lists + (id << LOCK_SHIFT);
     const next = u32[(item + L.ITEM_NEXT) >>> 2];
     const previous = u32[(item + L.ITEM_PREV) >>> 2];
     if (previous !== 0) u32[(previous + L.ITEM_NEXT) >>> 2] = next;
-    else this.heads[id] = next;
+    else u32[list + LIST_HEAD] = next;
     if (next !== 0) u32[(next + L.ITEM_PREV) >>> 2] = previous;
-    else this.tails[id] = previous;
+    else u32[list + LIST_TAIL] = previous;
     // The crawler stands in front of this item: its way goes on with the one before.
     if (this.crawlNext[id] === item) this.crawlNext[id] = previous;
-    this.lruItems[id]--;
-    this.lruBytes[id] -= size;
+    u32[list + LIST_COUNT]--;
+    this.#f64[(list >>> 1) + LIST_BYTES_F64] -= size;
   }
 
   /** Makes an item findable: hash table, LRU, new CAS id, one reference more. */
@@ -669,8 +699,8 @@ export class Items {
 
   /** @returns which item has more references than that of being linked, or null; for a server without connections */
   firstHeld(): string | null {
-    for (const head of this.heads) {
-      for (let item = head; item !== 0; item = this.u32[(item + L.ITEM_NEXT) >>> 2]) {
+    for (let id = 0; id < L.LRU_COUNT; id++) {
+      for (let item = this.head(id); item !== 0; item = this.u32[(item + L.ITEM_NEXT) >>> 2]) {
         const count = this.refcount(item);
         if (count !== 1) return `item ${item} has ${count} references, but nobody is there to hold it`;
       }
@@ -686,7 +716,7 @@ export class Items {
     for (let id = 0; id < L.LRU_COUNT; id++) {
       let previous = 0;
       let count = 0;
-      for (let item = this.heads[id]; item !== 0; item = this.u32[(item + L.ITEM_NEXT) >>> 2]) {
+      for (let item = this.head(id); item !== 0; item = this.u32[(item + L.ITEM_NEXT) >>> 2]) {
         if (this.u8[item + L.ITEM_CLSID] !== id) throw new Error(`LRU ${id}: item ${item} belongs to another`);
         if (this.u32[(item + L.ITEM_PREV) >>> 2] !== previous) throw new Error(`LRU ${id}: broken prev at ${item}`);
         if (this.refcount(item) < 1) throw new Error(`LRU ${id}: item ${item} is linked without a reference`);
@@ -695,11 +725,11 @@ export class Items {
           throw new Error(`LRU ${id}: item ${item} is not found by its key`);
         }
         bytes += this.totalBytes(item);
-        if (++count > this.lruItems[id]) throw new Error(`LRU ${id}: longer than the ${this.lruItems[id]} counted`);
+        if (++count > this.lruItems(id)) throw new Error(`LRU ${id}: longer than the ${this.lruItems(id)} counted`);
         previous = item;
       }
-      if (count !== this.lruItems[id]) throw new Error(`LRU ${id}: ${count} items, ${this.lruItems[id]} counted`);
-      if (this.tails[id] !== previous) throw new Error(`LRU ${id}: the tail is not the last item`);
+      if (count !== this.lruItems(id)) throw new Error(`LRU ${id}: ${count} items, ${this.lruItems(id)} counted`);
+      if (this.tail(id) !== previous) throw new Error(`LRU ${id}: the tail is not the last item`);
       items += count;
     }
     if (items !== this.currItems) throw new Error(`items: ${items} in LRUs, ${this.currItems} counted`);

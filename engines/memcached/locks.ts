@@ -10,6 +10,7 @@
  * lock afterwards. Everything else of the shared state is read and stored plainly under its lock.
  */
 import type { Memory } from '../ports.ts';
+import { LOCK_SHIFT } from './lock-cells.ts';
 import { ITEM_LOCKS_MAX, type SharedBlock } from './shared-block.ts';
 
 const FREE = 0;
@@ -86,16 +87,16 @@ export class Locks {
 
   /** @param lock LOCK_… */
   take(lock: number): void {
-    if (this.isShared) this.#take(this.#named + lock);
+    if (this.isShared) this.#take(this.#named + (lock << LOCK_SHIFT));
   }
 
   tryTake(lock: number): boolean {
     if (!this.isShared) return true;
-    return Atomics.compareExchange(this.#i32, this.#named + lock, FREE, TAKEN) === FREE;
+    return Atomics.compareExchange(this.#i32, this.#named + (lock << LOCK_SHIFT), FREE, TAKEN) === FREE;
   }
 
   give(lock: number): void {
-    if (this.isShared) this.#give(this.#named + lock);
+    if (this.isShared) this.#give(this.#named + (lock << LOCK_SHIFT));
   }
 
   #take(cell: number): void {
@@ -113,6 +114,6 @@ export class Locks {
   #give(cell: number): void {
     const before = Atomics.exchange(this.#i32, cell, FREE);
     if (before === WAITED_FOR) Atomics.notify(this.#i32, cell, 1);
-    else if (before === FREE) throw new Error(`lock ${cell - this.#named} was given back without being held`);
+    else if (before === FREE) throw new Error(`lock at word ${cell - this.#named} was given back without being held`);
   }
 }

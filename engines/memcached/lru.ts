@@ -52,7 +52,7 @@ export function pullTail(
   let removed = 0;
   let next = 0;
   locks.take(LOCK_LRU + id);
-  let search = items.tails[id];
+  let search = items.tail(id);
   if ((flags & PULL_CRAWL_BLOCKS) !== 0 && search !== 0 && items.crawlNext[id] === search) search = 0;
   for (let tries = PULL_TRIES_MAX; tries > 0 && search !== 0; tries--, search = next) {
     next = items.u32[(search + L.ITEM_PREV) >>> 2];
@@ -142,7 +142,7 @@ function judge(
   // A HOT without a share of its own has WARM's, as in the original.
   let limit = lru === L.LRU_HOT ? Math.floor((totalBytes * settings.hotLruPct) / 100) : 0;
   if (limit === 0) limit = Math.floor((totalBytes * settings.warmLruPct) / 100);
-  if (items.lruBytes[id] > limit || items.now - u32[(search + L.ITEM_TIME) >>> 2] > maxAge) {
+  if (items.lruBytes(id) > limit || items.now - u32[(search + L.ITEM_TIME) >>> 2] > maxAge) {
     stats.movesToCold[id]++;
     return TO_COLD;
   }
@@ -161,7 +161,7 @@ function countEviction(items: Items, item: number, id: number): void {
 
 /** Seconds since the last access of a list's tail. */
 export function tailAge(items: Items, id: number): number {
-  const tail = items.tails[id];
+  const tail = items.tail(id);
   return tail === 0 ? 0 : items.now - items.u32[(tail + L.ITEM_TIME) >>> 2];
 }
 
@@ -180,7 +180,7 @@ export function juggle(items: Items, classId: number): number {
     hotAge = Math.floor(coldAge * settings.hotMaxFactor);
     warmAge = Math.floor(coldAge * settings.warmMaxFactor);
     totalBytes =
-      items.lruBytes[classId | L.LRU_HOT] + items.lruBytes[classId | L.LRU_WARM] + items.lruBytes[classId | L.LRU_COLD];
+      items.lruBytes(classId | L.LRU_HOT) + items.lruBytes(classId | L.LRU_WARM) + items.lruBytes(classId | L.LRU_COLD);
   }
   for (let i = 0; i < JUGGLES_MAX; i++) {
     let more =

@@ -124,7 +124,7 @@ export class Maintainer implements BackgroundJob {
     if (!this.#statistics.plan(items.now, this.#due, this.onCrawlerStatus)) return;
     let limit = 0;
     for (let id = 1; id < L.LRU_COUNT; id++) {
-      if (this.#due[id] === 1) limit = Math.max(limit, items.lruItems[id]!);
+      if (this.#due[id] === 1) limit = Math.max(limit, items.lruItems(id));
     }
     const { lruCrawlerToCrawl } = items.settings;
     if (lruCrawlerToCrawl !== 0) limit = Math.min(limit, lruCrawlerToCrawl);

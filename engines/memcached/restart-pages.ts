@@ -33,6 +33,7 @@ export class PageRestorer {
   readonly #claimed = new Set<number>();
   readonly #heads = new Uint32Array(L.LRU_COUNT);
   readonly #tails = new Uint32Array(L.LRU_COUNT);
+  readonly #bytes = new Float64Array(L.LRU_COUNT);
   readonly #counts = new Uint32Array(L.LRU_COUNT);
 
   /** @param oldBase what the file's first byte counts as in its pointers */
@@ -202,7 +203,7 @@ export class PageRestorer {
   }
 
   #takeOver(): void {
-    const { slabs, heads, tails, lruItems } = this.#items;
+    const { slabs } = this.#items;
     this.#classes.forEach((id, page) => {
       slabs.adoptPage(id, this.#pageAt(page));
     });
@@ -215,9 +216,9 @@ export class PageRestorer {
         else if (!this.#claimed.has(chunk)) slabs.free(chunk, id);
       }
     });
-    heads.set(this.#heads);
-    tails.set(this.#tails);
-    lruItems.set(this.#counts);
+    this.#counts.forEach((count, lru) => {
+      this.#items.setList(lru, this.#heads[lru]!, this.#tails[lru]!, count, this.#bytes[lru]!);
+    });
   }
 
   #takeItem(item: number): void {
@@ -229,7 +230,7 @@ export class PageRestorer {
     u16[(item + L.ITEM_REFCOUNT) >>> 1] = 1;
     if ((this.#flags(item) & L.FLAG_CHUNKED) !== 0) this.#takeChunks(item);
     const total = items.totalBytes(item);
-    items.lruBytes[u8[item + L.ITEM_CLSID]!]! += total;
+    this.#bytes[u8[item + L.ITEM_CLSID]!]! += total;
     items.counters.totalItems++;
     items.table.insert(items.hash(u8, items.keyOf(item), u8[item + L.ITEM_NKEY]!), item);
     if (items.sizes.enabled) items.sizes.add(total, items.casOf(item));

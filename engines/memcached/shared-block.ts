@@ -8,7 +8,7 @@
 import type { Memory } from '../ports.ts';
 import { COUNTERS_CELLS } from './counters.ts';
 import { CLASS_COUNT, LRU_COUNT } from './layout.ts';
-import { LOCK_COUNT } from './lock-cells.ts';
+import { CAS_F64, LOCK_CAS, LOCK_COUNT, LOCK_SHIFT } from './lock-cells.ts';
 
 const PAGE_BYTES = 4_096;
 const CACHE_LINE_BYTES = 64;
@@ -60,8 +60,6 @@ export const CELL_LISTEN_DISABLED = CELL_SERVER;
 const CELLS = 96;
 
 // f64 cells.
-/** The CAS id given out last. LOCK_CAS. */
-export const F64_CAS = 0;
 export const F64_OLDEST_CAS = 1;
 /** Bytes of all slab pages, and their limit. LOCK_SLABS. */
 export const F64_MALLOCED_BYTES = 2;
@@ -86,8 +84,8 @@ export const BUMP_ENTRIES = 16;
 /** Arrays by LRU id of the crawler. */
 const CRAWL_ARRAYS = 6;
 
-/** Names of the arrays by LRU id that LruCounters shows; each is stored under the LRU's lock. */
-const LRU_ARRAYS = 17;
+/** The arrays by LRU id that LruCounters shows; each is stored under the LRU's lock. */
+const LRU_ARRAYS = 16;
 
 /** Places of the parts, as byte offsets from the block's start, and its length. */
 function layOut(threads: number) {
@@ -101,16 +99,12 @@ function layOut(threads: number) {
     cells: part(CELLS * 4),
     numbers: part(F64_CELLS * 8),
     settings: part(SETTINGS_MAX * 8),
-    locks: part(LOCK_COUNT * 4),
+    locks: part((LOCK_COUNT << LOCK_SHIFT) * 4),
     itemLocks: part(ITEM_LOCKS_MAX * 4),
-    heads: part(LRU_COUNT * 4),
-    tails: part(LRU_COUNT * 4),
-    lruItems: part(LRU_COUNT * 4),
     lruArrays: part(LRU_ARRAYS * LRU_COUNT * 8),
     crawls: part(CRAWL_ARRAYS * LRU_COUNT * 4),
     bumps: part(threads * (BUMP_ENTRIES + 2 * BUMPS_MAX) * 4),
-    freeHeads: part(CLASS_COUNT * 4),
-    freeCounts: part(CLASS_COUNT * 4),
+    freeLists: part(CLASS_COUNT * 8),
     pageCounts: part(CLASS_COUNT * 4),
     pageTable: part(CLASS_COUNT * SLAB_PAGES_MAX * 4),
     counters: part((threads + 1) * COUNTERS_CELLS * 8),
@@ -166,16 +160,9 @@ export class SharedBlock {
     return (this.offset + this.#parts.itemLocks) >>> 2;
   }
 
-  get heads(): Uint32Array {
-    return this.#u32(this.#parts.heads, LRU_COUNT);
-  }
-
-  get tails(): Uint32Array {
-    return this.#u32(this.#parts.tails, LRU_COUNT);
-  }
-
-  get lruItems(): Uint32Array {
-    return this.#u32(this.#parts.lruItems, LRU_COUNT);
+  /** Index in `memory.f64` of the CAS id given out last. LOCK_CAS. */
+  get cas(): number {
+    return ((this.locks + (LOCK_CAS << LOCK_SHIFT)) >>> 1) + CAS_F64;
   }
 
   /** Array number `index` of those by LRU id. */
@@ -194,12 +181,9 @@ export class SharedBlock {
     return new Int32Array(this.memory.buffer, this.offset + this.#parts.bumps + thread * words * 4, words);
   }
 
-  get freeHeads(): Uint32Array {
-    return this.#u32(this.#parts.freeHeads, CLASS_COUNT);
-  }
-
-  get freeCounts(): Uint32Array {
-    return this.#u32(this.#parts.freeCounts, CLASS_COUNT);
+  /** Two words a class: the first chunk of its free list, and how many there are. */
+  get freeLists(): Uint32Array {
+    return this.#u32(this.#parts.freeLists, CLASS_COUNT * 2);
   }
 
   get pageCounts(): Uint32Array {

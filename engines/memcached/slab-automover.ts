@@ -62,7 +62,7 @@ export class SlabAutomover implements BackgroundJob {
     }
     locks.take(LOCK_SLABS);
     for (let id = 0; id < CLASS_COUNT; id++) {
-      now.freeChunks[id] = slabs.freeCount[id]!;
+      now.freeChunks[id] = slabs.freeChunks(id);
       now.pages[id] = slabs.pageCount(id);
     }
     locks.give(LOCK_SLABS);

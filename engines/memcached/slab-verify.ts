@@ -48,7 +48,7 @@ class SlabCheck {
     this.#gatherPages();
     for (let id = 1; id <= this.#items.slabs.largestClass; id++) this.#walkFree(id);
     for (let id = 0; id < L.LRU_COUNT; id++) {
-      let item = this.#items.heads[id]!;
+      let item = this.#items.head(id);
       for (; item !== 0; item = this.#items.u32[(item + L.ITEM_NEXT) >>> 2]!) this.#walkItem(item, id & L.CLASS_MASK);
     }
     for (const page of this.#pages) if (page.id > PAGE_POOL) this.#walkRest(page);
@@ -120,8 +120,8 @@ class SlabCheck {
       previous = chunk;
       count++;
     }
-    if (count !== slabs.freeCount[id]) {
-      throw new Error(`slab class ${id}: ${count} free chunks found, ${slabs.freeCount[id]} counted`);
+    if (count !== slabs.freeChunks(id)) {
+      throw new Error(`slab class ${id}: ${count} free chunks found, ${slabs.freeChunks(id)} counted`);
     }
     this.#report.freeChunks += count;
   }

@@ -74,8 +74,8 @@ export class Slabs {
   readonly #locks: Locks;
   readonly #block: SharedBlock;
   /** First chunk of each free list, 0 when empty. */
-  readonly #freeHead: Uint32Array;
-  readonly freeCount: Uint32Array;
+  /** Head and length of each class's free list. */
+  readonly #freeLists: Uint32Array;
   readonly #pageCount: Uint32Array;
   /** Offsets of each class's pages: SLAB_PAGES_MAX places a class. */
   readonly #pageTable: Uint32Array;
@@ -93,8 +93,7 @@ export class Slabs {
     this.#settings = settings;
     this.#block = block;
     this.#locks = locks;
-    this.#freeHead = block.freeHeads;
-    this.freeCount = block.freeCounts;
+    this.#freeLists = block.freeLists;
     this.#pageCount = block.pageCounts;
     this.#pageTable = block.pageTable;
     this.#layClasses(settings);
@@ -138,6 +137,11 @@ export class Slabs {
   /** True once a page was refused for the limit (the maintainer then starts to keep COLD short). */
   get limitReached(): boolean {
     return this.#u32[this.#block.cell(CELL_LIMIT_REACHED)] !== 0;
+  }
+
+  /** Free chunks of a class. */
+  freeChunks(id: number): number {
+    return this.#freeLists[2 * id + 1];
   }
 
   /** Pages that a class has. */
@@ -184,14 +188,14 @@ export class Slabs {
   /** Takes a chunk of a class. @returns its offset with refcount 1 and no flags, or 0 when the limit is reached */
   alloc(id: number): number {
     this.#locks.take(LOCK_SLABS);
-    const chunk = this.#freeHead[id] !== 0 || this.#newPage(id) ? this.#pop(id) : 0;
+    const chunk = this.#freeLists[2 * id] !== 0 || this.#newPage(id) ? this.#pop(id) : 0;
     this.#locks.give(LOCK_SLABS);
     return chunk;
   }
 
   /** Takes a free chunk if there is one; never a page. Under LOCK_SLABS. @returns 0 when there is none */
   takeFreeNolock(id: number): number {
-    return this.#freeHead[id] === 0 ? 0 : this.#pop(id);
+    return this.#freeLists[2 * id] === 0 ? 0 : this.#pop(id);
   }
 
   /** Takes this chunk, which is free, out of its free list. Under LOCK_SLABS. */
@@ -200,18 +204,18 @@ export class Slabs {
     const next = u32[(chunk + ITEM_NEXT) >>> 2];
     const previous = u32[(chunk + ITEM_PREV) >>> 2];
     if (previous !== 0) u32[(previous + ITEM_NEXT) >>> 2] = next;
-    else this.#freeHead[id] = next;
+    else this.#freeLists[2 * id] = next;
     if (next !== 0) u32[(next + ITEM_PREV) >>> 2] = previous;
-    this.freeCount[id]--;
+    this.#freeLists[2 * id + 1]--;
   }
 
   #pop(id: number): number {
     const u32 = this.#u32;
-    const chunk = this.#freeHead[id];
+    const chunk = this.#freeLists[2 * id];
     const next = u32[(chunk + ITEM_NEXT) >>> 2];
-    this.#freeHead[id] = next;
+    this.#freeLists[2 * id] = next;
     if (next !== 0) u32[(next + ITEM_PREV) >>> 2] = 0;
-    this.freeCount[id]--;
+    this.#freeLists[2 * id + 1]--;
     this.#u16[(chunk + ITEM_FLAGS) >>> 1] = 0;
     this.#u16[(chunk + ITEM_REFCOUNT) >>> 1] = 1;
     this.#u8[chunk + ITEM_CLSID] = 0;
@@ -243,14 +247,14 @@ export class Slabs {
 
   #push(chunk: number, id: number): void {
     const u32 = this.#u32;
-    const head = this.#freeHead[id];
+    const head = this.#freeLists[2 * id];
     this.#u16[(chunk + ITEM_FLAGS) >>> 1] = FLAG_SLABBED;
     this.#u8[chunk + ITEM_CLSID] = id;
     u32[(chunk + ITEM_NEXT) >>> 2] = head;
     u32[(chunk + ITEM_PREV) >>> 2] = 0;
     if (head !== 0) u32[(head + ITEM_PREV) >>> 2] = chunk;
-    this.#freeHead[id] = chunk;
-    this.freeCount[id]++;
+    this.#freeLists[2 * id] = chunk;
+    this.#freeLists[2 * id + 1]++;
   }
 
   /** Under LOCK_SLABS. */
@@ -348,12 +352,12 @@ export class Slabs {
 
   /** First chunk of a class's free list, 0 for none. */
   freeChunk(id: number): number {
-    return this.#freeHead[id];
+    return this.#freeLists[2 * id];
   }
 
   /** Chunks of a class in use (linked, or held by a command or reply). */
   usedCount(id: number): number {
-    return this.#pageCount[id] * this.chunksPerPage[id] - this.freeCount[id];
+    return this.#pageCount[id] * this.chunksPerPage[id] - this.freeChunks(id);
   }
 
   /** The part of a limit that the arena can hold beside hash table and connections' buffers, which would otherwise starve. */

@@ -115,7 +115,7 @@ export class StatsCommands {
     // Nobody takes items out of the list meanwhile.
     const lock = LOCK_LRU + (id | L.LRU_COLD);
     core.locks.take(lock);
-    let item = items.heads[id | L.LRU_COLD];
+    let item = items.head(id | L.LRU_COLD);
     for (; item !== 0 && (limit === 0 || shown < limit); item = items.u32[(item + L.ITEM_NEXT) >>> 2]) {
       let key = '';
       const at = items.keyOf(item);
@@ -357,7 +357,7 @@ export class StatsCommands {
         ['total_pages', pages],
         ['total_chunks', pages * perPage],
         ['used_chunks', slabs.usedCount(id)],
-        ['free_chunks', slabs.freeCount[id]!],
+        ['free_chunks', slabs.freeChunks(id)],
         ['free_chunks_end', 0],
         ['get_hits', hits],
         ['cmd_set', c.setCmds[id]!],
@@ -382,21 +382,21 @@ export class StatsCommands {
     for (let id = 1; id < L.CLASS_COUNT; id++) {
       const sum = (values: { [index: number]: number }): number =>
         LRUS.reduce((all, bit) => all + values[id | bit]!, 0);
-      const number = sum(items.lruItems);
+      const number = LRUS.reduce((all, bit) => all + items.lruItems(id | bit), 0);
       if (number === 0) continue;
       const rows: Stat[] = [['number', number]];
       if (settings.lruMaintainer) {
         rows.push(
-          ['number_hot', items.lruItems[id | L.LRU_HOT]!],
-          ['number_warm', items.lruItems[id | L.LRU_WARM]!],
-          ['number_cold', items.lruItems[id | L.LRU_COLD]!],
+          ['number_hot', items.lruItems(id | L.LRU_HOT)],
+          ['number_warm', items.lruItems(id | L.LRU_WARM)],
+          ['number_cold', items.lruItems(id | L.LRU_COLD)],
         );
-        if (settings.tempLru) rows.push(['number_temp', items.lruItems[id | L.LRU_TEMP]!]);
+        if (settings.tempLru) rows.push(['number_temp', items.lruItems(id | L.LRU_TEMP)]);
         rows.push(['age_hot', tailAge(items, id | L.LRU_HOT)], ['age_warm', tailAge(items, id | L.LRU_WARM)]);
       }
       rows.push(
         ['age', tailAge(items, id | L.LRU_COLD)],
-        ['mem_requested', sum(items.lruBytes)],
+        ['mem_requested', LRUS.reduce((all, bit) => all + items.lruBytes(id | bit), 0)],
         ['evicted', sum(lru.evicted)],
         ['evicted_nonzero', sum(lru.evictedNonzero)],
         ['evicted_time', lru.evictedTime[id | L.LRU_COLD]!],

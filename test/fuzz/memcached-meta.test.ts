@@ -54,7 +54,7 @@ function hasLongLine(bytes: Buffer): boolean {
 function expectEmpty(server: InProcess): void {
   const { items } = server.core;
   for (let id = 0; id < 256; id++) {
-    while (items.heads[id] !== 0) items.unlink(items.heads[id]!, items.hashOf(items.heads[id]!));
+    while (items.head(id) !== 0) items.unlink(items.head(id), items.hashOf(items.head(id)));
   }
   server.core.verify();
   const used = Object.entries(parseStats(server.send(server.open(), 'stats slabs\r\n')));

@@ -4,7 +4,7 @@
  */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createRandom } from '../../engines/base/random.ts';
-import { LOCK_COUNT } from '../../engines/memcached/lock-cells.ts';
+import { LOCK_COUNT, LOCK_SHIFT } from '../../engines/memcached/lock-cells.ts';
 import { itemLockPower } from '../../engines/memcached/locks.ts';
 import { createArena } from '../../engines/memory/arena.ts';
 import { CommandMaker } from '../conformance/memcached-commands.ts';
@@ -22,7 +22,7 @@ function takenLocks(server: InProcess): number[] {
   const { shared, memory } = server.core;
   const taken: number[] = [];
   for (let i = 0; i < 2 ** itemLockPower(THREADS); i++) if (memory.i32[shared.itemLocks + i] !== 0) taken.push(i);
-  for (let i = 0; i < LOCK_COUNT; i++) if (memory.i32[shared.locks + i] !== 0) taken.push(-1 - i);
+  for (let i = 0; i < LOCK_COUNT; i++) if (memory.i32[shared.locks + (i << LOCK_SHIFT)] !== 0) taken.push(-1 - i);
   return taken;
 }
 

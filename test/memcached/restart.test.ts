@@ -136,7 +136,8 @@ describe('A memory file', () => {
 function linkedItems(server: InProcess): number[] {
   const { items } = server.core;
   const found: number[] = [];
-  for (const head of items.heads) for (let item = head; item !== 0; item = items.u32[item >>> 2]!) found.push(item);
+  for (let id = 0; id < 256; id++)
+    for (let item = items.head(id); item !== 0; item = items.u32[item >>> 2]!) found.push(item);
   return found;
 }
 

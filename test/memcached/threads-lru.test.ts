@@ -71,7 +71,7 @@ for (const [name, changes, keys] of cases) {
     // Nobody holds anything any more.
     const { items } = core;
     for (let id = 0; id < LRU_COUNT; id++) {
-      for (let item = items.heads[id]!; item !== 0; item = items.u32[item >>> 2]!) expect(items.refcount(item)).toBe(1);
+      for (let item = items.head(id); item !== 0; item = items.u32[item >>> 2]!) expect(items.refcount(item)).toBe(1);
     }
     const sum = (what: string): number => counts.reduce((all, one) => all + one[what]!, 0);
     expect(sum('commands')).toBeGreaterThan(1_000);
