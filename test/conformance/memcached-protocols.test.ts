@@ -111,20 +111,22 @@ for (const protocol of ['ascii', 'binary', 'auto']) {
       for (const pieces of BEGINNINGS) await compare(pieces);
     });
 
-    it.skipIf(protocol !== 'auto')('answers odd binary requests as the real server does', TIMEOUT, async () => {
-      for (const pieces of ODD) await compare(pieces);
-    });
+    if (protocol === 'auto')
+      it('answers odd binary requests as the real server does', TIMEOUT, async () => {
+        for (const pieces of ODD) await compare(pieces);
+      });
 
-    it.skipIf(protocol === 'ascii')('closes when a key is longer than a read buffer', TIMEOUT, async () => {
-      for (const length of [16_361, 20_000, 65_535]) {
-        const socket = await real.connect();
-        // The real server closes with bytes unread, so its end may come as an error.
-        expect((await socket.ask(long(length), NEVER, 1_000)).length).toBe(0);
-        expect(socket.closed).toBe(true);
-        const conn = server.open();
-        expect(server.send(conn, long(length))).toBe('');
-        expect(server.isClosed(conn)).toBe(true);
-      }
-    });
+    if (protocol !== 'ascii')
+      it('closes when a key is longer than a read buffer', TIMEOUT, async () => {
+        for (const length of [16_361, 20_000, 65_535]) {
+          const socket = await real.connect();
+          // The real server closes with bytes unread, so its end may come as an error.
+          expect((await socket.ask(long(length), NEVER, 1_000)).length).toBe(0);
+          expect(socket.closed).toBe(true);
+          const conn = server.open();
+          expect(server.send(conn, long(length))).toBe('');
+          expect(server.isClosed(conn)).toBe(true);
+        }
+      });
   });
 }

@@ -87,19 +87,20 @@ describe.each(loopNames)('datagrams on the %s loop', (name) => {
     await expect(loop.listenUdp('::1', port)).rejects.toThrow(/EADDRINUSE|Address already in use|Cannot receive/);
   });
 
-  it.skipIf(name !== 'epoll')('of one socket come to whichever loop is there first', async () => {
-    answering();
-    const bound = running!.loop.bindUdp!('127.0.0.1', 0);
-    const conn = running!.loop.adoptUdp!(bound.fd, 0);
-    expect(conn).toBeGreaterThanOrEqual(0);
-    const one = client();
-    one.ask(bound.port, Buffer.from('shared'));
-    expect(await one.answers(2)).toEqual(['Ashared', 'Bshared']);
-    await running!.end();
-    running = null;
-    // The descriptor was not the loop's to close.
-    bound.close();
-  });
+  if (name === 'epoll')
+    it('of one socket come to whichever loop is there first', async () => {
+      answering();
+      const bound = running!.loop.bindUdp!('127.0.0.1', 0);
+      const conn = running!.loop.adoptUdp!(bound.fd, 0);
+      expect(conn).toBeGreaterThanOrEqual(0);
+      const one = client();
+      one.ask(bound.port, Buffer.from('shared'));
+      expect(await one.answers(2)).toEqual(['Ashared', 'Bshared']);
+      await running!.end();
+      running = null;
+      // The descriptor was not the loop's to close.
+      bound.close();
+    });
 });
 
 describe('datagrams that the system does not take', () => {
