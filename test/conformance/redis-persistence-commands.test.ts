@@ -48,14 +48,18 @@ const NOT_COMPARED =
   /overcommit|Fork CoW|^C |Successfully renamed|Removing the history|rewrite terminated with success|saving terminated with success|RDB memory usage|Creating AOF incr|rewriting started|Background saving started|seconds$|RDB age|Redis version|is starting|given up|running AOF rewrite child|terminated by signal|SIGUSR1 in child|Configuration loaded|monotonic|thread|Failed applying new conf/;
 
 function plain(line: string): string {
-  return line
-    .replace(/^\d+:(\S) \d+ \w+ \d+ [\d:.]+ /, '$1 ')
-    .replace(/^\d+:signal-handler \(\d+\)/, 'signal')
-    .replace(/\(in server root dir [^)]*\)/, '(in FOLDER)')
-    .replace(/temp-(bg-)?\d+\.rdb/, 'temp.rdb')
-    .replace("Can't rewrite append only file in background: ", '')
-    .replaceAll(root, 'ROOT')
-    .replace(/[0-9]{4,}/g, 'N');
+  return (
+    line
+      // A child that is killed writes its last line piece by piece, and its parent's may come between them.
+      .replace(/^\d+:signal-handler \(\d+\) ?(?=\d+:\S )/, '')
+      .replace(/^\d+:(\S) \d+ \w+ \d+ [\d:.]+ /, '$1 ')
+      .replace(/^\d+:signal-handler \(\d+\)/, 'signal')
+      .replace(/\(in server root dir [^)]*\)/, '(in FOLDER)')
+      .replace(/temp-(bg-)?\d+\.rdb/, 'temp.rdb')
+      .replace("Can't rewrite append only file in background: ", '')
+      .replaceAll(root, 'ROOT')
+      .replace(/[0-9]{4,}/g, 'N')
+  );
 }
 
 async function connectTo(path: string, child: ChildProcess): Promise<RespClient> {
