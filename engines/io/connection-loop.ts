@@ -6,6 +6,7 @@
  * were closed meanwhile are torn down (`onClose`), and only then their slots can be used again. So a core may close any
  * connection in any callback and still touch it until that callback has returned.
  */
+import { copyInto } from '../base/copy-into.ts';
 import type { Allocator, ConnectionHandler, Memory } from '../ports.ts';
 import {
   type EventLoop,
@@ -18,7 +19,7 @@ import {
 } from './event-loop.ts';
 import { InputBuffers } from './input-buffers.ts';
 import { nowUs } from './now.ts';
-import { copyInto, OutputQueues } from './output-queues.ts';
+import { OutputQueues } from './output-queues.ts';
 import { errnoOf, SystemError } from './system-error.ts';
 import { TimerQueue } from './timer-queue.ts';
 

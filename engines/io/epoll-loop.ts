@@ -4,13 +4,14 @@
  *
  * Registrations are level-triggered and stay as they are: a request costs one read, one write and its share of one wait.
  */
+
 import { isMainThread } from 'node:worker_threads';
+import { copyInto } from '../base/copy-into.ts';
 import type { Allocator } from '../ports.ts';
 import { CONNECTING, ConnectionLoop, DRAINING, OPEN, PAUSED } from './connection-loop.ts';
 import { Datagrams } from './datagrams.ts';
 import { type EventLoopOptions, type Listener, MOVED, type Waker } from './event-loop.ts';
 import { nowUs } from './now.ts';
-import { copyInto } from './output-queues.ts';
 import { AF_UNIX, addressFamily } from './socket-address.ts';
 import { CLOEXEC, NONBLOCK, Sockets } from './sockets.ts';
 import { removeStaleSocket } from './stale-socket.ts';

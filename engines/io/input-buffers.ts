@@ -8,8 +8,8 @@
  *
  * With `direct` the next bytes go where the core wants them, past both.
  */
+import { copyInto } from '../base/copy-into.ts';
 import type { Allocator, Memory } from '../ports.ts';
-import { copyInto } from './output-queues.ts';
 
 /** A rest up to this many bytes is moved in front of the shared buffer rather than read behind. */
 const HEADROOM_BYTES = 1024;

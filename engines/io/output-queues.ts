@@ -5,6 +5,7 @@
  * Chunks come from a small pool filled at the start, so that the allocator's `usedBytes` stays steady while ordinary
  * replies come and go; only what exceeds the pool is taken from and given back to the allocator.
  */
+import { copyInto } from '../base/copy-into.ts';
 import type { Allocator } from '../ports.ts';
 
 /** Chunks that are kept for reuse; what comes back beyond is freed. */
@@ -207,10 +208,4 @@ export class OutputQueues {
       this.freeRange = range;
     }
   }
-}
-
-/** Copies the old content to the front of the larger array. */
-export function copyInto<T extends Int32Array | Uint32Array | Float64Array | Uint8Array>(larger: T, old: T): T {
-  larger.set(old as never);
-  return larger;
 }

@@ -93,7 +93,6 @@ export class ControlCommands {
     if (level < 0) this.#line.reply(R.BAD_FORMAT);
     else {
       this.#core.setVerbosity(Math.min(level, VERBOSITY_MAX));
-      this.#core.publishSettings();
       this.#line.reply(R.OK);
     }
     return true;

@@ -6,6 +6,7 @@
  * are copied into its item, or (when many are missing) read into it directly. SWALLOWING: bytes of a value that cannot
  * be stored are thrown away, after which the reply that was due leaves, as in the original.
  */
+import { copyInto } from '../base/copy-into.ts';
 import { jenkins } from '../base/jenkins.ts';
 import { murmur3 } from '../base/murmur3.ts';
 import { xxh3 } from '../base/xxh3.ts';
@@ -51,7 +52,6 @@ import {
 import { Maintainer } from './maintainer.ts';
 import { PrefixStats } from './prefix-stats.ts';
 import * as R from './replies.ts';
-import { END } from './replies.ts';
 import type { RestartState } from './restart-meta.ts';
 import { markPages, PageRestorer } from './restart-pages.ts';
 import { type Settings, SharedSettings, threadsPerUdp } from './settings.ts';
@@ -449,19 +449,15 @@ export class Core implements ConnectionHandler {
 
   #grow(least: number): void {
     const slots = Math.max(least, this.open.length * 2);
-    const grown = <T extends { set(from: T): void }>(larger: T, old: T): T => {
-      larger.set(old);
-      return larger;
-    };
-    this.open = grown(new Uint8Array(slots), this.open);
-    this.listener = grown(new Uint8Array(slots), this.listener);
-    this.auth = grown(new Uint8Array(slots), this.auth);
+    this.open = copyInto(new Uint8Array(slots), this.open);
+    this.listener = copyInto(new Uint8Array(slots), this.listener);
+    this.auth = copyInto(new Uint8Array(slots), this.auth);
     this.connections.grow(slots);
     this.protocol = this.connections.protocol;
     this.state = this.connections.state;
     this.lastCommandTime = this.connections.lastCommand;
-    this.#closeReason = grown(new Uint8Array(slots), this.#closeReason);
-    this.#hasYielded = grown(new Uint8Array(slots), this.#hasYielded);
+    this.#closeReason = copyInto(new Uint8Array(slots), this.#closeReason);
+    this.#hasYielded = copyInto(new Uint8Array(slots), this.#hasYielded);
     this.#values.grow(slots);
   }
 
@@ -623,7 +619,7 @@ export class Core implements ConnectionHandler {
     if (this.state[conn] !== STATE_LENT) return false;
     if (isDone) {
       this.state[conn] = STATE_READY;
-      this.write(END);
+      this.write(R.END);
       return true;
     }
     if (!this.#isChoked(conn)) this.transport.yieldTurn(conn);

@@ -2,6 +2,7 @@
  * Values that are being read in, one a connection: which item each belongs to, how much of it is there, and where its next byte goes. What is to
  * be done before and after says the core.
  */
+import { copyInto } from '../base/copy-into.ts';
 import type { Items } from './items.ts';
 import * as L from './layout.ts';
 
@@ -36,26 +37,15 @@ export class IncomingValues {
   }
 
   grow(slots: number): void {
-    const old = { ...this };
-    const chunk = this.#chunk;
-    this.item = new Uint32Array(slots);
-    this.item.set(old.item);
-    this.hash = new Int32Array(slots);
-    this.hash.set(old.hash);
-    this.#chunk = new Uint32Array(slots);
-    this.#chunk.set(chunk);
-    this.how = new Uint8Array(slots);
-    this.how.set(old.how);
-    this.quiet = new Uint8Array(slots);
-    this.quiet.set(old.quiet);
-    this.remaining = new Float64Array(slots);
-    this.remaining.set(old.remaining);
-    this.direct = new Uint32Array(slots);
-    this.direct.set(old.direct);
-    this.opcode = new Uint8Array(slots);
-    this.opcode.set(old.opcode);
-    this.opaque = new Uint32Array(slots);
-    this.opaque.set(old.opaque);
+    this.item = copyInto(new Uint32Array(slots), this.item);
+    this.hash = copyInto(new Int32Array(slots), this.hash);
+    this.#chunk = copyInto(new Uint32Array(slots), this.#chunk);
+    this.how = copyInto(new Uint8Array(slots), this.how);
+    this.quiet = copyInto(new Uint8Array(slots), this.quiet);
+    this.remaining = copyInto(new Float64Array(slots), this.remaining);
+    this.direct = copyInto(new Uint32Array(slots), this.direct);
+    this.opcode = copyInto(new Uint8Array(slots), this.opcode);
+    this.opaque = copyInto(new Uint32Array(slots), this.opaque);
   }
 
   /** @param length bytes to come; the item's reference is passed on to here */

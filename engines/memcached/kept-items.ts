@@ -2,6 +2,7 @@
  * Items kept until the replies of a batch leave. The original holds every item of a binary get so long, and that shows: an incr that follows in the
  * same batch makes a new item instead of padding the old value with spaces.
  */
+import { copyInto } from '../base/copy-into.ts';
 import type { Items } from './items.ts';
 
 const PLACES_AT_START = 64;
@@ -23,12 +24,8 @@ export class KeptItems {
     if (this.#items.refcount(item) >= REFCOUNT_MAX) return;
     this.#items.hold(item);
     if (this.count === this.#kept.length) {
-      const kept = new Uint32Array(this.count * 2);
-      kept.set(this.#kept);
-      this.#kept = kept;
-      const hashes = new Int32Array(kept.length);
-      hashes.set(this.#hashes);
-      this.#hashes = hashes;
+      this.#kept = copyInto(new Uint32Array(this.count * 2), this.#kept);
+      this.#hashes = copyInto(new Int32Array(this.count * 2), this.#hashes);
     }
     this.#hashes[this.count] = hash;
     this.#kept[this.count++] = item;

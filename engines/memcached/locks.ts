@@ -47,11 +47,6 @@ export class Locks {
     this.#itemMask = Math.min(ITEM_LOCKS_MAX, 2 ** itemLockPower(block.threads)) - 1;
   }
 
-  /** Number of item locks in use. */
-  get itemLocks(): number {
-    return this.#itemMask + 1;
-  }
-
   /** Takes the lock of all items whose keys have such a hash. */
   item(hash: number): void {
     if (this.isShared) this.#take(this.#items + (hash & this.#itemMask));
@@ -69,11 +64,6 @@ export class Locks {
     else if ((hash & this.#itemMask) === this.#held) this.#held = -1;
   }
 
-  /** Whether two hashes share a lock. */
-  isSameItemLock(hash: number, other: number): boolean {
-    return ((hash ^ other) & this.#itemMask) === 0;
-  }
-
   /** Takes every item lock: nobody else is at any item or in the hash table afterwards. */
   allItems(): void {
     if (!this.isShared) return;
@@ -88,11 +78,6 @@ export class Locks {
   /** @param lock LOCK_… */
   take(lock: number): void {
     if (this.isShared) this.#take(this.#named + (lock << LOCK_SHIFT));
-  }
-
-  tryTake(lock: number): boolean {
-    if (!this.isShared) return true;
-    return Atomics.compareExchange(this.#i32, this.#named + (lock << LOCK_SHIFT), FREE, TAKEN) === FREE;
   }
 
   give(lock: number): void {

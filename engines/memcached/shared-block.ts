@@ -23,7 +23,7 @@ const SETTINGS_MAX = 96;
 // u32 cells.
 /** Relative seconds. Stored by the thread that runs the clock only. */
 export const CELL_NOW = 0;
-/** `flush_all`: items not newer than this are flushed, 0 none. LOCK_STATS. */
+/** `flush_all`: items not newer than this are flushed, 0 none. One word, stored without a lock: the last flush counts. */
 export const CELL_OLDEST_LIVE = 1;
 /** Hash table. The swap happens under all item locks, the bucket to be moved next advances under that bucket's lock. */
 export const CELL_TABLE = 2;
@@ -33,8 +33,6 @@ export const CELL_OLD_TABLE = 5;
 export const CELL_OLD_TABLE_MASK = 6;
 export const CELL_EXPAND_BUCKET = 7;
 export const CELL_EXPANDING = 8;
-/** A page was refused for the limit. LOCK_SLABS. */
-export const CELL_LIMIT_REACHED = 9;
 /** Counts changes of settings. */
 export const CELL_SETTINGS_GENERATION = 10;
 /** One bit a background job that is asked to run soon; changed by atomic operations. */
@@ -66,13 +64,11 @@ export const F64_MALLOCED_BYTES = 2;
 export const F64_LIMIT_BYTES = 3;
 /** Unix time in seconds of relative time 0. */
 export const F64_PROCESS_STARTED = 4;
-/** Free for the rooms, as above: page mover 8 … 15, crawler 16 … 23, logger 24 … 31, statistics 32 … 39, maintainer 40 … 47. */
+/** Free for the rooms, as above: page mover 8 … 15, logger 24 … 31, statistics 32 … 39. */
 export const F64_SLAB_MOVER = 8;
-export const F64_CRAWLER = 16;
 export const F64_LOGGER = 24;
 export const F64_STATISTICS = 32;
-export const F64_MAINTAINER = 40;
-const F64_CELLS = 48;
+const F64_CELLS = 40;
 
 /** Fetches in COLD that wait for the maintainer, of each thread (the original's LRU_BUMP_BUF_SIZE). */
 export const BUMPS_MAX = 8_192;

@@ -15,7 +15,6 @@ import { LOCK_SLABS } from './lock-cells.ts';
 import type { Locks } from './locks.ts';
 import type { Settings } from './settings.ts';
 import {
-  CELL_LIMIT_REACHED,
   CELL_SLAB_MOVER,
   F64_LIMIT_BYTES,
   F64_MALLOCED_BYTES,
@@ -132,11 +131,6 @@ export class Slabs {
 
   get limitBytes(): number {
     return this.#memory.f64[this.#block.number(F64_LIMIT_BYTES)]!;
-  }
-
-  /** True once a page was refused for the limit (the maintainer then starts to keep COLD short). */
-  get limitReached(): boolean {
-    return this.#u32[this.#block.cell(CELL_LIMIT_REACHED)] !== 0;
   }
 
   /** Free chunks of a class. */
@@ -263,10 +257,7 @@ export class Slabs {
     const fullPage = settings.slabReassign || settings.slabChunkSizeMax !== settings.slabPageSize;
     const bytes = fullPage ? settings.slabPageSize : this.chunkSize[id]! * this.chunksPerPage[id]!;
     const page = this.#takePage(id, bytes);
-    if (page === 0) {
-      this.#u32[this.#block.cell(CELL_LIMIT_REACHED)] = 1;
-      return false;
-    }
+    if (page === 0) return false;
     this.#addPage(id, page);
     return true;
   }
@@ -319,7 +310,6 @@ export class Slabs {
     const pooled = this.#pageCount[PAGE_POOL]!;
     this.#pageTable[PAGE_POOL * SLAB_PAGES_MAX + pooled] = page;
     this.#pageCount[PAGE_POOL] = pooled + 1;
-    this.#u32[this.#block.cell(CELL_LIMIT_REACHED)] = 0;
     this.#releasePages();
   }
 
@@ -375,7 +365,6 @@ export class Slabs {
     if (this.#settings.preallocate) return false;
     this.#locks.take(LOCK_SLABS);
     this.#memory.f64[this.#block.number(F64_LIMIT_BYTES)] = this.#affordable(bytes);
-    this.#u32[this.#block.cell(CELL_LIMIT_REACHED)] = 0;
     this.#releasePages();
     this.#locks.give(LOCK_SLABS);
     return true;

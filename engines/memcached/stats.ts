@@ -97,7 +97,6 @@ export class StatsCommands {
     if (what !== 'on' && what !== 'off') return line.replyText('CLIENT_ERROR usage: stats detail on|off|dump');
     settings.detailEnabled = what === 'on';
     this.#core.publishSettings();
-    this.#core.publishSettings();
     line.replyText('OK');
   }
 

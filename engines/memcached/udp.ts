@@ -4,6 +4,7 @@
  * with datagrams that are numbered from 0 and carry at most 1,400 bytes each; so is each key of a get. What needs more bytes than its datagram
  * has is dropped, as is whatever has no valid frame.
  */
+import { Unconnected } from '../base/unconnected.ts';
 import type { Transport } from '../ports.ts';
 import type { Core } from './core.ts';
 import * as B from './protocol/binary.ts';
@@ -130,8 +131,8 @@ function put16(u8: Uint8Array, at: number, value: number): void {
   u8[at + 1] = value;
 }
 
-/** Stands in for the loop while a datagram is executed: gathers what is written for it. */
-class DatagramOutput implements Transport {
+/** Stands in for the loop while a datagram is executed: gathers what is written for it. What a datagram lacks does not come later. */
+class DatagramOutput extends Unconnected implements Transport {
   readonly inner: Transport;
   readonly memory: Transport['memory'];
   /** The command has closed its connection, which here means: the rest of the datagram does not count. */
@@ -149,6 +150,7 @@ class DatagramOutput implements Transport {
   #limit = 0;
 
   constructor(inner: Transport) {
+    super();
     this.inner = inner;
     this.memory = inner.memory;
   }
@@ -215,37 +217,17 @@ class DatagramOutput implements Transport {
     this.#limit = first === undefined ? 0 : first.at + first.pages * PAGE_BYTES;
   }
 
-  close(): void {
+  override close(): void {
     this.isClosed = true;
   }
 
-  outputBytes(): number {
-    return 0;
-  }
-  outputMemory(): number {
-    return 0;
-  }
-  outputChunks(): number {
-    return 0;
-  }
-  inputBytes(): number {
-    return 0;
-  }
-  inputCapacity(): number {
-    return 0;
-  }
-  // What a datagram lacks does not come later, and nothing waits.
-  readInto(): void {}
-  pause(): void {}
-  resume(): void {}
-  yieldTurn(): void {}
-  peerName(conn: number): string {
+  override peerName(conn: number): string {
     return this.inner.peerName(conn);
   }
-  localName(conn: number): string {
+  override localName(conn: number): string {
     return this.inner.localName(conn);
   }
-  descriptor(conn: number): number {
+  override descriptor(conn: number): number {
     return this.inner.descriptor(conn);
   }
 }

@@ -2,6 +2,7 @@
  * A core without sockets: bytes in, bytes out, all in one call. Its transport sends at once and releases what was lent
  * when the output is taken, so that a test sees every byte and every lease.
  */
+import { Unconnected } from '../../engines/base/unconnected.ts';
 import { Core, type CoreHooks } from '../../engines/memcached/core.ts';
 import { defaultSettings, type Settings } from '../../engines/memcached/settings.ts';
 import type { Placement } from '../../engines/memcached/shared-block.ts';
@@ -42,7 +43,7 @@ interface Peer {
   waiting: number;
 }
 
-export class InProcess implements Transport {
+export class InProcess extends Unconnected implements Transport {
   readonly memory: Memory;
   readonly core: Core;
   readonly clock: TestClock;
@@ -67,6 +68,7 @@ export class InProcess implements Transport {
     startMs = 1_800_000_000_000,
     thread: { memory?: Memory; placement?: Placement; handOver?: CoreHooks['handOver'] } = {},
   ) {
+    super();
     this.clock = new TestClock(startMs);
     this.memory = thread.memory ?? createArena({ byteLength: arenaBytes });
     this.#inputAt = this.memory.takePages(INPUT_BYTES / PAGE_BYTES);
@@ -209,42 +211,29 @@ export class InProcess implements Transport {
     peer.waiting += length;
   }
 
-  outputBytes(conn: number): number {
+  override outputBytes(conn: number): number {
     return this.#peers[conn]!.stalled ? this.#peers[conn]!.waiting : 0;
   }
 
-  outputMemory(): number {
-    return 0;
-  }
-  outputChunks(): number {
-    return 0;
-  }
-  inputBytes(): number {
-    return 0;
-  }
-  inputCapacity(): number {
-    return 0;
-  }
-
-  readInto(conn: number, offset: number, length: number): void {
+  override readInto(conn: number, offset: number, length: number): void {
     this.#peers[conn]!.directAt = offset;
     this.#peers[conn]!.directLeft = length;
   }
 
-  pause(conn: number): void {
+  override pause(conn: number): void {
     this.#peers[conn]!.paused = true;
   }
 
-  resume(conn: number): void {
+  override resume(conn: number): void {
     this.#peers[conn]!.paused = false;
   }
 
   /** There is nobody else: what is left is handed over again at once. */
-  yieldTurn(): void {
+  override yieldTurn(): void {
     this.#hasYielded = true;
   }
 
-  close(conn: number): void {
+  override close(conn: number): void {
     const peer = this.#peers[conn]!;
     if (peer.closed) return;
     peer.closed = true;
@@ -260,13 +249,13 @@ export class InProcess implements Transport {
     this.core.onClose(conn, reason);
   }
 
-  peerName(): string {
+  override peerName(): string {
     return '127.0.0.1:1';
   }
-  localName(): string {
+  override localName(): string {
     return '127.0.0.1:11211';
   }
-  descriptor(conn: number): number {
+  override descriptor(conn: number): number {
     return this.#peers[conn]!.fd;
   }
 }

@@ -1,4 +1,5 @@
 /** A transport that keeps what is replied to a client without a connection: a script reads the replies of its commands here. */
+import { Unconnected } from '../../base/unconnected.ts';
 import type { Transport } from '../../ports.ts';
 import type { Heap } from '../structures/heap.ts';
 
@@ -6,7 +7,7 @@ import type { Heap } from '../structures/heap.ts';
 const KEPT_BYTES = 16_384;
 const FIRST_BYTES = 1_024;
 
-export class CaptureTransport implements Transport {
+export class CaptureTransport extends Unconnected implements Transport {
   private readonly heap: Heap;
   /** Where the replies lie. */
   start = 0;
@@ -14,6 +15,7 @@ export class CaptureTransport implements Transport {
   private room = 0;
 
   constructor(heap: Heap) {
+    super();
     this.heap = heap;
   }
 
@@ -64,34 +66,5 @@ export class CaptureTransport implements Transport {
   // What only connections have.
   lend(): void {
     throw new Error('Cannot lend a reply to a script: its client has no connection');
-  }
-  outputBytes(): number {
-    return 0;
-  }
-  outputMemory(): number {
-    return 0;
-  }
-  outputChunks(): number {
-    return 0;
-  }
-  inputBytes(): number {
-    return 0;
-  }
-  inputCapacity(): number {
-    return 0;
-  }
-  readInto(): void {}
-  pause(): void {}
-  resume(): void {}
-  yieldTurn(): void {}
-  close(): void {}
-  peerName(): string {
-    return '';
-  }
-  localName(): string {
-    return '';
-  }
-  descriptor(): number {
-    return -1;
   }
 }

@@ -1,5 +1,7 @@
 /** A core without sockets: a transport over plain arrays, driven call by call, with a clock that stands still unless it is moved. */
+
 import { createRandom } from '../../../engines/base/random.ts';
+import { Unconnected } from '../../../engines/base/unconnected.ts';
 import { createArena } from '../../../engines/memory/arena.ts';
 import { createJemalloc, type Jemalloc } from '../../../engines/memory/jemalloc.ts';
 import type { ClassTableName } from '../../../engines/memory/size-classes.ts';
@@ -19,7 +21,7 @@ interface Direct {
   left: number;
 }
 
-export class LoopbackTransport implements Transport {
+export class LoopbackTransport extends Unconnected implements Transport {
   readonly memory: Memory;
   /** What the core has said to each connection. */
   readonly output = new Map<number, Buffer[]>();
@@ -29,6 +31,7 @@ export class LoopbackTransport implements Transport {
   private readonly room: number;
 
   constructor(memory: Memory) {
+    super();
     this.memory = memory;
     this.room = memory.takePages(OUTPUT_PAGES);
   }
@@ -48,38 +51,17 @@ export class LoopbackTransport implements Transport {
     this.push(conn, offset, offset + length);
     this.leases.push(lease);
   }
-  outputBytes(): number {
-    return 0;
-  }
-  outputMemory(): number {
-    return 0;
-  }
-  outputChunks(): number {
-    return 0;
-  }
-  inputBytes(): number {
-    return 0;
-  }
-  inputCapacity(): number {
-    return 0;
-  }
-  readInto(conn: number, offset: number, length: number): void {
+  override readInto(conn: number, offset: number, length: number): void {
     this.directs.set(conn, { offset, left: length });
   }
-  pause(): void {}
-  resume(): void {}
-  yieldTurn(): void {}
-  close(conn: number): void {
+  override close(conn: number): void {
     this.closed.add(conn);
   }
-  peerName(): string {
+  override peerName(): string {
     return '127.0.0.1:1';
   }
-  localName(): string {
+  override localName(): string {
     return '127.0.0.1:2';
-  }
-  descriptor(): number {
-    return -1;
   }
 }
 
