@@ -39,7 +39,7 @@ export class AsciiAuth {
     while (eol < end && u8[eol] !== 10) eol++;
     if (eol === end) {
       if (end - at <= LINE_BYTES_MAX) return INCOMPLETE;
-      core.closeNow(conn);
+      core.connections.closeNow(conn);
       return end;
     }
     const size = this.#valueSize(at, eol);
@@ -50,11 +50,11 @@ export class AsciiAuth {
     const valueAt = eol + 1;
     const next = valueAt + size + 2;
     if (size + 2 > VALUE_BYTES_MAX && end - valueAt >= VALUE_BYTES_MAX) {
-      core.closeNow(conn);
+      core.connections.closeNow(conn);
       return end;
     }
     if (next > end) return INCOMPLETE;
-    core.lastCommandTime[conn] = core.items.now;
+    core.connections.lastCommandTime[conn] = core.items.now;
     if (u8[next - 2] !== 13 || u8[next - 1] !== 10) this.#reply(BAD_TERMINATION);
     else this.#check(conn, valueAt, next - 2);
     return next;
@@ -79,8 +79,8 @@ export class AsciiAuth {
     core.counters.authCmds++;
     const [userAt, passwordAt] = [this.#wordAt[0]!, this.#wordAt[1]!];
     if (core.credentials.matches(core.u8, userAt, this.#wordLength[0]!, passwordAt, this.#wordLength[1]!)) {
-      core.auth[conn] = AUTHENTICATED;
-      core.admitAscii(conn);
+      core.connections.auth[conn] = AUTHENTICATED;
+      core.connections.admitAscii(conn);
       return this.#reply(STORED);
     }
     core.counters.authErrors++;
@@ -88,8 +88,8 @@ export class AsciiAuth {
   }
 
   #reply(bytes: Uint8Array) {
-    this.#core.dropUncommitted();
-    this.#core.write(bytes);
+    this.#core.output.dropUncommitted();
+    this.#core.output.write(bytes);
   }
 
   /** Cuts [at, end) at spaces, up to a NUL. @returns the number of words, not more than there is room for */

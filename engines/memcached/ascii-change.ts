@@ -60,12 +60,12 @@ export class AsciiChange {
       case S.DELTA_OK: {
         if (core.logger.wants(LOG_VERBOSE)) return line.replyText(String(core.store.deltaValue));
         if (line.noreply) return;
-        const out = core.room(22);
+        const out = core.output.room(22);
         if (out === 0) return;
         const end = core.store.putDelta(out);
         core.u8[end] = 13;
         core.u8[end + 1] = 10;
-        return core.wrote(end + 2);
+        return core.output.wrote(end + 2);
       }
       case S.DELTA_NON_NUMERIC:
         return line.reply(R.NON_NUMERIC);

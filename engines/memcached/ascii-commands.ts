@@ -69,7 +69,7 @@ export class AsciiCommands extends AsciiLine {
       const next = this.#unended(conn, at, end);
       if (eol === end || next >= 0) return next;
     }
-    this.core.lastCommandTime[conn] = this.core.items.now;
+    this.core.connections.lastCommandTime[conn] = this.core.items.now;
     this.#line(conn, at, eol - at > 1 && u8[eol - 1] === 13 ? eol - 1 : eol);
     return eol + 1;
   }
@@ -81,7 +81,7 @@ export class AsciiCommands extends AsciiLine {
     while (first < end && u8[first] === 32) first++;
     const isGet = equals(u8, first, 4, R.GET_SPACE) || equals(u8, first, 5, R.GETS_SPACE);
     if (first - at <= LEADING_SPACES_MAX && isGet) return INCOMPLETE;
-    this.core.closeNow(conn);
+    this.core.connections.closeNow(conn);
     return end;
   }
 
@@ -90,7 +90,7 @@ export class AsciiCommands extends AsciiLine {
     this.noreply = false;
     if (this.core.logger.wants(LOG_VERBOSE)) this.core.verbose.command(conn, at, end);
     const count = this.tokenize(at, end);
-    if (count < 2 || this.tokenLength[0] < 2) this.core.write(R.ERROR);
+    if (count < 2 || this.tokenLength[0] < 2) this.core.output.write(R.ERROR);
     else this.#dispatch(conn, count);
   }
 
@@ -135,7 +135,7 @@ export class AsciiCommands extends AsciiLine {
     } else {
       return false;
     }
-    if (isWrong) this.core.write(R.ERROR);
+    if (isWrong) this.core.output.write(R.ERROR);
     return true;
   }
 
@@ -146,8 +146,8 @@ export class AsciiCommands extends AsciiLine {
       this.#stats.ascii(this, count, conn);
     } else if (!this.#control.execute(command, conn, count)) {
       // A web browser's request (or an attack by way of one) is not worth an answer.
-      if (this.text(count - 2).startsWith('HTTP/')) this.core.closeNow(conn);
-      else this.core.write(R.ERROR);
+      if (this.text(count - 2).startsWith('HTTP/')) this.core.connections.closeNow(conn);
+      else this.core.output.write(R.ERROR);
     }
   }
 

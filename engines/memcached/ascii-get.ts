@@ -33,7 +33,7 @@ export class AsciiGet {
     const nkey = p - keyAt;
     if (nkey === 0 || nkey > L.KEY_BYTES_MAX || p + 1 >= end || core.isTraced) return 0;
     if (u8[p] !== 13 || u8[p + 1] !== 10) return u8[p] === 32 ? this.#fastMany(conn, keyAt, end) : 0;
-    core.lastCommandTime[conn] = items.now;
+    core.connections.lastCommandTime[conn] = items.now;
     const hash = core.hash(u8, keyAt, nkey);
     core.counters.getCmds++;
     core.locks.item(hash);
@@ -41,15 +41,15 @@ export class AsciiGet {
     if (item === 0) {
       core.locks.unlockItem(hash);
       core.counters.getMisses++;
-      core.write(R.END);
+      core.output.write(R.END);
     } else {
       core.counters.lruHits[u8[item + L.ITEM_CLSID]]++;
       items.bump(item);
       this.#writeItem(item, nkey, false);
       core.locks.unlockItem(hash);
-      core.write(R.END);
+      core.output.write(R.END);
     }
-    core.releaseKept();
+    core.kept.release();
     return p + 2;
   }
 
@@ -66,14 +66,14 @@ export class AsciiGet {
       start = p + 1;
     }
     if (p + 1 >= end || u8[p] !== 13 || u8[p + 1] !== 10 || p - firstAt > FAST_LINE_BYTES_MAX) return 0;
-    core.lastCommandTime[conn] = core.items.now;
+    core.connections.lastCommandTime[conn] = core.items.now;
     for (let at = firstAt; at < p; at++) {
       const keyAt = at;
       while (u8[at] > 32) at++;
       if (at > keyAt) this.#one(keyAt, at - keyAt, false, 0, false);
     }
-    core.write(R.END);
-    core.releaseKept();
+    core.output.write(R.END);
+    core.kept.release();
     return p + 2;
   }
 
@@ -84,15 +84,15 @@ export class AsciiGet {
     const nbytes = items.i32[(item + L.ITEM_NBYTES) >>> 2];
     const isSmall = nbytes <= INLINE_VALUE_BYTES_MAX && (items.u16[(item + L.ITEM_FLAGS) >>> 1] & L.FLAG_CHUNKED) === 0;
     const room = VALUE_LINE_BYTES + nkey;
-    let out = core.room(isSmall ? room + nbytes : room);
+    let out = core.output.room(isSmall ? room + nbytes : room);
     if (out === 0) return;
     out = this.#valueLine(out, item, nkey, nbytes, withCas);
     if (isSmall) {
       copyBytes(core.memory, out, items.dataOf(item), nbytes);
-      core.wrote(out + nbytes);
+      core.output.wrote(out + nbytes);
     } else {
-      core.wrote(out);
-      core.writeValue(item, 0);
+      core.output.wrote(out);
+      core.output.writeValue(item, 0);
     }
   }
 
@@ -131,7 +131,7 @@ export class AsciiGet {
 
   getAndTouch(withCas: boolean) {
     const exptime = this.#line.i32(1);
-    if (Number.isNaN(exptime)) return this.#core.write(R.BAD_EXPTIME);
+    if (Number.isNaN(exptime)) return this.#core.output.write(R.BAD_EXPTIME);
     this.#keys(2, withCas, this.#core.items.realTime(exptime < 0 ? REALTIME_MAXDELTA + 1 : exptime), true);
   }
 
@@ -140,8 +140,8 @@ export class AsciiGet {
     const core = this.#core;
     const line = this.#line;
     if (!this.#keysAreShort(first)) {
-      core.write(R.BAD_FORMAT);
-      core.releaseKept();
+      core.output.write(R.BAD_FORMAT);
+      core.kept.release();
       return;
     }
     let isFirst = true;
@@ -155,8 +155,8 @@ export class AsciiGet {
       line.tokenize(line.restAt, line.lineEnd);
       token = 0;
     }
-    core.write(R.END);
-    core.releaseKept();
+    core.output.write(R.END);
+    core.kept.release();
   }
 
   /** One key that is too long spoils the whole command, so all are looked at before the first reply is written. */

@@ -117,7 +117,7 @@ export class AsciiLine {
   reply(bytes: Uint8Array) {
     const { core } = this;
     if (!this.noreply) {
-      core.write(bytes);
+      core.output.write(bytes);
       return;
     }
     this.noreply = false;

@@ -48,7 +48,7 @@ export class AsciiStore {
     let length = 0;
     for (p++; p < end && u8[p] >= 48 && u8[p] <= 57; p++) length = length * 10 + u8[p] - 48;
     if (p === lengthAt || p - lengthAt > 9 || p + 1 >= end || u8[p] !== 13 || u8[p + 1] !== 10) return 0;
-    core.lastCommandTime[conn] = core.items.now;
+    core.connections.lastCommandTime[conn] = core.items.now;
     this.#line.noreply = false;
     const next = length + 2 <= end - p - 2 ? this.#storeWhole(keyAt, nkey, flags, exptime, p + 2, length + 2) : 0;
     if (next > 0) return next;
@@ -87,7 +87,7 @@ export class AsciiStore {
   storing(conn: number, count: number, how: number) {
     const line = this.#line;
     const least = how === S.STORE_CAS ? 7 : 6;
-    if (count !== least && count !== least + 1) return this.#core.write(R.ERROR);
+    if (count !== least && count !== least + 1) return this.#core.output.write(R.ERROR);
     line.noreplyMaybe(count);
     if (line.tokenLength[1] > L.KEY_BYTES_MAX) return line.reply(R.BAD_FORMAT);
     const flags = line.u32(2);
@@ -123,7 +123,7 @@ export class AsciiStore {
       return;
     }
     if (cas !== 0n) items.setCas(item, Number(cas >> 32n), Number(cas & 0xffffffffn));
-    core.expectValue(conn, item, core.hash(core.u8, keyAt, nkey), how, length + 2, this.#line.noreply);
+    core.values.expect(conn, item, core.hash(core.u8, keyAt, nkey), how, length + 2, this.#line.noreply);
   }
 
   /** There is no item for a value, which is swallowed. */
@@ -133,7 +133,7 @@ export class AsciiStore {
     // What could not be replaced would be stale.
     if (how === S.STORE_SET) this.forget(core.hash(core.u8, keyAt, nkey), keyAt, nkey);
     const reply = tooLarge ? R.TOO_LARGE : R.OUT_OF_MEMORY_STORING;
-    core.expectGarbage(conn, length + 2, this.#line.noreply ? null : reply);
+    core.values.expectGarbage(conn, length + 2, this.#line.noreply ? null : reply);
   }
 
   /** Counts an item that could not be made. @returns whether it is too large; otherwise memory is short */
@@ -162,7 +162,7 @@ export class AsciiStore {
     const core = this.#core;
     core.counters.setCmds[core.u8[item + L.ITEM_CLSID] & L.CLASS_MASK]++;
     if (!isValid) {
-      if (!quiet) core.write(R.BAD_DATA_CHUNK);
+      if (!quiet) core.output.write(R.BAD_DATA_CHUNK);
       return;
     }
     const result = core.store.storeItem(item, how, hash);
@@ -172,6 +172,6 @@ export class AsciiStore {
     else if (result === S.RESULT_EXISTS) reply = R.EXISTS;
     else if (result === S.RESULT_NOT_FOUND) reply = R.NOT_FOUND;
     if (quiet) core.verbose.reply(core.logger.conn, reply, false);
-    else core.write(reply);
+    else core.output.write(reply);
   }
 }

@@ -67,8 +67,8 @@ export class BinaryCommands extends BinaryControl {
     if (end - at < B.BINARY_HEADER_BYTES) return INCOMPLETE;
     if (u8[at] !== B.MAGIC_REQUEST) {
       // Replies that have not left yet are lost with the connection, as in the original.
-      core.dropUncommitted();
-      core.closeAfterOutput(conn);
+      core.output.dropUncommitted();
+      core.connections.closeAfterOutput(conn);
       return end;
     }
     this.keyLength = (u8[at + 2] << 8) | u8[at + 3];
@@ -77,7 +77,7 @@ export class BinaryCommands extends BinaryControl {
     this.keyAt = this.extrasAt + this.extrasLength;
     const next = this.keyAt + this.keyLength;
     if (next - at > READ_BUFFER_BYTES && end - at >= READ_BUFFER_BYTES) {
-      core.closeAfterOutput(conn);
+      core.connections.closeAfterOutput(conn);
       return end;
     }
     if (next > end) return INCOMPLETE;
@@ -86,7 +86,7 @@ export class BinaryCommands extends BinaryControl {
     this.opaque = this.get32(at + 12);
     this.#casHigh = this.get32(at + 16);
     this.#casLow = this.get32(at + 20);
-    core.lastCommandTime[conn] = core.items.now;
+    core.connections.lastCommandTime[conn] = core.items.now;
     if (core.logger.wants(LOG_VERBOSE)) core.verbose.binaryRequest(conn, at);
     this.#inputEnd = end;
     this.#taken = 0;
@@ -94,7 +94,7 @@ export class BinaryCommands extends BinaryControl {
     if (status !== B.STATUS_SUCCESS) {
       this.error(status);
       this.settle();
-      core.closeAfterOutput(conn);
+      core.connections.closeAfterOutput(conn);
       return end;
     }
     this.settle();
@@ -105,7 +105,8 @@ export class BinaryCommands extends BinaryControl {
   #refusal(conn: number): number {
     const { core, opcode } = this;
     if (this.keyLength + this.extrasLength > this.bodyLength) return B.STATUS_UNKNOWN_COMMAND;
-    if (core.settings.sasl && (core.auth[conn] & A.AUTHENTICATED) === 0 && !isFree(opcode)) return B.STATUS_AUTH_ERROR;
+    if (core.settings.sasl && (core.connections.auth[conn] & A.AUTHENTICATED) === 0 && !isFree(opcode))
+      return B.STATUS_AUTH_ERROR;
     if (this.keyLength > L.KEY_BYTES_MAX) return B.STATUS_EINVAL;
     const loud = LOUD[opcode];
     this.quiet = loud >= 0;
@@ -167,7 +168,7 @@ export class BinaryCommands extends BinaryControl {
       case B.OP_QUIT:
         if (!bare) return false;
         this.respond(0, 0, NO_BYTES);
-        core.closeAfterOutput(conn, CLOSE_NORMAL);
+        core.connections.closeAfterOutput(conn, CLOSE_NORMAL);
         return true;
       case B.OP_STAT:
         if (extras !== 0) return false;
@@ -218,7 +219,7 @@ export class BinaryCommands extends BinaryControl {
     }
     const keyLength = withKey ? this.keyLength : 0;
     const valueLength = withValue ? items.i32[(item + L.ITEM_NBYTES) >>> 2] - 2 : 0;
-    let out = core.room(B.BINARY_HEADER_BYTES + 4 + keyLength);
+    let out = core.output.room(B.BINARY_HEADER_BYTES + 4 + keyLength);
     if (out === 0) return;
     out = this.header(
       out,
@@ -232,20 +233,20 @@ export class BinaryCommands extends BinaryControl {
     this.put32(out, items.clientFlags(item));
     out += 4;
     for (let i = 0; i < keyLength; i++) u8[out + i] = u8[this.keyAt + i];
-    core.wrote(out + keyLength);
-    core.keep(item, hash);
-    if (valueLength > 0) core.writeValue(item, 2);
+    core.output.wrote(out + keyLength);
+    core.kept.keep(item, hash);
+    if (valueLength > 0) core.output.writeValue(item, 2);
   }
 
   #miss(withKey: boolean) {
     if (!withKey) return this.error(B.STATUS_KEY_ENOENT);
     const { u8 } = this.core;
     const length = this.keyLength;
-    let out = this.core.room(B.BINARY_HEADER_BYTES + length);
+    let out = this.core.output.room(B.BINARY_HEADER_BYTES + length);
     if (out === 0) return;
     out = this.header(out, B.STATUS_KEY_ENOENT, 0, length, length, 0, 0);
     for (let i = 0; i < length; i++) u8[out + i] = u8[this.keyAt + i];
-    this.core.wrote(out + length);
+    this.core.output.wrote(out + length);
   }
 
   #update(conn: number, opcode: number) {
@@ -280,8 +281,8 @@ export class BinaryCommands extends BinaryControl {
     const { items } = core;
     const valueAt = this.keyAt + this.keyLength;
     if (length > this.#wholeValueBytesMax || valueAt + length > this.#inputEnd) {
-      core.rememberRequest(conn, this.opcode, this.opaque);
-      core.expectValue(conn, item, hash, how, length, this.quiet);
+      core.values.rememberRequest(conn, this.opcode, this.opaque);
+      core.values.expect(conn, item, hash, how, length, this.quiet);
       return;
     }
     const at = items.dataOf(item);

@@ -58,17 +58,17 @@ export class BinaryControl extends BinaryReplies {
   }
 
   #statPacket(name: string, value: string) {
-    const out = this.core.room(B.BINARY_HEADER_BYTES);
+    const out = this.core.output.room(B.BINARY_HEADER_BYTES);
     if (out === 0) return;
-    this.core.wrote(this.header(out, B.STATUS_SUCCESS, 0, name.length, name.length + value.length, 0, 0));
-    this.core.writeText(name + value);
+    this.core.output.wrote(this.header(out, B.STATUS_SUCCESS, 0, name.length, name.length + value.length, 0, 0));
+    this.core.output.writeText(name + value);
   }
 
   protected saslList(conn: number) {
     const { core } = this;
     if (!core.settings.sasl) return this.error(B.STATUS_UNKNOWN_COMMAND);
     // Whoever asks begins anew.
-    core.auth[conn] &= ~A.AUTHENTICATED;
+    core.connections.auth[conn] &= ~A.AUTHENTICATED;
     this.respond(0, 0, bytesOf(A.SASL_MECHANISMS));
   }
 
@@ -83,15 +83,15 @@ export class BinaryControl extends BinaryReplies {
     const isChunked = item !== 0 && (items.u16[(item + L.ITEM_FLAGS) >>> 1] & L.FLAG_CHUNKED) !== 0;
     if (isChunked) items.release(item);
     if (item === 0 || isChunked) return this.errorAndSwallow(conn, B.STATUS_ENOMEM, length);
-    core.rememberRequest(conn, this.opcode, this.opaque);
-    core.expectValue(conn, item, 0, STORE_SASL, length, false);
+    core.values.rememberRequest(conn, this.opcode, this.opaque);
+    core.values.expect(conn, item, 0, STORE_SASL, length, false);
   }
 
   protected completeSasl(conn: number, item: number) {
     const { core } = this;
     const { items, u8 } = core;
     const isStart = this.opcode === B.OP_SASL_AUTH;
-    const state = core.auth[conn];
+    const state = core.connections.auth[conn];
     const length = items.i32[(item + L.ITEM_NBYTES) >>> 2] - 2;
     const mechanismLength = u8[item + L.ITEM_NKEY];
     const mechanismAt = items.keyOf(item);
@@ -99,7 +99,7 @@ export class BinaryControl extends BinaryReplies {
     const result = A.saslStep(core.credentials, state, isStart, u8, mechanismAt, mechanismLength, dataAt, length);
     // The password is not left lying about in a free chunk.
     u8.fill(0, dataAt, dataAt + length);
-    core.auth[conn] = A.nextState(state, isStart, result);
+    core.connections.auth[conn] = A.nextState(state, isStart, result);
     this.quiet = false;
     if (result === A.SASL_CONTINUE) return this.error(B.STATUS_AUTH_CONTINUE);
     core.counters.authCmds++;

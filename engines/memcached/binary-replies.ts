@@ -96,10 +96,10 @@ export class BinaryReplies {
   /** A success without key, unless the command is quiet. */
   protected respond(casHigh: number, casLow: number, value: Uint8Array) {
     if (this.quiet) return;
-    const out = this.core.room(B.BINARY_HEADER_BYTES);
+    const out = this.core.output.room(B.BINARY_HEADER_BYTES);
     if (out === 0) return;
-    this.core.wrote(this.header(out, B.STATUS_SUCCESS, 0, 0, value.length, casHigh, casLow));
-    if (value.length > 0) this.core.write(value);
+    this.core.output.wrote(this.header(out, B.STATUS_SUCCESS, 0, 0, value.length, casHigh, casLow));
+    if (value.length > 0) this.core.output.write(value);
   }
 
   /** An error, which leaves at once with all replies before it. */
@@ -107,11 +107,11 @@ export class BinaryReplies {
     const { core } = this;
     this.#leaves = true;
     if (core.logger.wants(LOG_VERBOSE)) core.verbose.binaryError(core.logger.conn, text);
-    let out = core.room(B.BINARY_HEADER_BYTES + text.length);
+    let out = core.output.room(B.BINARY_HEADER_BYTES + text.length);
     if (out === 0) return;
     out = this.header(out, status, 0, 0, text.length, 0, 0);
     for (let i = 0; i < text.length; i++) core.u8[out + i] = text[i];
-    core.wrote(out + text.length);
+    core.output.wrote(out + text.length);
   }
 
   /** The same for a reply that leaves later. */
@@ -145,7 +145,7 @@ export class BinaryReplies {
   protected errorAndSwallow(conn: number, status: number, bytes: number, text?: Uint8Array) {
     // Only with nothing to be thrown away does it leave at once.
     if (bytes === 0) this.error(status, text);
-    else this.core.expectGarbage(conn, bytes, this.errorBytes(status, text));
+    else this.core.values.expectGarbage(conn, bytes, this.errorBytes(status, text));
   }
 
   /** The reply when a value under way finds no memory. */

@@ -37,7 +37,7 @@ export class ControlCommands {
         line.replyVersion();
         return true;
       case 'quit':
-        this.#core.closeAfterOutput(conn, CLOSE_NORMAL);
+        this.#core.connections.closeAfterOutput(conn, CLOSE_NORMAL);
         return true;
       case 'flush_all':
         if (count > 4) return this.#say('ERROR');
@@ -102,7 +102,7 @@ export class ControlCommands {
     if (!this.#core.settings.shutdownCommand) return this.#say('ERROR: shutdown not enabled');
     const mode = count === 3 ? this.#line.text(1) : '';
     if (count !== 2 && mode !== 'graceful') return this.#say('CLIENT_ERROR invalid shutdown mode');
-    this.#core.closeNow(conn, CLOSE_SHUTDOWN);
+    this.#core.connections.closeNow(conn, CLOSE_SHUTDOWN);
     this.#core.hooks.onShutdown(count === 2 ? 'shutdown' : 'shutdown-graceful');
     return true;
   }
@@ -112,7 +112,7 @@ export class ControlCommands {
     const core = this.#core;
     this.#line.noreplyMaybe(count);
     if (!core.settings.watchEnabled) return this.#say('CLIENT_ERROR watch commands not allowed');
-    if (core.hasRepliesBefore(this.#line.tokenAt[0]!)) {
+    if (core.input.hasRepliesBefore(this.#line.tokenAt[0]!)) {
       return this.#say('ERROR cannot pipeline other commands before watch');
     }
     let events = count > 2 ? 0 : LOG_FETCHERS;
@@ -122,7 +122,7 @@ export class ControlCommands {
       events |= event;
     }
     if (!core.watchers.reserve()) return this.#say('WATCHER_TOO_MANY log watcher limit reached');
-    core.watch(conn, events);
+    core.handOver.watch(conn, events);
     return true;
   }
 }

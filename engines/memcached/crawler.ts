@@ -344,7 +344,7 @@ export class Crawler implements BackgroundJob {
     const access = items.u32[(item + L.ITEM_TIME) >>> 2]! + processStarted;
     const fetched = (items.u16[(item + L.ITEM_FLAGS) >>> 1]! & L.FLAG_FETCHED) !== 0 ? 'yes' : 'no';
     const id = u8[item + L.ITEM_CLSID]! & L.CLASS_MASK;
-    core.writeText(
+    core.output.writeText(
       `key=${key} exp=${expiry} la=${access} cas=${items.casOf(item)} fetch=${fetched} cls=${id} size=${items.totalBytes(item)}\n`,
     );
   }

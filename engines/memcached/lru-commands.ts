@@ -112,7 +112,7 @@ export class LruCommands {
     if (starts === CRAWL_ERROR) return this.#say('ERROR an unknown error happened');
     if (starts === 0) return this.#say('NOTSTARTED no items to crawl');
     if (type === CRAWL_EXPIRED) return this.#say('OK');
-    core.beginDump(conn);
+    core.input.beginDump(conn);
     return true;
   }
 

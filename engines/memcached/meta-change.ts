@@ -71,7 +71,7 @@ export class MetaChange {
     const nbytes = length + 2;
     const mode = this.#prepare();
     if (mode === 0) {
-      core.expectGarbage(conn, nbytes, flags.error);
+      core.values.expectGarbage(conn, nbytes, flags.error);
       return valueAt;
     }
     const { items } = core;
@@ -85,7 +85,7 @@ export class MetaChange {
       const tooLarge = this.#store.countRefused(mode, keyAt, nkey, clientFlags, nbytes);
       // What could not be replaced would be stale, whatever the mode.
       this.#store.forget(hash, keyAt, nkey);
-      core.expectGarbage(conn, nbytes, tooLarge ? R.TOO_LARGE : R.OUT_OF_MEMORY_STORING);
+      core.values.expectGarbage(conn, nbytes, tooLarge ? R.TOO_LARGE : R.OUT_OF_MEMORY_STORING);
       return valueAt;
     }
     if ((flags.upper & F.CAS) !== 0) items.setCas(item, flags.casHigh, flags.casLow);
@@ -96,7 +96,7 @@ export class MetaChange {
     const quiet = (flags.lower & F.QUIET) !== 0;
     if (valueAt === 0 || nbytes > end - valueAt || nbytes > this.#store.wholeValueBytesMax) {
       if (this.#answersLength > 0) this.#waiting.set(conn, this.#answers.slice(0, this.#answersLength));
-      core.expectValue(conn, item, hash, how, nbytes, quiet);
+      core.values.expect(conn, item, hash, how, nbytes, quiet);
       return valueAt;
     }
     const { u8 } = core;
@@ -114,17 +114,17 @@ export class MetaChange {
     const core = this.#core;
     const line = this.#line;
     if (line.tokenLength[1] > L.KEY_BYTES_MAX || count === 3) {
-      core.write(R.BAD_FORMAT);
+      core.output.write(R.BAD_FORMAT);
       return -1;
     }
     if (count > F.META_TOKENS_MAX) {
-      core.write(FLAGS_TOO_LONG);
+      core.output.write(FLAGS_TOO_LONG);
       return -1;
     }
     const length = line.i32(2);
     // Not a number fails both comparisons.
     if (length >= 0 && length <= VALUE_BYTES_MAX) return length;
-    core.write(R.BAD_FORMAT);
+    core.output.write(R.BAD_FORMAT);
     return -1;
   }
 
@@ -201,10 +201,10 @@ export class MetaChange {
     const core = this.#core;
     const { u8, items, store } = core;
     core.counters.setCmds[u8[item + L.ITEM_CLSID] & L.CLASS_MASK]++;
-    if (!isValid) return core.write(R.BAD_DATA_CHUNK);
+    if (!isValid) return core.output.write(R.BAD_DATA_CHUNK);
     const result = store.storeItem(item, how & HOW_MASK, hash, (how & HOW_STALE) !== 0);
     if (quiet && result === S.RESULT_STORED) return;
-    let out = core.room(64 + M.KEY_ROOM);
+    let out = core.output.room(64 + M.KEY_ROOM);
     if (out === 0) return;
     out = M.putCode(u8, out, RESULT_CODES[result]);
     const answers = this.#answers;
@@ -218,7 +218,7 @@ export class MetaChange {
         for (; answers[i] !== 32; i++) u8[out++] = answers[i];
       }
     }
-    core.wrote(M.putLineEnd(u8, out));
+    core.output.wrote(M.putLineEnd(u8, out));
   }
 
   // ---- md
@@ -231,25 +231,25 @@ export class MetaChange {
     if (!this.#isAcceptable(count)) return;
     const keyAt = line.tokenAt[1];
     const nkey = line.tokenLength[1];
-    const at = core.room(M.lineRoom(flags, count));
+    const at = core.output.room(M.lineRoom(flags, count));
     if (at === 0) return;
     // What is to be repeated is written first, because it may fail the command.
     const out = M.putRepeated(line, flags, at + 2);
-    if (out === M.TOO_LONG) return core.write(M.OPAQUE_TOO_LONG);
+    if (out === M.TOO_LONG) return core.output.write(M.OPAQUE_TOO_LONG);
     const hash = core.hash(u8, keyAt, nkey);
     locks.item(hash);
     const code = this.#deleteOne(hash, keyAt, nkey);
     locks.unlockItem(hash);
     if (code === CODE_HD && (flags.lower & F.QUIET) !== 0) return;
     M.putCode(u8, at, code);
-    core.wrote(M.putLineEnd(u8, out));
+    core.output.wrote(M.putLineEnd(u8, out));
   }
 
   #isAcceptable(count: number): boolean {
     const core = this.#core;
-    if (this.#line.tokenLength[1] > L.KEY_BYTES_MAX) core.write(R.BAD_FORMAT);
-    else if (count > F.META_TOKENS_MAX) core.write(FLAGS_TOO_LONG);
-    else if (!this.#flags.parse(2)) core.write(BAD_FLAG);
+    if (this.#line.tokenLength[1] > L.KEY_BYTES_MAX) core.output.write(R.BAD_FORMAT);
+    else if (count > F.META_TOKENS_MAX) core.output.write(FLAGS_TOO_LONG);
+    else if (!this.#flags.parse(2)) core.output.write(BAD_FLAG);
     else return true;
     return false;
   }
@@ -291,7 +291,7 @@ export class MetaChange {
     const mode = (flags.upper & F.MODE) !== 0 ? flags.mode : 73;
     // I and +, D and -
     const up = mode === 73 || mode === 43;
-    if (!up && mode !== 68 && mode !== 45) return core.write(BAD_MA_MODE);
+    if (!up && mode !== 68 && mode !== 45) return core.output.write(BAD_MA_MODE);
     const keyAt = line.tokenAt[1];
     const nkey = line.tokenLength[1];
     const hash = core.hash(core.u8, keyAt, nkey);
@@ -312,10 +312,10 @@ export class MetaChange {
         this.#putCounter(count, false);
         break;
       case S.DELTA_NON_NUMERIC:
-        core.write(R.NON_NUMERIC);
+        core.output.write(R.NON_NUMERIC);
         break;
       case S.DELTA_NO_MEMORY:
-        core.write(R.OUT_OF_MEMORY);
+        core.output.write(R.OUT_OF_MEMORY);
         break;
       case S.DELTA_NOT_FOUND:
         if ((flags.upper & F.VIVIFY) !== 0) this.#vivifyCounter(count, hash, keyAt, nkey);
@@ -333,11 +333,11 @@ export class MetaChange {
 
   #putCode(count: number, code: number) {
     const core = this.#core;
-    let out = core.room(M.lineRoom(this.#flags, count));
+    let out = core.output.room(M.lineRoom(this.#flags, count));
     if (out === 0) return;
     out = M.putRepeated(this.#line, this.#flags, M.putCode(core.u8, out, code));
-    if (out === M.TOO_LONG) core.write(M.OPAQUE_TOO_LONG);
-    else core.wrote(M.putLineEnd(core.u8, out));
+    if (out === M.TOO_LONG) core.output.write(M.OPAQUE_TOO_LONG);
+    else core.output.wrote(M.putLineEnd(core.u8, out));
   }
 
   /** Makes the counter that was not there. */
@@ -347,7 +347,7 @@ export class MetaChange {
     const initial = (this.#flags.upper & F.INITIAL) !== 0 ? this.#flags.initial : 0n;
     const digits = digitsOf(initial);
     const item = items.alloc(keyAt, nkey, 0, 0, digits + 2);
-    if (item === 0) return core.write(NO_MEMORY_FOR_ITEM);
+    if (item === 0) return core.output.write(NO_MEMORY_FOR_ITEM);
     M.putLineEnd(core.u8, putU64(core.u8, items.dataOf(item), initial));
     // The key's lock has been held since it was missed: nobody else can have made it.
     store.storeItem(item, S.STORE_ADD, hash);
@@ -366,7 +366,7 @@ export class MetaChange {
     const exptimeCell = (item + L.ITEM_EXPTIME) >>> 2;
     let exptime = items.u32[exptimeCell];
     const withValue = (flags.lower & F.VALUE) !== 0;
-    let out = core.room(M.lineRoom(flags, count) + DIGITS_MAX + 2);
+    let out = core.output.room(M.lineRoom(flags, count) + DIGITS_MAX + 2);
     if (out === 0) return;
     out = M.putCode(u8, out, withValue ? CODE_VA : CODE_HD);
     if (withValue) {
@@ -392,7 +392,7 @@ export class MetaChange {
           items.u32[exptimeCell] = exptime;
           break;
         case 79: // O
-          if (tokenLength[i] > F.OPAQUE_BYTES_MAX) return core.write(M.OPAQUE_TOO_LONG);
+          if (tokenLength[i] > F.OPAQUE_BYTES_MAX) return core.output.write(M.OPAQUE_TOO_LONG);
           out = M.putToken(u8, out, tokenAt[i], tokenLength[i]);
           break;
         case 107: // k
@@ -404,6 +404,6 @@ export class MetaChange {
     // Only the plain success is kept quiet about.
     if ((flags.lower & F.QUIET) !== 0 && !isNew) return;
     if (withValue) out = store.putDelta(M.putLineEnd(u8, out));
-    core.wrote(M.putLineEnd(u8, out));
+    core.output.wrote(M.putLineEnd(u8, out));
   }
 }

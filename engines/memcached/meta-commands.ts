@@ -66,7 +66,7 @@ export class MetaCommands {
     tokenLength[count++] = 0;
     line.noreply = false;
     const next = p + 2;
-    core.lastCommandTime[conn] = core.items.now;
+    core.connections.lastCommandTime[conn] = core.items.now;
     if (letter === LETTER_S) return this.#change.set(conn, count, next, end);
     this.#get.isLast = next === end;
     this.line(conn, count);
@@ -79,13 +79,13 @@ export class MetaCommands {
     const core = this.#core;
     const letter = core.u8[this.#line.tokenAt[0] + 1];
     if (letter === LETTER_N) {
-      core.write(NO_OP);
+      core.output.write(NO_OP);
       // It is there to make all replies before it leave at once.
-      core.releaseKept();
+      core.kept.release();
     } else if (letter === LETTER_E) {
       this.#get.debug(count);
     } else if (count < 3) {
-      core.write(R.ERROR);
+      core.output.write(R.ERROR);
     } else if (letter === LETTER_G) {
       this.#get.get(count);
     } else if (letter === LETTER_S) {
@@ -95,7 +95,7 @@ export class MetaCommands {
     } else if (letter === LETTER_A) {
       this.#change.arithmetic(count);
     } else {
-      core.write(R.ERROR);
+      core.output.write(R.ERROR);
     }
   }
 

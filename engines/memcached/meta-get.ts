@@ -39,9 +39,9 @@ export class MetaGet {
     const core = this.#core;
     const line = this.#line;
     const flags = this.#flags;
-    if (line.tokenLength[1] > L.KEY_BYTES_MAX) return core.write(BAD_FORMAT);
-    if (count > F.META_TOKENS_MAX) return core.write(FLAGS_TOO_LONG);
-    if (!flags.parse(2)) return core.write(flags.error);
+    if (line.tokenLength[1] > L.KEY_BYTES_MAX) return core.output.write(BAD_FORMAT);
+    if (count > F.META_TOKENS_MAX) return core.output.write(FLAGS_TOO_LONG);
+    if (!flags.parse(2)) return core.output.write(flags.error);
     const keyAt = line.tokenAt[1];
     const nkey = line.tokenLength[1];
     const hash = core.hash(core.u8, keyAt, nkey);
@@ -78,7 +78,7 @@ export class MetaGet {
     const withValue = (lower & F.VALUE) !== 0;
     const isInline =
       withValue && nbytes <= INLINE_VALUE_BYTES_MAX && (items.u16[(item + L.ITEM_FLAGS) >>> 1] & L.FLAG_CHUNKED) === 0;
-    let out = core.room(M.lineRoom(this.#flags, count) + (isInline ? nbytes : 0));
+    let out = core.output.room(M.lineRoom(this.#flags, count) + (isInline ? nbytes : 0));
     if (out === 0) return;
     if (withValue) {
       out = M.putCode(u8, out, CODE_VA);
@@ -91,17 +91,17 @@ export class MetaGet {
     this.#isTouch = false;
     if (count > 3) {
       out = this.#putFlags(item, out);
-      if (out === M.TOO_LONG) return core.write(M.OPAQUE_TOO_LONG);
+      if (out === M.TOO_LONG) return core.output.write(M.OPAQUE_TOO_LONG);
     }
     out = M.putLineEnd(u8, this.#putMarks(item, out));
     if (isInline) {
       copyBytes(core.memory, out, items.dataOf(item), nbytes);
-      core.wrote(out + nbytes);
+      core.output.wrote(out + nbytes);
     } else {
-      core.wrote(out);
-      if (withValue) core.writeValue(item, 0);
+      core.output.wrote(out);
+      if (withValue) core.output.writeValue(item, 0);
     }
-    if (!this.isLast) core.keep(item, hash);
+    if (!this.isLast) core.kept.keep(item, hash);
     if (late && (lower & F.NO_UPDATE) === 0) items.bump(item);
     if (this.#isTouch) {
       counters.touchCmds++;
@@ -192,14 +192,14 @@ export class MetaGet {
     core.counters.getCmds++;
     core.counters.getMisses++;
     if ((flags.lower & F.KEY) === 0 && (flags.upper & F.OPAQUE) === 0) {
-      if ((flags.lower & F.QUIET) === 0) core.put(MISS);
+      if ((flags.lower & F.QUIET) === 0) core.output.put(MISS);
       return;
     }
-    let out = core.room(M.lineRoom(flags, count));
+    let out = core.output.room(M.lineRoom(flags, count));
     if (out === 0) return;
     out = M.putRepeated(this.#line, flags, M.putCode(core.u8, out, CODE_EN));
-    if (out === M.TOO_LONG) core.write(M.OPAQUE_TOO_LONG);
-    else if ((flags.lower & F.QUIET) === 0) core.wrote(M.putLineEnd(core.u8, out));
+    if (out === M.TOO_LONG) core.output.write(M.OPAQUE_TOO_LONG);
+    else if ((flags.lower & F.QUIET) === 0) core.output.wrote(M.putLineEnd(core.u8, out));
   }
 
   /** `me KEY`: what is known of an item. */
@@ -207,9 +207,9 @@ export class MetaGet {
     const core = this.#core;
     const line = this.#line;
     const { items, locks } = core;
-    if (count < 3 || line.tokenLength[1] > L.KEY_BYTES_MAX) return core.write(BAD_FORMAT);
+    if (count < 3 || line.tokenLength[1] > L.KEY_BYTES_MAX) return core.output.write(BAD_FORMAT);
     if (line.tokenLength[2] === 1 && core.u8[line.tokenAt[2]] === 98 && !this.#flags.decodeKey()) {
-      return core.write(BAD_FORMAT);
+      return core.output.write(BAD_FORMAT);
     }
     core.counters.metaCmds++;
     const keyAt = line.tokenAt[1];
@@ -217,7 +217,7 @@ export class MetaGet {
     const hash = core.hash(core.u8, keyAt, nkey);
     locks.item(hash);
     const item = items.find(hash, keyAt, nkey);
-    if (item === 0) core.write(MISS);
+    if (item === 0) core.output.write(MISS);
     else this.#putDebug(item);
     locks.unlockItem(hash);
   }
@@ -232,13 +232,13 @@ export class MetaGet {
     // The original counts the time to live backwards.
     const expiry = exptime === 0 ? -1 : items.now - exptime;
     const text = `exp=${expiry} la=${seconds} cas=${items.casOf(item)} fetch=${isFetched ? 'yes' : 'no'} cls=${id} size=${items.totalBytes(item)}\r\n`;
-    let out = core.room(M.KEY_ROOM + text.length + 4);
+    let out = core.output.room(M.KEY_ROOM + text.length + 4);
     if (out === 0) return;
     out = M.putCode(u8, out, CODE_ME);
     u8[out] = 32;
     out = M.putKeyText(u8, out + 1, items.keyOf(item), u8[item + L.ITEM_NKEY], M.isKeyBinary(items, item));
     u8[out++] = 32;
     for (let i = 0; i < text.length; i++) u8[out + i] = text.charCodeAt(i);
-    core.wrote(out + text.length);
+    core.output.wrote(out + text.length);
   }
 }

@@ -44,10 +44,11 @@ export class StatsCommands {
     if (what === 'detail') return this.#detail(line, count < 4 ? '' : line.text(2));
     if (what === 'cachedump') return this.#cachedump(line, count);
     const stats = this.byName(what, conn);
-    if (stats === null) return core.write(R.ERROR);
-    for (const [name, value] of stats) core.writeText(value === '' ? `STAT ${name}\r\n` : `STAT ${name} ${value}\r\n`);
+    if (stats === null) return core.output.write(R.ERROR);
+    for (const [name, value] of stats)
+      core.output.writeText(value === '' ? `STAT ${name}\r\n` : `STAT ${name} ${value}\r\n`);
     // Switching the size histogram answers in one line.
-    if (what !== 'sizes_enable' && what !== 'sizes_disable') core.endStats();
+    if (what !== 'sizes_enable' && what !== 'sizes_disable') core.output.endStats();
   }
 
   /** @returns null for an unknown name */
@@ -91,8 +92,8 @@ export class StatsCommands {
   #detail(line: AsciiCommands, what: string) {
     const { settings, prefixes } = this.#core;
     if (what === 'dump') {
-      this.#core.writeText(prefixes.dump().slice(0, -R.END.length));
-      return this.#core.endStats();
+      this.#core.output.writeText(prefixes.dump().slice(0, -R.END.length));
+      return this.#core.output.endStats();
     }
     if (what !== 'on' && what !== 'off') return line.replyText('CLIENT_ERROR usage: stats detail on|off|dump');
     settings.detailEnabled = what === 'on';
@@ -124,11 +125,11 @@ export class StatsCommands {
       const text = `ITEM ${key} [${items.i32[(item + L.ITEM_NBYTES) >>> 2] - 2} b; ${expiry} s]\r\n`;
       bytes += text.length;
       if (bytes > CACHEDUMP_BYTES_MAX) break;
-      core.writeText(text);
+      core.output.writeText(text);
       shown++;
     }
     core.locks.give(lock);
-    core.endStats();
+    core.output.endStats();
   }
 
   general(): Stat[] {
@@ -453,7 +454,7 @@ export class StatsCommands {
   #conns(asking: number): Stat[] {
     const core = this.#core;
     const stats: Stat[] = [];
-    for (const row of core.connections.all()) {
+    for (const row of core.connections.table.all()) {
       const isMine = row.thread === core.thread && !row.isListening;
       let { state } = row;
       if (isMine && row.conn === asking) state = 'conn_parse_cmd';

@@ -52,9 +52,9 @@ export class Udp {
     output.isClosed = false;
     this.#isFirst = true;
     core.transport = output;
-    core.beginDatagram(conn, isBinary);
+    core.input.beginDatagram(conn, isBinary);
     for (let at = start + UDP_FRAME_BYTES; at < end && !output.isClosed; ) {
-      const next = isBinary ? core.executeOne(conn, at, end) : this.#ascii(at, end);
+      const next = isBinary ? core.input.executeOne(conn, at, end) : this.#ascii(at, end);
       if (next < 0) break;
       // A `quit` has an empty reply as well.
       this.#send(isBinary || (output.isClosed && u8[at] === 0x71));
@@ -62,7 +62,7 @@ export class Udp {
       this.#leaves = false;
       at = next;
     }
-    core.endDatagram(conn);
+    core.input.endDatagram(conn);
     output.clear((lease) => core.items.releaseHeld(lease));
     core.transport = transport;
   }
@@ -76,7 +76,7 @@ export class Udp {
       core.transport.commit(this.#conn, this.#store(ERROR));
       return eol + 1;
     }
-    return core.executeOne(this.#conn, at, end);
+    return core.input.executeOne(this.#conn, at, end);
   }
 
   #store(bytes: Uint8Array): number {

@@ -54,7 +54,7 @@ export class VerboseLog {
   }
 
   #fd(conn: number): number {
-    return this.#core.connections.fd(conn);
+    return this.#core.connections.table.fd(conn);
   }
 
   #text(at: number, length: number): string {

@@ -41,13 +41,13 @@ export function rereadPasswords(core: Core, log: (line: string) => void): void {
   const { settings } = core;
   if (settings.authFile !== null) {
     try {
-      core.setPasswords(readAuthText(settings.authFile));
+      core.credentials.set(readAuthText(settings.authFile));
     } catch (error) {
       log((error as Error).message);
     }
   } else if (settings.sasl) {
     const text = readSaslText(log);
-    if (text !== null) core.setPasswords(text);
+    if (text !== null) core.credentials.set(text);
   }
 }
 

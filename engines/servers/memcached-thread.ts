@@ -67,7 +67,7 @@ export function makeThread(options: ThreadOptions): MemcachedThread {
   loop.setHandler(core);
   loop.addTimer(TICK_MS, () => {
     core.tick();
-    core.resumeDrained();
+    core.connections.resumeDrained();
     allocator.tick(nowUs() / 1000);
     return TICK_MS;
   });

@@ -39,7 +39,7 @@ function makeWorker(): { thread: MemcachedThread; inbox: DescriptorQueue } {
       onShutdown: signalShutdown,
       wakeBackground: () => wakeLoop(dispatcher),
       handOver(conn, purpose, argument) {
-        const listener = thread.core.listener[conn]!;
+        const listener = thread.core.connections.listener[conn]!;
         thread.loop.detach!(conn, (fd) => {
           outbox.put(fd, listener, purpose, argument);
           wakeLoop(dispatcher);

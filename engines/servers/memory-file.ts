@@ -6,6 +6,7 @@
 import { closeSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
 import { mapFile, openForMapping } from '../io/mapped-file.ts';
 import type { Core } from '../memcached/core.ts';
+import { prepareRestart, restoreCore } from '../memcached/restart.ts';
 import { type RestartState, readRestartMeta, writeRestartMeta } from '../memcached/restart-meta.ts';
 import type { Settings } from '../memcached/settings.ts';
 import type { Memory } from '../ports.ts';
@@ -67,7 +68,7 @@ export class MemoryFile {
       this.#log(`[restart] original memory base: [0x${state.oldBase.toString(16)}] new base: [0x${base.toString(16)}]`);
       this.#log(`[restart] recovery start [${seconds()}]`);
     }
-    const damage = core.restore(state);
+    const damage = restoreCore(core, state);
     if (damage !== null) this.#log(`[restart] damaged item memory (${damage}), starting with a clean cache`);
     if (isVerbose) this.#log(`[restart] recovery end [${seconds()}]`);
   }
@@ -76,7 +77,7 @@ export class MemoryFile {
   save(core: Core): void {
     const path = `${this.#path}.meta`;
     try {
-      writeFileSync(`${path}.tmp`, writeRestartMeta(this.#settings, core.leave()), { mode: META_MODE });
+      writeFileSync(`${path}.tmp`, writeRestartMeta(this.#settings, prepareRestart(core)), { mode: META_MODE });
       renameSync(`${path}.tmp`, path);
     } catch (error) {
       this.#log(`failed to write metadata file: ${(error as Error).message}\n[restart] failed to save metadata`);

@@ -221,7 +221,7 @@ describe('ASCII authentication (-Y)', () => {
       writeFileSync(file, content, 'latin1');
       const real = await NetworkServer.spawn('real', ['-Y', file]);
       // With no login to be tried the file is expected to be refused.
-      expect([content, core.core.setPasswords(content)]).toEqual([content, logins.length > 0]);
+      expect([content, core.core.credentials.set(content)]).toEqual([content, logins.length > 0]);
       if (logins.length === 0) {
         expect([content, await real.exited]).toEqual([content, 1]);
         expect(real.errors).toBe(`Authfile [${file}] has a malformed entry. Should be 'user:password'`);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { OUTPUT_BYTES_MAX } from '../../engines/memcached/core.ts';
+import { OUTPUT_BYTES_MAX } from '../../engines/memcached/connections.ts';
 import { InProcess, parseStats } from './in-process.ts';
 
 const LONG = 'k'.repeat(251);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { prepareRestart, restoreCore } from '../../engines/memcached/restart.ts';
 import type { RestartState } from '../../engines/memcached/restart-meta.ts';
 import { readRestartMeta, writeRestartMeta } from '../../engines/memcached/restart-meta.ts';
 import { defaultSettings, type Settings } from '../../engines/memcached/settings.ts';
@@ -69,11 +70,11 @@ describe('A memory file', () => {
     const before = keys.map((key) => old.send(conn, `gets ${key}\r\n`));
     const dumped = keys.map((key) => old.send(conn, `mg ${key} t c f s\r\n`));
     old.core.onClose(conn, 0);
-    const state = old.core.leave();
+    const state = prepareRestart(old.core);
     const file = fileOf(old);
 
     const renewed = start(file, START_MS + 10_000);
-    expect(renewed.core.restore(state)).toBeNull();
+    expect(restoreCore(renewed.core, state)).toBeNull();
     renewed.core.verify();
     const again = renewed.open();
     expect(keys.map((key) => renewed.send(again, `gets ${key}\r\n`))).toEqual(before);
@@ -91,10 +92,10 @@ describe('A memory file', () => {
     const conn = fill(old);
     old.send(conn, 'set half 0 0 400000\r\nabc');
     old.send(conn, 'set chunky 0 0 900000\r\nabc');
-    const state = old.core.leave();
+    const state = prepareRestart(old.core);
     const file = fileOf(old);
     const renewed = start(file);
-    expect(renewed.core.restore(state)).toBeNull();
+    expect(restoreCore(renewed.core, state)).toBeNull();
     expect(renewed.core.items.verify().floatingChunks).toBe(0);
     expect(renewed.core.items.currItems).toBe(old.core.items.currItems);
   });
@@ -104,7 +105,7 @@ describe('A memory file', () => {
     const old = start(null);
     const conn = fill(old);
     old.core.onClose(conn, 0);
-    const state = old.core.leave();
+    const state = prepareRestart(old.core);
     const file = fileOf(old);
     const linked = linkedItems(old).map((item) => item - OLD_OFFSET);
     let refused = 0;
@@ -117,7 +118,7 @@ describe('A memory file', () => {
         damaged[at] = random.nextBelow(256);
       }
       const renewed = start(damaged);
-      const outcome = renewed.core.restore(state);
+      const outcome = restoreCore(renewed.core, state);
       if (outcome !== null) refused++;
       try {
         renewed.core.verify();

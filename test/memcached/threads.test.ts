@@ -3,7 +3,7 @@
  * run at the same time are others' tests.
  */
 import { describe, expect, it } from 'vitest';
-import { HAND_OVER_WATCH } from '../../engines/memcached/core.ts';
+import { HAND_OVER_WATCH } from '../../engines/memcached/hand-over.ts';
 import type { Settings } from '../../engines/memcached/settings.ts';
 import { createArena } from '../../engines/memory/arena.ts';
 import { InProcess, parseStats } from './in-process.ts';
