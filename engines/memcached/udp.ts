@@ -8,7 +8,7 @@ import { Unconnected } from '../base/unconnected.ts';
 import type { Transport } from '../ports.ts';
 import type { Core } from './core.ts';
 import * as B from './protocol/binary.ts';
-import { bytesOf, ERROR, equals } from './replies.ts';
+import { bytesOf, END, ERROR, equals } from './replies.ts';
 
 export const UDP_FRAME_BYTES = 8;
 const DATAGRAM_BYTES_MAX = 1_400;
@@ -56,9 +56,10 @@ export class Udp {
     for (let at = start + UDP_FRAME_BYTES; at < end && !output.isClosed; ) {
       const next = isBinary ? core.input.executeOne(conn, at, end) : this.#ascii(at, end);
       if (next < 0) break;
+      const leaves = this.#leaves || (!isBinary && this.#hasGot(at));
       // A `quit` has an empty reply as well.
       this.#send(isBinary || (output.isClosed && u8[at] === 0x71));
-      if (this.#leaves || (!isBinary && this.#isGet(at))) this.#isFirst = true;
+      if (leaves) this.#isFirst = true;
       this.#leaves = false;
       at = next;
     }
@@ -95,10 +96,10 @@ export class Udp {
     this.#leaves = true;
   }
 
-  /** gets and their kin, after which replies leave. */
-  #isGet(at: number): boolean {
+  /** Whether the command at `at` was a get or one of its kin and has been answered as such: after an error replies do not leave. */
+  #hasGot(at: number): boolean {
     const { u8 } = this.#core;
-    return u8[at] === 0x67 || (u8[at] === 0x62 && u8[at + 1] === 0x67);
+    return (u8[at] === 0x67 || (u8[at] === 0x62 && u8[at + 1] === 0x67)) && this.#output.endsWith(END);
   }
 
   /**
@@ -198,6 +199,14 @@ class DatagramOutput extends Unconnected implements Transport {
     }
     this.bytes -= done;
     return done;
+  }
+
+  /** Whether the piece that was written last, of what has not been taken, ends with `bytes`. */
+  endsWith(bytes: Uint8Array): boolean {
+    const last = this.#at.length - 1;
+    const length = last < this.#taken ? 0 : this.#length[last]!;
+    const { u8 } = this.memory;
+    return length >= bytes.length && equals(u8, this.#at[last]! + length - bytes.length, bytes.length, bytes);
   }
 
   /** Forgets what was gathered. @param release gets what was lent */

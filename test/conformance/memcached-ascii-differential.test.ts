@@ -1,16 +1,15 @@
 import { afterAll, beforeAll, it } from 'vitest';
-import { createRandom } from '../../engines/base/random.ts';
 import { parseMemcachedOptions } from '../../engines/servers/memcached-options.ts';
 import { InProcess } from '../memcached/in-process.ts';
 import { type RawConnection, RealMemcached } from '../memcached/real-memcached.ts';
 import { describeReal } from '../support/real.ts';
-import { testScale } from '../support/seed.ts';
+import { seededRandom, testScale } from '../support/seed.ts';
 import { CommandMaker } from './memcached-commands.ts';
 import { compareStats, firstDifferenceButSeconds } from './memcached-compare.ts';
 import { MetaMaker } from './memcached-meta-commands.ts';
 
-/** Commands a seed, in batches that are sent at once. */
-const COMMANDS_PER_SEED = 20_000 * testScale;
+/** Commands a run, in batches that are sent at once. */
+const COMMANDS_PER_RUN = 20_000 * testScale;
 const BATCH_MAX = 40;
 const KEYS = 300;
 /** The real server's. */
@@ -18,7 +17,7 @@ const READ_BUFFER_BYTES = 16_384;
 /** Without it the replies of a batch leave after every 20 requests, and with them go the references they hold. */
 const OPTIONS = ['-R', '1000'];
 /**
- * Pairs of servers, started with these options, and the seeds of their commands with how many of a hundred are meta commands. Together
+ * Pairs of servers, started with these options, and for each run of commands how many of a hundred are meta commands. Together
  * 120,000 commands where the scale is 1. All keep to what does not depend on a background thread's timing: with the maintainer, a hit on a
  * COLD item holds a reference until its thread has moved the item, and an incr meanwhile takes a new item instead of padding the old one.
  */
@@ -27,48 +26,42 @@ const SERVERS: readonly {
   options: string[];
   large: boolean;
   keys: number;
-  seeds: readonly (readonly [number, number])[];
+  metaPercents: readonly number[];
 }[] = [
   {
     name: 'with room for all',
     options: ['-m', '1024', '-o', 'no_lru_maintainer'],
     large: false,
     keys: KEYS,
-    seeds: [
-      [1, 0],
-      [2, 50],
-      [3, 100],
-    ],
+    metaPercents: [0, 50, 100],
   },
   {
     name: 'without CAS',
     options: ['-C', '-m', '1024', '-o', 'no_lru_maintainer'],
     large: false,
     keys: KEYS,
-    seeds: [[5, 60]],
+    metaPercents: [60],
   },
   {
     name: 'that evict',
     options: ['-m', '2', '-o', 'no_lru_maintainer,slab_automove=0'],
     large: true,
     keys: 3_000,
-    seeds: [[6, 60]],
+    metaPercents: [60],
   },
   {
     name: 'that refuse what does not fit, with values in many chunks',
     options: ['-m', '2', '-M', '-o', 'no_lru_maintainer,slab_automove=0,slab_chunk_max=16384'],
     large: true,
     keys: 2_000,
-    seeds: [[4, 40]],
+    metaPercents: [40],
   },
 ];
-/** Other commands than usual. */
-const SEED_OFFSET = Number(process.env['TEST_SEED'] ?? 0);
 /** Asked for last; no other command is answered like it. */
 const END = 'mg end-of-batch k\r\n';
 const MARK = Buffer.from('EN kend-of-batch\r\n');
 
-for (const { name, options, large, keys, seeds } of SERVERS) {
+for (const { name, options, large, keys, metaPercents } of SERVERS) {
   describeReal(['memcached'], `the Memcached-like core and the real memcached ${name}`, () => {
     let real: RealMemcached;
     let server: InProcess;
@@ -79,7 +72,7 @@ for (const { name, options, large, keys, seeds } of SERVERS) {
     beforeAll(async () => {
       real = await RealMemcached.start([...OPTIONS, ...options]);
       startedMs = Date.now();
-      // One server each for all seeds: the cores go on with what the seeds before have left.
+      // One server each for all runs: the cores go on with what the runs before have left.
       const { settings } = parseMemcachedOptions([...OPTIONS, ...options]);
       server = new InProcess(settings, 2 * 1024 * 1024 * 1024, startedMs);
     });
@@ -100,16 +93,16 @@ for (const { name, options, large, keys, seeds } of SERVERS) {
       return [mine, await socket.ask(bytes, MARK)];
     }
 
-    for (const [seed, metaPercent] of seeds) {
-      it(`answer ${COMMANDS_PER_SEED} random ASCII commands alike, ${metaPercent} % of them meta (seed ${seed})`, {
+    for (const metaPercent of metaPercents) {
+      it(`answer ${COMMANDS_PER_RUN} random ASCII commands alike, ${metaPercent} % of them meta`, {
         timeout: 120_000 * testScale,
       }, async () => {
-        const random = createRandom(seed + SEED_OFFSET);
+        const random = seededRandom(`commands ${name}, ${metaPercent} % meta`);
         const maker = new CommandMaker(random, keys, large);
         const meta = new MetaMaker(random, maker);
         let conn = server.open();
         let socket = await real.connect();
-        for (let sent = 0; sent < COMMANDS_PER_SEED; ) {
+        for (let sent = 0; sent < COMMANDS_PER_RUN; ) {
           const commands: string[] = [];
           const count = 1 + random.nextBelow(BATCH_MAX);
           for (let i = 0; i < count; i++) {
@@ -134,9 +127,7 @@ for (const { name, options, large, keys, seeds } of SERVERS) {
             }
             const difference = firstDifferenceButSeconds(...answers);
             if (difference !== null) {
-              throw new Error(
-                `seed ${seed} + ${SEED_OFFSET}, after ${sent} commands, ${difference}\n${batch.slice(0, 4000)}`,
-              );
+              throw new Error(`after ${sent} commands, ${difference}\n${batch.slice(0, 4000)}`);
             }
             for (const match of answers[1].toString('latin1').matchAll(/(?:^VALUE \S+ \d+ \d+ | c)(\d+)(?=[ \r])/gm)) {
               maker.seenCas.push(match[1]!);

@@ -1,15 +1,14 @@
 import { afterAll, beforeAll, it } from 'vitest';
-import { createRandom } from '../../engines/base/random.ts';
 import { parseMemcachedOptions } from '../../engines/servers/memcached-options.ts';
 import { InProcess } from '../memcached/in-process.ts';
 import { type RawConnection, RealMemcached } from '../memcached/real-memcached.ts';
 import { describeReal } from '../support/real.ts';
-import { testScale } from '../support/seed.ts';
+import { seededRandom, testScale } from '../support/seed.ts';
 import { BinaryRequestMaker, binaryRequest, casOfResponses } from './memcached-binary-requests.ts';
 import { compareStats, firstDifference } from './memcached-compare.ts';
 
-/** Requests a seed, in batches that are sent at once. Together 80,000 where the scale is 1. */
-const REQUESTS_PER_SEED = 16_000 * testScale;
+/** Requests a run, in batches that are sent at once. Together 80,000 where the scale is 1. */
+const REQUESTS_PER_RUN = 16_000 * testScale;
 const BATCH_MAX = 40;
 const SEEN_CAS_MAX = 200;
 /** The real server's. */
@@ -26,18 +25,18 @@ const CASES = [
   // With the maintainer, a hit on a COLD item holds a reference until its thread has moved the item, and an incr meanwhile
   // takes a new item instead of padding the old one: the reply to the next get then depends on that thread's timing.
   // -R: without it the replies of a batch leave after every 20 requests, and with them go the references they hold.
-  { name: 'plain', args: ['-m', '1024', '-R', '1000', '-o', 'no_lru_maintainer'], keys: 300, seeds: [11, 12, 13] },
-  { name: 'without CAS', args: ['-m', '1024', '-R', '1000', '-C', '-o', 'no_lru_maintainer'], keys: 300, seeds: [14] },
+  { name: 'plain', args: ['-m', '1024', '-R', '1000', '-o', 'no_lru_maintainer'], keys: 300, runs: 3 },
+  { name: 'without CAS', args: ['-m', '1024', '-R', '1000', '-C', '-o', 'no_lru_maintainer'], keys: 300, runs: 1 },
   // Memory runs out: what cannot be stored is refused.
   {
     name: 'without evictions',
     args: ['-m', '8', '-M', '-R', '1000', '-o', 'no_lru_maintainer'],
     keys: 4_000,
-    seeds: [15],
+    runs: 1,
   },
 ];
 
-for (const { name, args, keys, seeds } of CASES) {
+for (const { name, args, keys, runs } of CASES) {
   describeReal(['memcached'], `the Memcached-like core and the real memcached (binary, ${name})`, () => {
     let real: RealMemcached;
     beforeAll(async () => {
@@ -45,20 +44,20 @@ for (const { name, args, keys, seeds } of CASES) {
     });
     afterAll(() => real?.stop());
 
-    // One server each for all seeds: the cores go on with what the seeds before have left.
+    // One server each for all runs: the cores go on with what the runs before have left.
     const server = new InProcess(parseMemcachedOptions(args).settings, 2 * 1024 * 1024 * 1024);
 
-    for (const seed of seeds) {
-      it(`answer ${REQUESTS_PER_SEED} random requests alike (seed ${seed})`, {
+    for (let run = 1; run <= runs; run++) {
+      it(`answer ${REQUESTS_PER_RUN} random requests alike (run ${run})`, {
         timeout: 120_000 * testScale,
       }, async () => {
-        const random = createRandom(seed);
+        const random = seededRandom(`binary requests ${name}, run ${run}`);
         const maker = new BinaryRequestMaker(random, keys, !args.includes('-C'));
         let conn = server.open();
         let socket = await real.connect();
-        for (let sent = 0; sent < REQUESTS_PER_SEED; ) {
+        for (let sent = 0; sent < REQUESTS_PER_RUN; ) {
           if (random.nextBelow(FATAL_ONE_IN) === 0) {
-            sent += await sendFatal(maker, conn, socket, `seed ${seed}, after ${sent} requests`);
+            sent += await sendFatal(maker, conn, socket, `run ${run}, after ${sent} requests`);
             conn = server.open();
             socket = await real.connect();
             continue;
@@ -74,7 +73,7 @@ for (const { name, args, keys, seeds } of CASES) {
             const theirs = await socket.ask(bytes, MARK);
             server.feed(conn, bytes);
             const difference = firstDifference(server.take(conn), theirs);
-            if (difference !== null) throw new Error(`seed ${seed}, after ${sent} requests, ${difference}`);
+            if (difference !== null) throw new Error(`run ${run}, after ${sent} requests, ${difference}`);
             maker.seenCas.push(...casOfResponses(theirs));
             if (maker.seenCas.length > SEEN_CAS_MAX) maker.seenCas.splice(0, SEEN_CAS_MAX / 2);
           }

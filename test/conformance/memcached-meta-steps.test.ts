@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createRandom } from '../../engines/base/random.ts';
 import type { Random } from '../../engines/ports.ts';
 import { parseMemcachedOptions } from '../../engines/servers/memcached-options.ts';
 import { InProcess, parseStats } from '../memcached/in-process.ts';
 import { type RawConnection, RealMemcached } from '../memcached/real-memcached.ts';
 import { describeReal } from '../support/real.ts';
+import { seededRandom } from '../support/seed.ts';
 
 const CONNECTIONS = 4;
 const STEPS_A_SECOND = 400;
@@ -90,7 +90,7 @@ describeReal(['memcached'], 'clients that share keys', () => {
   }, async () => {
     const server = new InProcess(parseMemcachedOptions(SETTINGS).settings, 256 * 1024 * 1024, Date.now());
     const conns = sockets.map(() => server.open());
-    const random = createRandom(42);
+    const random = seededRandom('meta commands by the second');
     const maker = new StepMaker(random);
     const met = new Set<string>();
     let last = await uptime();

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { createRandom } from '../../engines/base/random.ts';
 import { parseMemcachedOptions } from '../../engines/servers/memcached-options.ts';
 import { InProcess, parseStats } from '../memcached/in-process.ts';
 import { type RawConnection, RealMemcached } from '../memcached/real-memcached.ts';
 import { describeReal } from '../support/real.ts';
+import { seededRandom } from '../support/seed.ts';
 import { CommandMaker } from './memcached-commands.ts';
 
 const VERSION_REPLY = Buffer.from('VERSION 1.6.18\r\n');
@@ -119,7 +119,7 @@ describeReal(['memcached'], 'statistics with', () => {
       const isExact = /no_lru_maintainer|no_modern/.test(args.join());
       try {
         for (const what of ['stats', 'stats settings', 'stats items', 'stats slabs']) await pair.sameStats(what);
-        const maker = new CommandMaker(createRandom(args.length + 1), 50);
+        const maker = new CommandMaker(seededRandom(`statistics with ${name}`), 50);
         for (let i = 0; i < 30; i++) {
           const commands = Array.from({ length: 20 }, () => maker.ascii());
           // Values of a wrong length and flushing are others' business.

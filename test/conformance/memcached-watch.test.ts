@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createRandom } from '../../engines/base/random.ts';
 import * as B from '../../engines/memcached/protocol/binary.ts';
 import {
   binaryArithmetic,
@@ -13,7 +12,7 @@ import { parseMemcachedOptions } from '../../engines/servers/memcached-options.t
 import { InProcess } from '../memcached/in-process.ts';
 import { type RawConnection, RealMemcached } from '../memcached/real-memcached.ts';
 import { describeReal } from '../support/real.ts';
-import { testScale } from '../support/seed.ts';
+import { seededRandom, testScale } from '../support/seed.ts';
 import { CommandMaker } from './memcached-commands.ts';
 import { MetaMaker } from './memcached-meta-commands.ts';
 
@@ -162,7 +161,7 @@ describeReal(['memcached'], 'the event log and the real memcached’s', () => {
   });
 
   it(`tells the same of ${RANDOM_COMMANDS} random commands`, { timeout: 60_000 * testScale }, async () => {
-    const maker = new CommandMaker(createRandom(71), 60);
+    const maker = new CommandMaker(seededRandom('watched commands'), 60);
     let lines = 0;
     for (let sent = 0; sent < RANDOM_COMMANDS; sent += BATCH) {
       const commands = Array.from({ length: BATCH }, () => maker.ascii()).filter((command) => isWhole(command));
@@ -174,7 +173,7 @@ describeReal(['memcached'], 'the event log and the real memcached’s', () => {
   it(`tells the same of ${RANDOM_COMMANDS} random commands, most of them meta`, {
     timeout: 60_000 * testScale,
   }, async () => {
-    const random = createRandom(72);
+    const random = seededRandom('watched meta commands');
     const maker = new CommandMaker(random, 60);
     const meta = new MetaMaker(random, maker);
     let lines = 0;

@@ -2,7 +2,6 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
-import { createRandom } from '../../engines/base/random.ts';
 import { parseCommands, readManifest } from '../redis/support/aof-files.ts';
 import { Draw } from '../redis/support/draw.ts';
 import { digestOf, EffectsPair } from '../redis/support/effects.ts';
@@ -11,7 +10,7 @@ import { randomStreamCommand } from '../redis/support/random-stream.ts';
 import type { TestServer } from '../redis/support/servers.ts';
 import { describeReal } from '../support/real.ts';
 import { encodeCommand, RespClient } from '../support/resp-client.ts';
-import { testScale } from '../support/seed.ts';
+import { seededRandom, testScale } from '../support/seed.ts';
 
 const REWRITE_MS = 15_000;
 /** A time in ms not many years from now: when a key was given some time to live. */
@@ -85,9 +84,8 @@ const baseOf = (folder: string): Buffer => {
 describeReal(['redis-server'], 'append-only files', () => {
   let pair: EffectsPair;
   afterEach(() => pair.stop());
-  const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_007);
 
-  it(`have bases of commands where there is no preamble (seed ${seed})`, { timeout: 60_000 * testScale }, async () => {
+  it('have bases of commands where there is no preamble', { timeout: 60_000 * testScale }, async () => {
     pair = new EffectsPair(['--aof-use-rdb-preamble', 'no']);
     await pair.start();
     const library = "#!lua name=lib\nredis.register_function('f', function(keys, args) return 1 end)";
@@ -113,8 +111,8 @@ describeReal(['redis-server'], 'append-only files', () => {
       ['XDEL', 's', '2-1'],
       ['SELECT', '0'],
     ]);
-    const all = new AllCommands(createRandom(seed));
-    const draw = new Draw(createRandom(seed + 1));
+    const all = new AllCommands(seededRandom('bases of commands'));
+    const draw = new Draw(seededRandom('streams in bases of commands'));
     for (let round = 0; round < 3 * testScale; round++) {
       const drawn = Array.from({ length: 300 }, () => all.next().args);
       // Loaded under another configuration a HyperLogLog may take another form.

@@ -12,7 +12,7 @@ import { playScript } from '../redis/support/script.ts';
 import type { TestServer } from '../redis/support/servers.ts';
 import { describeReal } from '../support/real.ts';
 import { encodeCommand, RespClient } from '../support/resp-client.ts';
-import { testScale } from '../support/seed.ts';
+import { announceSeed, testScale, testSeed } from '../support/seed.ts';
 
 /** One step a line; lines joined by "|" are one step of several connections. */
 const scripts: Readonly<Record<string, readonly string[]>> = {
@@ -474,7 +474,6 @@ describeReal(['redis-server'], 'effects in the append-only file', () => {
     });
   }
 
-  const first = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_007);
   const sources: Readonly<Record<string, (random: Random) => Source>> = {
     'strings and keys': (random) => new CommandSource(random),
     streams: (random) => {
@@ -486,8 +485,9 @@ describeReal(['redis-server'], 'effects in the append-only file', () => {
     'all types': (random) => new AllCommands(random),
   };
   Object.entries(sources).forEach(([title, source], run) => {
-    const seed = first + run;
+    const seed = testSeed + run;
     it(`are the original's for random commands: ${title} (seed ${seed})`, { timeout: 60_000 * testScale }, async () => {
+      announceSeed(`effects of ${title}`);
       const commands = source(createRandom(seed));
       const clients = await Promise.all([pair.ours, pair.real].map(({ path }) => RespClient.connect({ path })));
       try {

@@ -4,7 +4,6 @@
  * and changes are the original's.
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createRandom } from '../../engines/base/random.ts';
 import { Draw } from '../redis/support/draw.ts';
 import { randomBitmapCommand } from '../redis/support/random-bitmap.ts';
 import { CommandSource, type RandomCommand } from '../redis/support/random-commands.ts';
@@ -20,7 +19,7 @@ import { showReply } from '../redis/support/script.ts';
 import { startOurs, startReal, type TestServer } from '../redis/support/servers.ts';
 import { describeReal } from '../support/real.ts';
 import { encodeCommand, RespClient } from '../support/resp-client.ts';
-import { testScale } from '../support/seed.ts';
+import { seededRandom, testScale } from '../support/seed.ts';
 
 const COMMANDS = 1_500 * testScale;
 const CONTEXT = 8;
@@ -93,11 +92,9 @@ describeReal(['redis-server'], 'what listeners hear of random commands', () => {
     await Promise.all([ours?.stop(), real?.stop()]);
   });
 
-  const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_007);
   for (const [name, generate] of Object.entries(generators)) {
-    it(`is the same (${name}, seed ${seed})`, { timeout: 60_000 * testScale }, async () => {
-      console.log(`events of ${name}: TEST_SEED=${seed}`);
-      const random = createRandom(`${name} ${seed}`);
+    it(`is the same (${name})`, { timeout: 60_000 * testScale }, async () => {
+      const random = seededRandom(`events of ${name}`);
       const draw = new Draw(random);
       const strings = new CommandSource(random);
       const pairs = await Promise.all([Pair.connect(ours), Pair.connect(real)]);

@@ -9,7 +9,7 @@ import { everyEncoding, randomCommands, type Words } from '../redis/support/data
 import { startOurs, startReal, type TestServer } from '../redis/support/servers.ts';
 import { describeReal, requireReal } from '../support/real.ts';
 import { encodeCommand, RespClient, RespError, type RespValue } from '../support/resp-client.ts';
-import { testScale } from '../support/seed.ts';
+import { announceSeed, seededRandom, testScale, testSeed } from '../support/seed.ts';
 
 const BATCH = 500;
 const DATABASES = [0, 7, 15];
@@ -192,7 +192,6 @@ const cases: readonly Case[] = [
 describeReal(['redis-server', 'redis-check-rdb'], 'a snapshot file', () => {
   let ours: Side;
   let real: Side;
-  const first = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_007);
 
   beforeAll(async () => {
     const servers = await Promise.all([startOurs(), startReal()]);
@@ -236,7 +235,7 @@ describeReal(['redis-server', 'redis-check-rdb'], 'a snapshot file', () => {
       it(`${title} ${one.title}: every type and encoding`, { timeout: 60_000 }, async () => {
         const [from, to] = way === 'ours' ? [ours, real] : [real, ours];
         await prepare(from, one.settings);
-        await must(from, everyEncoding(createRandom(first)));
+        await must(from, everyEncoding(seededRandom('every encoding in RDB files')));
         if (one.access === 'frequency')
           await must(
             from,
@@ -251,9 +250,9 @@ describeReal(['redis-server', 'redis-check-rdb'], 'a snapshot file', () => {
 
   for (let run = 0; run < 2 * testScale; run++) {
     for (const way of ['ours', 'real'] as const) {
-      const seed = first + run;
+      const seed = testSeed + run;
       it(`of random data by ${way} is read by the other (seed ${seed})`, { timeout: 60_000 }, async () => {
-        console.log(`random data in RDB files: TEST_SEED=${seed}`);
+        announceSeed('random data in RDB files');
         const [from, to] = way === 'ours' ? [ours, real] : [real, ours];
         const random = createRandom(seed);
         await prepare(from, [['list-compress-depth', String(random.nextBelow(3))]]);
@@ -276,7 +275,7 @@ describeReal(['redis-server', 'redis-check-rdb'], 'a snapshot file', () => {
         [other, ours],
       ] as const) {
         await prepare(ours, []);
-        await must(from, everyEncoding(createRandom(first)));
+        await must(from, everyEncoding(seededRandom('every encoding in RDB files')));
         await must(from, [['SAVE']]);
         const digest = show(await from.client.command('DEBUG', 'DIGEST'));
         expect([...readFileSync(join(from.server.folder, 'dump.rdb')).subarray(-8)]).toEqual(Array(8).fill(0));
@@ -293,10 +292,10 @@ describeReal(['redis-server', 'redis-check-rdb'], 'a snapshot file', () => {
     timeout: 180_000,
   }, async () => {
     await prepare(ours, []);
-    await must(ours, everyEncoding(createRandom(first)));
+    await must(ours, everyEncoding(seededRandom('every encoding in RDB files')));
     await must(ours, [['DEBUG', 'POPULATE', 60_000, 'filler', 100]]);
     for (let run = 0; run < 3; run++) {
-      const random = createRandom(first + run);
+      const random = createRandom(`save in the background ${run} ${testSeed}`);
       // The first writes come in one breath with it, so that it cannot be over before them.
       const first200 = randomCommands(random, 200);
       const [digest, started] = await send(ours, [['DEBUG', 'DIGEST'], ['BGSAVE'], ...first200]);

@@ -1,10 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { createRandom } from '../../engines/base/random.ts';
 import type { Random, Transport } from '../../engines/ports.ts';
 import { BinaryRequestMaker } from '../conformance/memcached-binary-requests.ts';
 import { InProcess } from '../memcached/in-process.ts';
+import { seededRandom } from '../support/seed.ts';
 
-const SEED = Number(process.env['FUZZ_SEED'] ?? 20261123);
 const ROUNDS = 150;
 const REQUESTS_MAX = 12;
 const ARENA_BYTES = 256 * 1024 * 1024;
@@ -38,9 +37,9 @@ function damage(request: Buffer, random: Random): Buffer {
   return Buffer.concat([bytes.subarray(0, at), Buffer.from([random.nextBelow(256)]), bytes.subarray(at)]);
 }
 
-describe(`binary requests, damaged or not (FUZZ_SEED=${SEED})`, () => {
+describe('binary requests, damaged or not', () => {
   it('are answered the same in random slices as in one piece', { timeout: 60_000 }, () => {
-    const random = createRandom(SEED);
+    const random = seededRandom('binary requests in slices');
     const maker = new BinaryRequestMaker(random, 40);
     const whole = new InProcess(SETTINGS, ARENA_BYTES);
     const cut = new InProcess(SETTINGS, ARENA_BYTES);
@@ -59,7 +58,7 @@ describe(`binary requests, damaged or not (FUZZ_SEED=${SEED})`, () => {
       for (const piece of slices(bytes, random)) if (!cut.isClosed(two)) cut.feed(two, piece);
       const left = whole.take(one).toString('latin1');
       const right = cut.take(two).toString('latin1');
-      const where = `seed ${SEED}, round ${round}: ${bytes.toString('hex').slice(0, 2_000)}`;
+      const where = `round ${round}: ${bytes.toString('hex').slice(0, 2_000)}`;
       // Of replies in one batch with a bad magic byte those are lost that have not left yet; in slices they have.
       expect([where, cut.isClosed(two)]).toEqual([where, whole.isClosed(one)]);
       if (whole.isClosed(one)) expect([where, right.slice(0, left.length)]).toEqual([where, left]);
@@ -77,7 +76,7 @@ describe(`binary requests, damaged or not (FUZZ_SEED=${SEED})`, () => {
   });
 
   it('neither crash nor leak, with SASL asked for', () => {
-    const random = createRandom(SEED + 1);
+    const random = seededRandom('binary requests with SASL');
     const maker = new BinaryRequestMaker(random, 40);
     const server = new InProcess(
       { ...SETTINGS, sasl: true, protocol: 'binary', passwords: 'user:secret\n', maxBytes: 8 * 1024 * 1024 },
@@ -120,9 +119,9 @@ function pagesOf(server: InProcess): { taken: number } {
   return count;
 }
 
-describe(`datagrams of noise (FUZZ_SEED=${SEED})`, () => {
+describe('datagrams of noise', () => {
   it('are answered in frames that fit together, and leave nothing behind', { timeout: 60_000 }, () => {
-    const random = createRandom(SEED + 2);
+    const random = seededRandom('datagrams of noise');
     const maker = new BinaryRequestMaker(random, 40);
     const server = new InProcess({ ...SETTINGS, maxBytes: 8 * 1024 * 1024 }, ARENA_BYTES);
     const { memory, core } = server;
@@ -186,7 +185,7 @@ function checkFrames(datagrams: Buffer[], round: number): void {
   let next = 0;
   let count = 0;
   for (const [i, datagram] of datagrams.entries()) {
-    const where = `seed ${SEED}, round ${round}, datagram ${i}`;
+    const where = `round ${round}, datagram ${i}`;
     expect([where, datagram.readUInt16BE(0), datagram.readUInt16BE(6)]).toEqual([where, round, 0]);
     expect([where, datagram.readUInt16BE(2)]).toEqual([where, next]);
     if (next > 0) expect([where, datagram.readUInt16BE(4)]).toEqual([where, count]);

@@ -1,12 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { createRandom } from '../../engines/base/random.ts';
 import type { Random } from '../../engines/ports.ts';
 import { CommandMaker } from '../conformance/memcached-commands.ts';
 import { MetaMaker } from '../conformance/memcached-meta-commands.ts';
 import { InProcess, parseStats } from '../memcached/in-process.ts';
-import { testScale } from '../support/seed.ts';
+import { seededRandom, testScale } from '../support/seed.ts';
 
-const SEED = Number(process.env['FUZZ_SEED'] ?? 20261123);
 const ROUNDS = 80 * testScale;
 const NOISE_ROUNDS = 400 * testScale;
 const ARENA_BYTES = 256 * 1024 * 1024;
@@ -63,11 +61,11 @@ function expectEmpty(server: InProcess): void {
   expect(items.currBytes).toBe(0);
 }
 
-describe(`meta commands (FUZZ_SEED=${SEED})`, () => {
+describe('meta commands', () => {
   it('cut and mutated are answered as in one piece, and leave no reference behind', {
     timeout: 120_000 * testScale,
   }, () => {
-    const random = createRandom(SEED);
+    const random = seededRandom('meta commands, cut and mutated');
     const ascii = new CommandMaker(random, 30);
     const meta = new MetaMaker(random, ascii);
     const settings = { lruMaintainer: false, lruSegmented: false };
@@ -84,7 +82,7 @@ describe(`meta commands (FUZZ_SEED=${SEED})`, () => {
       const calm = Buffer.from(bytes.toString('latin1').replaceAll('\nma ', '\nmx '), 'latin1');
       whole.feed(one, calm);
       for (const piece of slices(calm, random)) cut.feed(two, piece);
-      expect(cut.take(two).toString('latin1'), `seed ${SEED}, round ${round}`).toBe(whole.take(one).toString('latin1'));
+      expect(cut.take(two).toString('latin1'), `round ${round}`).toBe(whole.take(one).toString('latin1'));
       expect(cut.isClosed(two)).toBe(whole.isClosed(one));
       whole.hangUp(one);
       cut.hangUp(two);
@@ -104,7 +102,7 @@ describe(`meta commands (FUZZ_SEED=${SEED})`, () => {
     it(`with every kind of value, truncated and abandoned, leave memory exact (${name})`, {
       timeout: 120_000 * testScale,
     }, () => {
-      const random = createRandom(SEED + 7);
+      const random = seededRandom(`meta commands, ${name}`);
       const ascii = new CommandMaker(random, 60);
       const meta = new MetaMaker(random, ascii);
       const server = new InProcess(settings, ARENA_BYTES);
@@ -127,7 +125,7 @@ describe(`meta commands (FUZZ_SEED=${SEED})`, () => {
   }
 
   it('of random bytes neither crash nor leak', { timeout: 120_000 * testScale }, () => {
-    const random = createRandom(SEED + 1);
+    const random = seededRandom('meta commands of random bytes');
     const server = new InProcess({ maxBytes: 4 * 1024 * 1024 }, ARENA_BYTES);
     for (let round = 0; round < NOISE_ROUNDS; round++) {
       const conn = server.open();

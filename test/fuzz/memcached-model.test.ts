@@ -1,11 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { createRandom } from '../../engines/base/random.ts';
 import { InProcess } from '../memcached/in-process.ts';
+import { seededRandom } from '../support/seed.ts';
 
-const SEED = Number(process.env['FUZZ_SEED'] ?? 20261123);
 const STEPS = 20_000;
 
-describe(`the core against a Map (FUZZ_SEED=${SEED})`, () => {
+describe('the core against a Map', () => {
   for (const [name, settings] of [
     ['roomy', {}],
     ['evicting', { maxBytes: 3 * 1024 * 1024 }],
@@ -13,7 +12,7 @@ describe(`the core against a Map (FUZZ_SEED=${SEED})`, () => {
     ['without CAS', { useCas: false }],
   ] as const) {
     it(`never returns a wrong value and forgets only what it may (${name})`, { timeout: 60_000 }, () => {
-      const random = createRandom(SEED);
+      const random = seededRandom(`the core against a Map, ${name}`);
       const server = new InProcess(settings, 512 * 1024 * 1024);
       const conn = server.open();
       const model = new Map<string, { value: string; until: number }>();

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { createRandom } from '../../engines/base/random.ts';
 import { InputBuffers } from '../../engines/io/input-buffers.ts';
 import { OutputQueues } from '../../engines/io/output-queues.ts';
+import { seededRandom } from '../support/seed.ts';
 import { testAllocator } from './support/loops.ts';
 
 describe('output queues', () => {
@@ -75,10 +75,8 @@ describe('output queues', () => {
 });
 
 describe('input buffers', () => {
-  const seed = process.env['CACHELAB_SEED'] ?? String(Date.now() % 1_000_000);
-
-  it(`hand over the same bytes in whatever slices they come (seed ${seed})`, () => {
-    const random = createRandom(seed);
+  it('hand over the same bytes in whatever slices they come', () => {
+    const random = seededRandom('input buffers');
     const allocator = testAllocator();
     const { u8, view } = allocator.memory;
     const buffers = new InputBuffers(allocator, 3, 4096, 2 ** 24);

@@ -1,16 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { createRandom } from '../../engines/base/random.ts';
 import { createEventLoop } from '../../engines/io/create-event-loop.ts';
+import { seededRandom } from '../support/seed.ts';
 import { loopNames, openDescriptors, testAllocator, until } from './support/loops.ts';
 
-const seed = process.env['CACHELAB_SEED'] ?? String(Date.now() % 1_000_000);
 const CONNECTIONS = 400;
 const SIDE_CLIENT = -1;
 
 describe.each(loopNames)('the %s loop under random use', (name) => {
-  it(`keeps its promises, whoever closes, pauses, lends or breaks off when (seed ${seed})`, async () => {
+  it(`keeps its promises, whoever closes, pauses, lends or breaks off when`, async () => {
     const descriptors = openDescriptors();
-    const random = createRandom(seed);
+    const random = seededRandom(`chaos of ${name}`);
     const allocator = testAllocator();
     const loop = createEventLoop(name, allocator, { hopMs: 4, outputChunkBytes: 1024, readBufferBytes: 4096 });
     const chance = (percent: number): boolean => random.nextBelow(100) < percent;

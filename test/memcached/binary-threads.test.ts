@@ -1,9 +1,9 @@
 import { createRequire } from 'node:module';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createRandom } from '../../engines/base/random.ts';
 import { systemAvailable } from '../../engines/io/system.ts';
 import * as B from '../../engines/memcached/protocol/binary.ts';
 import { binaryRequest } from '../conformance/memcached-binary-requests.ts';
+import { seededRandom } from '../support/seed.ts';
 import type { RawConnection } from './real-memcached.ts';
 import { NetworkServer, UdpClient } from './support/network-server.ts';
 
@@ -95,7 +95,7 @@ describe.skipIf(!systemAvailable())('binary clients of four worker threads', () 
       COUNTERS.map((key) => binaryRequest({ opcode: B.OP_INCREMENT, key, extras: BY_ONE })),
     );
     const client = async (id: number): Promise<void> => {
-      const random = createRandom(id);
+      const random = seededRandom(`binary threads, client ${id}`);
       const connection = await server.connect();
       for (let round = 0; round < ROUNDS; round++) {
         const requests: Buffer[] = [];

@@ -3,16 +3,14 @@
  * that is not given back stays behind. Threads that really run at the same time are others' tests.
  */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createRandom } from '../../engines/base/random.ts';
 import { LOCK_COUNT, LOCK_SHIFT } from '../../engines/memcached/lock-cells.ts';
 import { itemLockPower } from '../../engines/memcached/locks.ts';
 import { createArena } from '../../engines/memory/arena.ts';
 import { CommandMaker } from '../conformance/memcached-commands.ts';
 import { MetaMaker } from '../conformance/memcached-meta-commands.ts';
-import { testScale } from '../support/seed.ts';
+import { seededRandom, testScale } from '../support/seed.ts';
 import { InProcess } from './in-process.ts';
 
-const SEED = Number(process.env['FUZZ_SEED'] ?? 20261123);
 const THREADS = 2;
 const BATCHES = 250 * testScale;
 const BATCH = 30;
@@ -26,7 +24,7 @@ function takenLocks(server: InProcess): number[] {
   return taken;
 }
 
-describe(`locks (FUZZ_SEED=${SEED})`, () => {
+describe('locks', () => {
   beforeEach(() => {
     vi.spyOn(Atomics, 'wait').mockImplementation(() => {
       throw new Error('a lock is taken twice');
@@ -42,7 +40,7 @@ describe(`locks (FUZZ_SEED=${SEED})`, () => {
       ['segmented LRU with little memory', { maxBytes: 4 * 1024 * 1024 }],
     ] as const) {
       it(`are taken once and all given back by ${kind} commands (${name})`, { timeout: 60_000 * testScale }, () => {
-        const random = createRandom(SEED);
+        const random = seededRandom(`locks of ${kind} commands, ${name}`);
         const memory = createArena({ byteLength: ARENA_BYTES, shared: true });
         const all = { ...settings, threads: THREADS, reqsPerEvent: 1_000 };
         const dispatcher = new InProcess(all, 0, undefined, {

@@ -9,6 +9,7 @@ import { PubSub, type Space, shardSubscriptionCount, subscriptionCount } from '.
 import { sha1 } from '../../engines/redis/sha1.ts';
 import { optionLines, splitEngineOptions } from '../../engines/servers/redis-conf.ts';
 import { logTime } from '../../engines/servers/redis-log.ts';
+import { seededRandom } from '../support/seed.ts';
 
 describe('SHA-1', () => {
   it('equals the one of Node for every length around its blocks', () => {
@@ -24,8 +25,7 @@ describe('SHA-1', () => {
 
 describe('subscriptions', () => {
   it('hold the same on both sides after any sequence of changes', () => {
-    const seed = Date.now() % 1_000_000;
-    const random = createRandom(seed);
+    const random = seededRandom('subscriptions');
     const pubsub = new PubSub();
     const clients = Array.from(
       { length: 8 },
@@ -39,8 +39,8 @@ describe('subscriptions', () => {
       const had = c[space]?.has(name) ?? false;
       const kind = random.nextBelow(20);
       if (kind === 0) pubsub.forget(c);
-      else if (kind < 11) expect(pubsub.subscribe(c, space, name), `seed ${seed} step ${step}`).toBe(!had);
-      else expect(pubsub.unsubscribe(c, space, name), `seed ${seed} step ${step}`).toBe(had);
+      else if (kind < 11) expect(pubsub.subscribe(c, space, name), `step ${step}`).toBe(!had);
+      else expect(pubsub.unsubscribe(c, space, name), `step ${step}`).toBe(had);
       expect((c.flags & CLIENT_PUBSUB) !== 0).toBe(subscriptionCount(c) + shardSubscriptionCount(c) > 0);
       if (step % 500 === 0) pubsub.verify(clients);
     }

@@ -1,10 +1,9 @@
 /** Sorted sets in an arena that runs full: commands are refused or done in part, and nothing breaks or stays behind. */
 import { describe, expect, it } from 'vitest';
-import { createRandom } from '../../engines/base/random.ts';
 import { ARENA_EXHAUSTED } from '../../engines/redis/structures/heap.ts';
 import { verifyCore } from '../../engines/redis/verify.ts';
 import { RespError } from '../support/resp-client.ts';
-import { testScale } from '../support/seed.ts';
+import { seededRandom, testScale } from '../support/seed.ts';
 import { Draw } from './support/draw.ts';
 import { Loopback } from './support/loopback.ts';
 import { randomGeoCommand } from './support/random-geo.ts';
@@ -25,9 +24,7 @@ function emptied(lab: Loopback): number {
 
 describe('sorted sets without memory', () => {
   it('stay whole when any allocation may fail, and leave nothing behind', { timeout: 60_000 * testScale }, () => {
-    const seed = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_007);
-    console.log(`failing allocations: TEST_SEED=${seed}`);
-    const random = createRandom(seed);
+    const random = seededRandom('failing allocations');
     const draw = new Draw(random);
     const lab = new Loopback(ARENA_BYTES);
     lab.open(0);

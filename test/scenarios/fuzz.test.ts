@@ -1,13 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { createRandom } from '../../engines/base/random.ts';
 import { createWorkload } from '../../harness/workload/workload.ts';
 import { builtInFolder, builtInNames, templateText } from '../../scenarios/load.ts';
 import { readScenario, ScenarioError } from '../../scenarios/schema.ts';
+import { seededRandom } from '../support/seed.ts';
 
-const seed = process.env['FUZZ_SEED'] ?? String(Date.now());
-const random = createRandom(seed);
+const random = seededRandom('scenario files');
 
 const pick = <T>(list: readonly T[]): T => list[random.nextBelow(list.length)];
 
@@ -98,7 +97,7 @@ function mutate(text: string): string {
   return result;
 }
 
-describe(`scenario files with random mistakes (FUZZ_SEED=${seed})`, () => {
+describe('scenario files with random mistakes', () => {
   it('are read, or refused by a ScenarioError that says something', () => {
     const texts = [
       ...builtInNames().map((name) => readFileSync(join(builtInFolder(), `${name}.yaml`), 'utf8')),
@@ -123,8 +122,7 @@ describe(`scenario files with random mistakes (FUZZ_SEED=${seed})`, () => {
         // What is accepted must be usable: small data sets are tried out.
         if (scenario.kind === 'load' && scenario.dataset.keys <= 1_000_000) createWorkload(scenario, 's').next();
       } catch (error) {
-        if (!(error instanceof ScenarioError))
-          throw new Error(`FUZZ_SEED=${seed}, --set ${set}:\n${text}`, { cause: error });
+        if (!(error instanceof ScenarioError)) throw new Error(`--set ${set}:\n${text}`, { cause: error });
         refused++;
         expect(error.problems.length).toBeGreaterThan(0);
         for (const problem of error.problems) {

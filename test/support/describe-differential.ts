@@ -5,7 +5,7 @@ import { startOurs, startReal, type TestServer } from '../redis/support/servers.
 import { type CommandGenerator, runDifferential } from './differential.ts';
 import { describeReal } from './real.ts';
 import { RespClient } from './resp-client.ts';
-import { testScale } from './seed.ts';
+import { announceSeed, testScale, testSeed } from './seed.ts';
 
 /** One test: a run of commands with a seed of its own. */
 export interface Run {
@@ -47,12 +47,11 @@ export function describeDifferential(
       await Promise.all([ours?.stop(), real?.stop()]);
     });
 
-    const first = Number(process.env['TEST_SEED'] ?? Date.now() % 1_000_007);
     runs.forEach(({ protocol, title: more = '', settings = [] }, index) => {
-      const seed = first + index;
+      const seed = testSeed + index;
       const name = `are answered alike${more} (seed ${seed}, RESP${protocol})`;
       it(name, { timeout: 120_000 * testScale }, async () => {
-        console.log(`${title}: TEST_SEED=${first} (this run: ${seed})`);
+        announceSeed(`${title} ${name}`);
         for (const { path } of [ours, real]) {
           const client = await RespClient.connect({ path });
           for (const one of settings) await client.command(...one);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { createRandom } from '../../../engines/base/random.ts';
 import { encodeHead, encodeText, encodeUint } from '../../../engines/redis/protocol/encode.ts';
 import { REPLY_INCOMPLETE, REPLY_INVALID, ReplyParser } from '../../../engines/redis/protocol/reply-parser.ts';
+import { seededRandom } from '../../support/seed.ts';
 
 const bytes = (text: string) => new Uint8Array(Buffer.from(text, 'latin1'));
 
@@ -44,9 +44,7 @@ describe('the reply parser', () => {
   });
 
   it('gives the same when the bytes come in slices and move in between', () => {
-    const seed = Date.now() >>> 0;
-    console.log(`seed ${seed}`);
-    const random = createRandom(seed);
+    const random = seededRandom('replies in slices');
     for (let round = 0; round < 300; round++) {
       const chosen = Array.from({ length: 5 }, () => replies[random.nextBelow(replies.length)]!);
       const whole = bytes(chosen.map(([text]) => text).join(''));

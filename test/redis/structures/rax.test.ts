@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { createRandom } from '../../../engines/base/random.ts';
 import type { Random } from '../../../engines/ports.ts';
 import { ArenaExhausted } from '../../../engines/redis/structures/heap.ts';
 import {
@@ -15,6 +14,7 @@ import {
   raxVerify,
 } from '../../../engines/redis/structures/rax.ts';
 import { RaxIterator } from '../../../engines/redis/structures/rax-iterator.ts';
+import { seededRandom } from '../../support/seed.ts';
 import { structureLab } from './lab.ts';
 
 const bytesOf = (text: string): Uint8Array => Uint8Array.from(text, (char) => char.charCodeAt(0));
@@ -44,10 +44,8 @@ function keysOf(it: RaxIterator, start: boolean, step: () => boolean): string[] 
 
 describe('a radix tree', () => {
   it('does what a sorted map does', () => {
-    const seed = process.env['TEST_SEED'] ?? String(Date.now() % 1_000_007);
-    console.log(`radix tree: TEST_SEED=${seed}`);
-    const { heap: h, allocator } = structureLab(`rax ${seed}`);
-    const random = createRandom(`rax keys ${seed}`);
+    const { heap: h, allocator } = structureLab('rax');
+    const random = seededRandom('rax keys');
     const base = allocator.usedBytes;
     for (let round = 0; round < 12; round++) {
       const rax = raxNew(h);
@@ -114,7 +112,7 @@ describe('a radix tree', () => {
     let left = Number.POSITIVE_INFINITY;
     allocator.alloc = (bytes: number) => (left-- > 0 ? real(bytes) : 0);
     const base = allocator.usedBytes;
-    const random = createRandom('rax memory');
+    const random = seededRandom('rax memory');
     const rax = raxNew(h);
     const model = new Set<string>();
     let failures = 0;

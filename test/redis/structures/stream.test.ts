@@ -1,5 +1,4 @@
 import { expect, it } from 'vitest';
-import { createRandom } from '../../../engines/base/random.ts';
 import { ArenaExhausted, type Heap } from '../../../engines/redis/structures/heap.ts';
 import { lpText } from '../../../engines/redis/structures/listpack.ts';
 import { robjPtr } from '../../../engines/redis/structures/robj.ts';
@@ -15,6 +14,7 @@ import { newStreamId, type StreamId, streamIdText } from '../../../engines/redis
 import { StreamIterator } from '../../../engines/redis/structures/stream-iterator.ts';
 import { renewFirstId, streamDelete, streamTrim } from '../../../engines/redis/structures/stream-trim.ts';
 import { streamType, wrapStream } from '../../../engines/redis/types/stream.ts';
+import { seededRandom } from '../../support/seed.ts';
 import { structureLab } from './lab.ts';
 
 const NAMES = ['name', 'other', '7', ''];
@@ -45,10 +45,8 @@ function entriesOf(h: Heap, o: number, backwards: boolean): string[] {
 it('a stream does what a list of entries does, also when memory runs out at any allocation', {
   timeout: 60_000,
 }, () => {
-  const seed = process.env['TEST_SEED'] ?? String(Date.now() % 1_000_007);
-  console.log(`stream: TEST_SEED=${seed}`);
-  const { heap: h, allocator, memory } = structureLab(`stream ${seed}`);
-  const random = createRandom(`stream ${seed}`);
+  const { heap: h, allocator, memory } = structureLab('stream');
+  const random = seededRandom('stream');
   const text = memory.takePages(4);
   const real = allocator.alloc.bind(allocator);
   let left = Number.POSITIVE_INFINITY;
