@@ -214,6 +214,8 @@ function cutOff(core: RedisCore, path: string, name: string, whole: number, size
   const file = core.disk!.open(path, 'append');
   try {
     core.disk!.truncate(file, whole);
+    // Another part may follow it soon, which would make a broken end that comes back with a cut of the power fatal.
+    core.disk!.sync(file);
   } finally {
     core.disk!.close(file);
   }
