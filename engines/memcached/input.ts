@@ -208,7 +208,6 @@ export class Input {
       else break;
     }
     this.#output.finish();
-    if (this.#kept.count > 0) this.#kept.release();
     const state = connections.state[conn];
     return state !== STATE_READING && state !== STATE_SWALLOWING ? next : -1;
   }
@@ -217,6 +216,7 @@ export class Input {
   endDatagram(conn: number): void {
     this.#connections.state[conn] = STATE_READY;
     this.#values.forget(conn);
+    if (this.#kept.count > 0) this.#kept.release();
     this.isDatagram = false;
     this.#leave();
   }

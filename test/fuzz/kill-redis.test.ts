@@ -225,6 +225,8 @@ it(`a server killed ${KILLS} times while it saves always has a whole snapshot`, 
       }
     };
     const work = [saves(), writer.run(client, random)];
+    // However busy the machine is: the lives that follow have a snapshot to begin with.
+    while (kill === 0 && saved === 0) await new Promise((resolve) => setTimeout(resolve, 10));
     await new Promise((resolve) => setTimeout(resolve, random.nextBelow(LIFE_MS)));
     const ended = once(server.process, 'exit');
     server.process.kill('SIGKILL');
@@ -232,5 +234,4 @@ it(`a server killed ${KILLS} times while it saves always has a whole snapshot`, 
     await Promise.all(work);
     await Promise.all([looker.close(), client.close()]);
   }
-  expect(saved).toBeGreaterThan(0);
 });

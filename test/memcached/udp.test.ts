@@ -109,6 +109,15 @@ REQUESTS.push(
   ...[0x12, 0x13].flatMap((opcode) => ['q', 'none'].map((key) => framed(7, binary(opcode, key, 'v', SET_EXTRAS)))),
   ...[0x14, 0x09, 0x0c, 0x0d].flatMap((opcode) => ['m', 'none'].map((key) => framed(7, binary(opcode, key)))),
   ...[0x15, 0x16].map((opcode) => framed(7, binary(opcode, 'c', '', COUNT_EXTRAS))),
+  // What a quiet get has found is held until its datagram is answered: no value is padded in place meanwhile.
+  framed(7, binary(0x01, 'held', '10', SET_EXTRAS)),
+  ...[0x09, 0x00].map((opcode) =>
+    framed(7, Buffer.concat([binary(opcode, 'held'), binary(0x16, 'held', '', COUNT_EXTRAS), binary(0x00, 'held')])),
+  ),
+  framed(7, Buffer.concat([binary(0x16, 'held', '', COUNT_EXTRAS), binary(0x00, 'held')])),
+  framed(7, binary(0x01, 'held', '10', SET_EXTRAS)),
+  framed(7, Buffer.concat([binary(0x16, 'held', '', COUNT_EXTRAS), binary(0x00, 'held')])),
+  framed(7, binary(0x00, 'held')),
   ...[0x19, 0x1a].flatMap((opcode) => ['q', 'nowhere'].map((key) => framed(7, binary(opcode, key, 'x')))),
   ...[0x1c, 0x1d, 0x1e, 0x23, 0x24].flatMap((opcode) =>
     ['q', 'nowhere'].map((key) => framed(7, binary(opcode, key, '', Buffer.alloc(4)))),
