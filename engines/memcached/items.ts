@@ -10,9 +10,10 @@
  */
 import type { Memory } from '../ports.ts';
 import { type HashFunction, HashTable } from './assoc.ts';
+import { CasIds } from './cas-ids.ts';
 import { type Counters, type LruCounters, makeLruCounters } from './counters.ts';
 import * as L from './layout.ts';
-import { LIST_BYTES_F64, LIST_COUNT, LIST_HEAD, LIST_TAIL, LOCK_CAS, LOCK_LRU, LOCK_SHIFT } from './lock-cells.ts';
+import { LIST_BYTES_F64, LIST_COUNT, LIST_HEAD, LIST_TAIL, LOCK_LRU, LOCK_SHIFT } from './lock-cells.ts';
 import type { Locks } from './locks.ts';
 import {
   GET_EXPIRED,
@@ -62,9 +63,9 @@ export class Items {
   readonly lru: LruCounters;
   readonly locks: Locks;
   readonly hash: HashFunction;
-  /** Words of u32 where the LRU lists begin (lock-cells.ts), and the place of the CAS id in f64. */
+  readonly casIds: CasIds;
+  /** Word of u32 where the LRU lists begin (lock-cells.ts). */
   readonly #lists: number;
-  readonly #cas: number;
   /** Where the crawler goes on in each list, by LRU id (crawler.ts). */
   readonly crawlNext: Uint32Array;
   /** Fetches in COLD that this thread leaves to the maintainer; null for a thread that executes no commands. */
@@ -108,18 +109,18 @@ export class Items {
     this.#numbers = block.numbers;
     this.lru = makeLruCounters(block);
     this.#lists = block.locks + (LOCK_LRU << LOCK_SHIFT);
-    this.#cas = block.cas;
+    this.casIds = new CasIds(block, locks.isShared);
     this.crawlNext = block.crawlArray(0);
     this.#bumps = thread < block.threads ? block.bumps(thread) : null;
     if (isFirst) {
       this.now = ITEM_UPDATE_INTERVAL + 2;
       this.#f64[this.#numbers + F64_PROCESS_STARTED] = wallSeconds - ITEM_UPDATE_INTERVAL - 2;
     }
-    this.slabs = new Slabs(memory, block, locks, settings, isFirst);
+    this.slabs = new Slabs(memory, block, locks, settings, isFirst, thread);
     const power = isFirst ? settings.hashPowerInit : -1;
     this.table = new HashTable(memory, block, locks, power, settings.hashExpand, hash);
     this.sizes = new SizesHistogram(memory, block, locks, settings);
-    if (isFirst && settings.trackSizes) this.sizes.enable(settings.useCas ? this.nextCas() : 0);
+    if (isFirst && settings.trackSizes) this.sizes.enable(settings.useCas ? this.casIds.next() : 0);
   }
 
   /** Present time in relative seconds; the server's tick advances it. */
@@ -155,15 +156,6 @@ export class Items {
 
   set oldestCas(cas: number) {
     this.#f64[this.#numbers + F64_OLDEST_CAS] = cas;
-  }
-
-  /** The CAS id given out last. */
-  get lastCas(): number {
-    return this.#f64[this.#cas];
-  }
-
-  set lastCas(cas: number) {
-    this.#f64[this.#cas] = cas;
   }
 
   /** Items that can be found. */
@@ -206,15 +198,6 @@ export class Items {
     this.u32[list + LIST_TAIL] = tail;
     this.u32[list + LIST_COUNT] = count;
     this.#f64[(list >>> 1) + LIST_BYTES_F64] = bytes;
-  }
-
-  nextCas(): number {
-    const { locks } = this;
-    locks.take(LOCK_CAS);
-    const cas = this.#f64[this.#cas] + 1;
-    this.#f64[this.#cas] = cas;
-    locks.give(LOCK_CAS);
-    return cas;
   }
 
   /** Turns a client's expiry time (seconds) into a relative time: 0 never, 1 long ago. */
@@ -299,9 +282,9 @@ export class Items {
   /** Gives an item its new CAS id. */
   renewCas(item: number): void {
     if ((this.u16[(item + L.ITEM_FLAGS) >>> 1] & L.FLAG_CAS) === 0) return;
-    const cas = this.nextCas();
-    this.u32[(item + L.ITEM_HEADER_BYTES) >>> 2] = cas >>> 0;
-    this.u32[(item + L.ITEM_HEADER_BYTES + 4) >>> 2] = Math.floor(cas / 4_294_967_296);
+    const low = this.casIds.nextLow();
+    this.u32[(item + L.ITEM_HEADER_BYTES) >>> 2] = low;
+    this.u32[(item + L.ITEM_HEADER_BYTES + 4) >>> 2] = this.casIds.high(low);
   }
 
   isFlushed(item: number): boolean {
@@ -691,7 +674,7 @@ export class Items {
     const oldest = exptime > 0 ? this.realTime(exptime) : this.now;
     if (this.settings.useCas) {
       this.oldestLive = oldest - 1;
-      if (this.oldestLive <= this.now) this.oldestCas = this.nextCas();
+      if (this.oldestLive <= this.now) this.oldestCas = this.casIds.next();
     } else {
       this.oldestLive = oldest;
     }

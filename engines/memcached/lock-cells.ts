@@ -11,16 +11,13 @@ export const LIST_HEAD = 1;
 export const LIST_TAIL = 2;
 export const LIST_COUNT = 3;
 export const LIST_BYTES_F64 = 2;
-/** The f64 of that index in the line of LOCK_CAS: the CAS id given out last. */
-export const CAS_F64 = 1;
 
 /** LOCK_LRU + LRU id. */
 export const LOCK_LRU = 0;
 export const LOCK_SLABS = LRU_COUNT;
-export const LOCK_CAS = LRU_COUNT + 1;
-export const LOCK_SETTINGS = LRU_COUNT + 2;
-export const LOCK_SIZES = LRU_COUNT + 3;
-export const LOCK_PREFIX = LRU_COUNT + 4;
-export const LOCK_LOGGER = LRU_COUNT + 5;
-export const LOCK_CONNECTIONS = LRU_COUNT + 6;
-export const LOCK_COUNT = LRU_COUNT + 7;
+export const LOCK_SETTINGS = LRU_COUNT + 1;
+export const LOCK_SIZES = LRU_COUNT + 2;
+export const LOCK_PREFIX = LRU_COUNT + 3;
+export const LOCK_LOGGER = LRU_COUNT + 4;
+export const LOCK_CONNECTIONS = LRU_COUNT + 5;
+export const LOCK_COUNT = LRU_COUNT + 6;

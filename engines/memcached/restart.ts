@@ -25,7 +25,7 @@ export function restoreCore(core: Core, state: RestartState): string | null {
   core.continueClock(state.processStarted, now);
   items.oldestLive = state.oldestLive;
   items.oldestCas = state.oldestCas;
-  items.lastCas = state.currentCas;
+  items.casIds.last = state.currentCas;
   core.logger.lastGid = state.loggerGid;
   return null;
 }
@@ -38,7 +38,7 @@ export function prepareRestart(core: Core): RestartState {
     currentTime: items.now,
     processStarted: items.processStarted,
     stopTime: Math.floor(core.clock.wallMs() / 1000),
-    currentCas: items.lastCas,
+    currentCas: items.casIds.last,
     oldestCas: items.oldestCas,
     loggerGid: core.logger.lastGid,
     hashPower: items.table.power,

@@ -8,7 +8,7 @@
 import type { Memory } from '../ports.ts';
 import { COUNTERS_CELLS } from './counters.ts';
 import { CLASS_COUNT, LRU_COUNT } from './layout.ts';
-import { CAS_F64, LOCK_CAS, LOCK_COUNT, LOCK_SHIFT } from './lock-cells.ts';
+import { LOCK_COUNT, LOCK_SHIFT } from './lock-cells.ts';
 
 const PAGE_BYTES = 4_096;
 const CACHE_LINE_BYTES = 64;
@@ -80,6 +80,9 @@ export const BUMP_ENTRIES = 16;
 /** Arrays by LRU id of the crawler. */
 const CRAWL_ARRAYS = 6;
 
+/** Words of the CAS ids. */
+const CAS_CELLS = 3;
+
 /** The arrays by LRU id that LruCounters shows; each is stored under the LRU's lock. */
 const LRU_ARRAYS = 16;
 
@@ -100,7 +103,9 @@ function layOut(threads: number) {
     lruArrays: part(LRU_ARRAYS * LRU_COUNT * 8),
     crawls: part(CRAWL_ARRAYS * LRU_COUNT * 4),
     bumps: part(threads * (BUMP_ENTRIES + 2 * BUMPS_MAX) * 4),
+    casIds: part(CAS_CELLS * 4),
     freeLists: part(CLASS_COUNT * 8),
+    magazines: part(threads * CLASS_COUNT * 4),
     pageCounts: part(CLASS_COUNT * 4),
     pageTable: part(CLASS_COUNT * SLAB_PAGES_MAX * 4),
     counters: part((threads + 1) * COUNTERS_CELLS * 8),
@@ -156,9 +161,9 @@ export class SharedBlock {
     return (this.offset + this.#parts.itemLocks) >>> 2;
   }
 
-  /** Index in `memory.f64` of the CAS id given out last. LOCK_CAS. */
-  get cas(): number {
-    return ((this.locks + (LOCK_CAS << LOCK_SHIFT)) >>> 1) + CAS_F64;
+  /** Word in `memory.u32` where the CAS ids are counted (cas-ids.ts). */
+  get casIds(): number {
+    return (this.offset + this.#parts.casIds) >>> 2;
   }
 
   /** Array number `index` of those by LRU id. */
@@ -180,6 +185,11 @@ export class SharedBlock {
   /** Two words a class: the first chunk of its free list, and how many there are. */
   get freeLists(): Uint32Array {
     return this.#u32(this.#parts.freeLists, CLASS_COUNT * 2);
+  }
+
+  /** The chunk that each worker keeps back of each class (magazines.ts). */
+  get magazines(): Uint32Array {
+    return this.#u32(this.#parts.magazines, this.threads * CLASS_COUNT);
   }
 
   get pageCounts(): Uint32Array {

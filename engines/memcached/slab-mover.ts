@@ -17,7 +17,8 @@
  * | afloat   | none of these    |                            | busy: a value is being read in, or it was unlinked and is still held |
  *
  * Why this is safe while others work:
- * - SLABBED comes and goes under LOCK_SLABS only, and a chunk can neither be freed nor handed out while we hold it. So when we hold it and see
+ * - The threads' magazines of the class are closed while its page moves (magazines.ts). So SLABBED comes and goes under LOCK_SLABS only, and a
+ *   chunk can neither be freed nor handed out while we hold it. When we hold it and see
  *   LINKED, the key is there to be hashed, even if the item is being unlinked at that moment.
  * - The order of locks is item, LRU, slabs. Holding LOCK_SLABS we may therefore only try the item lock; if it is taken, the item is busy.
  *   With the item lock we look again: still linked, and no reference but the link's. Then nobody reads or writes it, and nobody will before
@@ -222,7 +223,10 @@ export class SlabMover implements BackgroundJob {
     locks.take(LOCK_SLABS);
     const hasSpare = slabs.pageCount(source) >= SOURCE_PAGES_MIN;
     const page = slabs.pageAt(source, 0);
-    if (hasSpare) this.#u32[this.#cells + CELL_PAGE] = page;
+    if (hasSpare) {
+      this.#u32[this.#cells + CELL_PAGE] = page;
+      slabs.closeMagazinesNolock(source);
+    }
     Atomics.store(this.#i32, this.#cells + CELL_STATE, hasSpare ? RUNNING : IDLE);
     locks.give(LOCK_SLABS);
     if (!hasSpare) return false;
@@ -245,6 +249,7 @@ export class SlabMover implements BackgroundJob {
     const { slabs, locks } = this.#items;
     locks.take(LOCK_SLABS);
     slabs.movePageNolock(this.#source, this.#destination);
+    slabs.openMagazinesNolock(this.#source);
     this.#u32[this.#cells + CELL_PAGE] = 0;
     this.#counts.moved = 1;
     for (const name of COUNTERS) this.#count(name, this.#counts[name]);

@@ -120,6 +120,13 @@ class SlabCheck {
       previous = chunk;
       count++;
     }
+    for (const chunk of slabs.keptChunks(id)) {
+      this.#mark(chunk, id, FREE);
+      if (u16[(chunk + L.ITEM_FLAGS) >>> 1] !== 0 || u16[(chunk + L.ITEM_REFCOUNT) >>> 1] !== 0) {
+        throw new Error(`slab class ${id}: chunk ${chunk} is kept by a thread and in use`);
+      }
+      count++;
+    }
     if (count !== slabs.freeChunks(id)) {
       throw new Error(`slab class ${id}: ${count} free chunks found, ${slabs.freeChunks(id)} counted`);
     }

@@ -6,13 +6,14 @@
  * A page's chunks go onto the free list in order of address, each in front of the last, so the last chunk of a page is
  * handed out first (as in the original).
  *
- * Free lists, page tables and totals are guarded by LOCK_SLABS. A chunk is free exactly when it carries FLAG_SLABBED, which is set and taken
- * away under that lock only.
+ * Free lists, page tables and totals are guarded by LOCK_SLABS. A chunk is in its free list exactly when it carries FLAG_SLABBED, which is set and
+ * taken away under that lock only. With several threads, each keeps a free chunk of each class to itself (magazines.ts).
  */
 import type { Memory } from '../ports.ts';
 import { CLASS_COUNT, FLAG_SLABBED, ITEM_CLSID, ITEM_FLAGS, ITEM_NEXT, ITEM_PREV, ITEM_REFCOUNT } from './layout.ts';
 import { LOCK_SLABS } from './lock-cells.ts';
 import type { Locks } from './locks.ts';
+import { Magazines } from './magazines.ts';
 import type { Settings } from './settings.ts';
 import {
   CELL_SLAB_MOVER,
@@ -72,7 +73,7 @@ export class Slabs {
   readonly chunksPerPage = new Uint32Array(CLASS_COUNT);
   readonly #locks: Locks;
   readonly #block: SharedBlock;
-  /** First chunk of each free list, 0 when empty. */
+  readonly #magazines: Magazines;
   /** Head and length of each class's free list. */
   readonly #freeLists: Uint32Array;
   readonly #pageCount: Uint32Array;
@@ -83,8 +84,11 @@ export class Slabs {
   /** The last class: all that is larger is stored in chunks. */
   largestClass = 0;
 
-  /** @param isFirst whether the shared block is new; otherwise another thread has filled it */
-  constructor(memory: Memory, block: SharedBlock, locks: Locks, settings: Settings, isFirst: boolean) {
+  /**
+   * @param isFirst whether the shared block is new; otherwise another thread has filled it
+   * @param thread the worker's number
+   */
+  constructor(memory: Memory, block: SharedBlock, locks: Locks, settings: Settings, isFirst: boolean, thread: number) {
     this.#memory = memory;
     this.#u8 = memory.u8;
     this.#u16 = memory.u16;
@@ -92,6 +96,7 @@ export class Slabs {
     this.#settings = settings;
     this.#block = block;
     this.#locks = locks;
+    this.#magazines = new Magazines(block, locks.isShared && thread < block.threads ? thread : null);
     this.#freeLists = block.freeLists;
     this.#pageCount = block.pageCounts;
     this.#pageTable = block.pageTable;
@@ -133,9 +138,17 @@ export class Slabs {
     return this.#memory.f64[this.#block.number(F64_LIMIT_BYTES)]!;
   }
 
-  /** Free chunks of a class. */
+  /** Free chunks of a class, those that threads keep included. */
   freeChunks(id: number): number {
-    return this.#freeLists[2 * id + 1];
+    return this.#freeLists[2 * id + 1]! + this.#magazines.count(id);
+  }
+
+  /** The free chunks of a class that threads keep. */
+  keptChunks(id: number): number[] {
+    const { threads } = this.#magazines;
+    return Array.from({ length: threads }, (_, thread) => this.#magazines.kept(id, thread)).filter(
+      (chunk) => chunk !== 0,
+    );
   }
 
   /** Pages that a class has. */
@@ -181,9 +194,21 @@ export class Slabs {
 
   /** Takes a chunk of a class. @returns its offset with refcount 1 and no flags, or 0 when the limit is reached */
   alloc(id: number): number {
+    const own = this.#magazines.take(id);
+    if (own !== 0) return this.#handOut(own);
     this.#locks.take(LOCK_SLABS);
-    const chunk = this.#freeLists[2 * id] !== 0 || this.#newPage(id) ? this.#pop(id) : 0;
+    let chunk = 0;
+    if (this.#freeLists[2 * id] === 0) chunk = this.#magazines.takeAny(id);
+    if (chunk !== 0) this.#handOut(chunk);
+    else if (this.#freeLists[2 * id] !== 0 || this.#newPage(id)) chunk = this.#pop(id);
     this.#locks.give(LOCK_SLABS);
+    return chunk;
+  }
+
+  #handOut(chunk: number): number {
+    this.#u16[(chunk + ITEM_FLAGS) >>> 1] = 0;
+    this.#u16[(chunk + ITEM_REFCOUNT) >>> 1] = 1;
+    this.#u8[chunk + ITEM_CLSID] = 0;
     return chunk;
   }
 
@@ -210,14 +235,15 @@ export class Slabs {
     this.#freeLists[2 * id] = next;
     if (next !== 0) u32[(next + ITEM_PREV) >>> 2] = 0;
     this.#freeLists[2 * id + 1]--;
-    this.#u16[(chunk + ITEM_FLAGS) >>> 1] = 0;
-    this.#u16[(chunk + ITEM_REFCOUNT) >>> 1] = 1;
-    this.#u8[chunk + ITEM_CLSID] = 0;
-    return chunk;
+    return this.#handOut(chunk);
   }
 
-  /** Puts a chunk back on its class's free list. */
+  /** Puts a chunk back on its class's free list, or keeps it for this thread's next item. */
   free(chunk: number, id: number): void {
+    if (this.#magazines.hasRoom(id)) {
+      this.#u16[(chunk + ITEM_FLAGS) >>> 1] = 0;
+      if (this.#magazines.put(chunk, id)) return;
+    }
     this.#locks.take(LOCK_SLABS);
     this.#push(chunk, id);
     this.#locks.give(LOCK_SLABS);
@@ -237,6 +263,21 @@ export class Slabs {
       chunk = next;
     }
     this.#locks.give(LOCK_SLABS);
+  }
+
+  /**
+   * Until `openMagazinesNolock` no thread keeps a chunk of the class: all that are free are in its free list, and none is freed or handed out but
+   * under LOCK_SLABS, which the caller holds.
+   */
+  closeMagazinesNolock(id: number): void {
+    for (let thread = 0; thread < this.#magazines.threads; thread++) {
+      const chunk = this.#magazines.close(id, thread);
+      if (chunk !== 0) this.#push(chunk, id);
+    }
+  }
+
+  openMagazinesNolock(id: number): void {
+    this.#magazines.open(id);
   }
 
   #push(chunk: number, id: number): void {

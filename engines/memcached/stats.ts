@@ -443,7 +443,7 @@ export class StatsCommands {
         ['sizes_error', 'cas_support_disabled'],
       ];
     }
-    if (items.sizes.enabled || items.sizes.enable(items.nextCas())) return [['sizes_status', 'enabled']];
+    if (items.sizes.enabled || items.sizes.enable(items.casIds.next())) return [['sizes_status', 'enabled']];
     return [
       ['sizes_status', 'error'],
       ['sizes_error', 'no_memory'],

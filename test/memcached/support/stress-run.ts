@@ -52,12 +52,15 @@ export class StressRun {
     for (let i = 0; i < this.#pool.length; i += 4) this.#pool.writeUInt32LE(random.nextU32(), i);
   }
 
-  /** @param leastRequests a machine that is busy with other things gets up to four times the time for so many */
+  /**
+   * @param leastRequests a machine that is busy with other things gets up to four times the time for so many, and for evictions, moved pages
+   * and growth of the table to have happened
+   */
   begin(path: string, seconds: number, leastRequests: number): void {
     this.path = path;
     this.#begun = Date.now();
     this.#seconds = seconds;
-    this.#leastRequests = this.result.requests + leastRequests;
+    this.#leastRequests = leastRequests === 0 ? 0 : this.result.requests + leastRequests;
   }
 
   /** A number that was never given before. */
@@ -67,7 +70,9 @@ export class StressRun {
 
   isOver(): boolean {
     const part = (Date.now() - this.#begun) / (this.#seconds * 1000);
-    return part > 4 || (part > 1 && this.result.requests >= this.#leastRequests);
+    if (part <= 1 || part > 4) return part > 1;
+    const { requests, evictions, pagesMoved, tableGrowths } = this.result;
+    return this.#leastRequests === 0 || (requests >= this.#leastRequests && evictions * pagesMoved * tableGrowths > 0);
   }
 
   pick(count: number): number {
