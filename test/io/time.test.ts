@@ -91,7 +91,8 @@ describe.each(loopNames)('time in the %s loop', (name) => {
     expect(cancelled).toBe(false);
     expect(at[0]).toBeGreaterThanOrEqual(5);
     expect(at[3]).toBeGreaterThanOrEqual(35);
-    expect(at[3]).toBeLessThan(100);
+    // A machine busy with other things is late, but not by a second.
+    expect(at[3]).toBeLessThan(1_000);
   });
 
   it('wakes for a deadline to a fraction of a millisecond, and not before', async () => {
