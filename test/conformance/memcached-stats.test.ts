@@ -78,6 +78,12 @@ class Pair {
   }
 }
 
+/**
+ * What shows whether the maintainer's thread has been there yet: it takes away what has expired, and holds an item that it moves, so that
+ * an incr makes a new one instead of padding the old value.
+ */
+const HURRIED = /^((incr|decr) |(touch \S+|gats?) (-|1500000000|4000000000))/;
+
 const VARIANTS: [name: string, args: string[]][] = [
   ['no options', []],
   [
@@ -123,9 +129,8 @@ describeReal(['memcached'], 'statistics with', () => {
         for (let i = 0; i < 30; i++) {
           const commands = Array.from({ length: 20 }, () => maker.ascii());
           // Values of a wrong length and flushing are others' business.
-          await pair.same(
-            commands.filter((command) => /^(gets?|gats?|incr|decr|delete|touch) /.test(command)).join(''),
-          );
+          const some = commands.filter((command) => /^(gets?|gats?|incr|decr|delete|touch) /.test(command));
+          await pair.same(some.filter((command) => isExact || !HURRIED.test(command)).join(''));
           const value = 'v'.repeat(i * 17);
           await pair.same(`set key:${i} ${i % 3} 0 ${value.length}\r\n${value}\r\nadd key:${i * 2} 0 0 1\r\n7\r\n`);
         }
