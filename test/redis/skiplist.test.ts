@@ -5,21 +5,12 @@ import { createJemalloc } from '../../engines/memory/jemalloc.ts';
 import { Heap } from '../../engines/redis/structures/heap.ts';
 import { sdsLen, sdsNewLen } from '../../engines/redis/structures/sds.ts';
 import {
-  LexRange,
-  ScoreRange,
   zslByRank,
   zslCreate,
-  zslDeleteByLex,
-  zslDeleteByRank,
-  zslDeleteByScore,
   zslFirst,
-  zslFirstInLexRange,
-  zslFirstInScoreRange,
   zslFree,
   zslFreeNode,
   zslInsert,
-  zslLastInLexRange,
-  zslLastInScoreRange,
   zslLength,
   zslLevel,
   zslMember,
@@ -29,8 +20,19 @@ import {
   zslUnlink,
   zslUnlinkFirst,
   zslUpdateScore,
-  zslVerify,
 } from '../../engines/redis/structures/skiplist.ts';
+import { zslVerify } from '../../engines/redis/structures/skiplist-check.ts';
+import {
+  LexRange,
+  ScoreRange,
+  zslDeleteByLex,
+  zslDeleteByRank,
+  zslDeleteByScore,
+  zslFirstInLexRange,
+  zslFirstInScoreRange,
+  zslLastInLexRange,
+  zslLastInScoreRange,
+} from '../../engines/redis/structures/skiplist-range.ts';
 import { seededRandom, testScale } from '../support/seed.ts';
 
 const ARENA_BYTES = 32 * 1024 * 1024;

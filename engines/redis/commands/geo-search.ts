@@ -17,7 +17,8 @@ import type { Heap } from '../structures/heap.ts';
 import { partialSort } from '../structures/partial-sort.ts';
 import { decrRefCount, OBJ_ENCODING_LISTPACK, OBJ_ZSET, robjEncoding, robjPtr } from '../structures/robj.ts';
 import { sdsLen } from '../structures/sds.ts';
-import { ScoreRange, zslFirstInScoreRange, zslMember, zslNext, zslScore } from '../structures/skiplist.ts';
+import { zslMember, zslNext, zslScore } from '../structures/skiplist.ts';
+import { ScoreRange, zslFirstInScoreRange } from '../structures/skiplist-range.ts';
 import {
   zzlFirstInScoreRange,
   zzlMember,

@@ -5,7 +5,7 @@ import { addReplyBulk, addReplyError, addReplyLong, addReplyRaw } from '../proto
 import type { RedisCore } from '../redis-core.ts';
 import { parseDouble, parseDoubleLoosely, parsedDouble, putDouble17 } from '../structures/double.ts';
 import { OBJ_ZSET } from '../structures/robj.ts';
-import { LEX_MAX, LEX_MIN, LexRange, ScoreRange } from '../structures/skiplist.ts';
+import { LEX_MAX, LEX_MIN, LexRange, ScoreRange } from '../structures/skiplist-range.ts';
 import { isWrongType } from './integer-arguments.ts';
 
 const NOT_A_FLOAT = 'value is not a valid float';

@@ -18,14 +18,7 @@ import {
 import { sdsLen } from '../structures/sds.ts';
 import {
   zslByRank,
-  zslDeleteByLex,
-  zslDeleteByRank,
-  zslDeleteByScore,
-  zslFirstInLexRange,
-  zslFirstInScoreRange,
   zslFreeNode,
-  zslLastInLexRange,
-  zslLastInScoreRange,
   zslLength,
   zslMember,
   zslNext,
@@ -33,6 +26,15 @@ import {
   zslRank,
   zslScore,
 } from '../structures/skiplist.ts';
+import {
+  zslDeleteByLex,
+  zslDeleteByRank,
+  zslDeleteByScore,
+  zslFirstInLexRange,
+  zslFirstInScoreRange,
+  zslLastInLexRange,
+  zslLastInScoreRange,
+} from '../structures/skiplist-range.ts';
 import {
   zzlAboveMin,
   zzlBelowMax,

@@ -13,23 +13,34 @@
  * Each level has a quarter of the nodes of the one below, by chance.
  */
 import type { Heap } from './heap.ts';
-import { sdsFree, sdsLen, sdsVerify } from './sds.ts';
+import { sdsFree, sdsLen } from './sds.ts';
 
 export const SKIPLIST_BYTES = 32;
 export const SKIPLIST_MAX_LEVEL = 32;
-const NODE_BYTES = 24;
-const LEVEL_BYTES = 16;
 /** Offset of a node's score: a dict's values point here. */
 export const NODE_SCORE = 8;
+const NODE_BYTES = 24;
 const BACKWARD = 16;
-const LEVELS = 24;
-const SPAN = 8;
 const TAIL = 8;
 const LENGTH = 16;
-const LEVEL = 24;
+/** What skiplist-range.ts needs as well. It makes constants of its own of them, as an exported one would be read from memory at each use. */
+export const SKIPLIST_FIELDS = {
+  /** Of a list. */
+  LEVEL: 24,
+  /** Of a node: where its levels begin, how long each is, and where in it the span stands. */
+  LEVELS: 24,
+  LEVEL_BYTES: 16,
+  SPAN: 8,
+} as const;
+const { LEVEL, LEVELS, LEVEL_BYTES, SPAN } = SKIPLIST_FIELDS;
 
-/** On the way down: the last node before the place on each level, and its rank. */
-const update = new Uint32Array(SKIPLIST_MAX_LEVEL);
+/**
+ * Where the last search went down: the last node before the place on each level. Whoever has filled it (skiplist-range.ts does so as well) may
+ * take out the nodes that follow, one after the other.
+ */
+export const zslPath = new Uint32Array(SKIPLIST_MAX_LEVEL);
+const path = zslPath;
+/** Their ranks. */
 const rank = new Uint32Array(SKIPLIST_MAX_LEVEL);
 
 /** Orders two runs of bytes as memcmp does, a shorter one before its extensions. @returns negative, 0 or positive */
@@ -140,6 +151,16 @@ export function zslNext(h: Heap, node: number): number {
   return h.u32[(node + LEVELS) >>> 2];
 }
 
+/** The node after it on a level of its own from 0, 0: none. */
+export function zslForward(h: Heap, node: number, level: number): number {
+  return h.u32[(node + LEVELS + level * LEVEL_BYTES) >>> 2];
+}
+
+/** How many nodes of the lowest level the step to that node passes; without one, those that follow. */
+export function zslSpan(h: Heap, node: number, level: number): number {
+  return h.u32[(node + LEVELS + level * LEVEL_BYTES + SPAN) >>> 2];
+}
+
 /** The node before it, 0: none. */
 export function zslPrevious(h: Heap, node: number): number {
   return h.u32[(node + BACKWARD) >>> 2];
@@ -154,7 +175,7 @@ export function zslScore(h: Heap, node: number): number {
   return h.f64[(node + NODE_SCORE) >>> 3];
 }
 
-/** Goes down to the last nodes before (score, member); leaves them in `update` and their ranks in `rank`. */
+/** Goes down to the last nodes before (score, member); leaves them in `zslPath` and their ranks in `rank`. */
 function descend(h: Heap, zsl: number, score: number, member: number, length: number): void {
   const u32 = h.u32;
   const f64 = h.f64;
@@ -179,12 +200,12 @@ function descend(h: Heap, zsl: number, score: number, member: number, length: nu
       next = u32[word];
     }
     beyond = next;
-    update[i] = x;
+    path[i] = x;
     rank[i] = passed;
   }
 }
 
-/** Puts a node of so many levels behind the nodes in `update`. */
+/** Puts a node of so many levels behind the nodes in `zslPath`. */
 function link(h: Heap, zsl: number, node: number, levels: number): void {
   const u32 = h.u32;
   const header = u32[zsl >>> 2];
@@ -193,14 +214,14 @@ function link(h: Heap, zsl: number, node: number, levels: number): void {
   if (levels > used) {
     for (let i = used; i < levels; i++) {
       rank[i] = 0;
-      update[i] = header;
+      path[i] = header;
       u32[(header + LEVELS + i * LEVEL_BYTES + SPAN) >>> 2] = length;
     }
     u32[(zsl + LEVEL) >>> 2] = levels;
   }
   for (let i = 0; i < levels; i++) {
     const at = LEVELS + i * LEVEL_BYTES;
-    const before = (update[i] + at) >>> 2;
+    const before = (path[i] + at) >>> 2;
     const mine = (node + at) >>> 2;
     u32[mine] = u32[before];
     u32[before] = node;
@@ -208,21 +229,21 @@ function link(h: Heap, zsl: number, node: number, levels: number): void {
     u32[mine + 2] = u32[before + 2] - steps;
     u32[before + 2] = steps + 1;
   }
-  for (let i = levels; i < used; i++) u32[(update[i] + LEVELS + i * LEVEL_BYTES + SPAN) >>> 2]++;
-  u32[(node + BACKWARD) >>> 2] = update[0] === header ? 0 : update[0];
+  for (let i = levels; i < used; i++) u32[(path[i] + LEVELS + i * LEVEL_BYTES + SPAN) >>> 2]++;
+  u32[(node + BACKWARD) >>> 2] = path[0] === header ? 0 : path[0];
   const next = u32[(node + LEVELS) >>> 2];
   if (next !== 0) u32[(next + BACKWARD) >>> 2] = node;
   else u32[(zsl + TAIL) >>> 2] = node;
   u32[(zsl + LENGTH) >>> 2] = length + 1;
 }
 
-/** Takes out the node that the nodes in `update` lead to. */
-function unlink(h: Heap, zsl: number, node: number): void {
+/** Takes out the node that the nodes in `zslPath` lead to. */
+export function zslUnlinkNode(h: Heap, zsl: number, node: number): void {
   const u32 = h.u32;
   let used = u32[(zsl + LEVEL) >>> 2];
   for (let i = 0; i < used; i++) {
     const at = LEVELS + i * LEVEL_BYTES;
-    const before = (update[i] + at) >>> 2;
+    const before = (path[i] + at) >>> 2;
     if (u32[before] === node) {
       u32[before + 2] += u32[(node + at + SPAN) >>> 2] - 1;
       u32[before] = u32[(node + at) >>> 2];
@@ -257,11 +278,11 @@ export function zslInsert(h: Heap, zsl: number, score: number, member: number): 
  */
 export function zslUnlink(h: Heap, zsl: number, score: number, member: number, length: number): number {
   descend(h, zsl, score, member, length);
-  const node = zslNext(h, update[0]);
+  const node = zslNext(h, path[0]);
   if (node === 0 || zslScore(h, node) !== score) return 0;
   const s = zslMember(h, node);
   if (sdsLen(h, s) !== length || !h.equal(s, member, length)) return 0;
-  unlink(h, zsl, node);
+  zslUnlinkNode(h, zsl, node);
   return node;
 }
 
@@ -270,8 +291,8 @@ export function zslUnlinkFirst(h: Heap, zsl: number): number {
   const node = zslFirst(h, zsl);
   if (node === 0) return 0;
   const header = zslHeader(h, zsl);
-  for (let i = zslLevel(h, zsl) - 1; i >= 0; i--) update[i] = header;
-  unlink(h, zsl, node);
+  for (let i = zslLevel(h, zsl) - 1; i >= 0; i--) path[i] = header;
+  zslUnlinkNode(h, zsl, node);
   return node;
 }
 
@@ -291,7 +312,7 @@ export function zslUpdateScore(h: Heap, zsl: number, node: number, score: number
   const levels = randomLevel(h);
   const moved = createNode(h, levels, score, member);
   descend(h, zsl, zslScore(h, node), member, length);
-  unlink(h, zsl, node);
+  zslUnlinkNode(h, zsl, node);
   h.free(node);
   descend(h, zsl, score, member, length);
   link(h, zsl, moved, levels);
@@ -301,7 +322,7 @@ export function zslUpdateScore(h: Heap, zsl: number, node: number, score: number
 /** @returns the rank of a member from 1, or 0 when it is not there with this score */
 export function zslRank(h: Heap, zsl: number, score: number, member: number, length: number): number {
   descend(h, zsl, score, member, length);
-  const node = zslNext(h, update[0]);
+  const node = zslNext(h, path[0]);
   if (node === 0 || zslScore(h, node) !== score) return 0;
   const s = zslMember(h, node);
   return sdsLen(h, s) === length && h.equal(s, member, length) ? rank[0] + 1 : 0;
@@ -325,280 +346,6 @@ export function zslByRank(h: Heap, zsl: number, wanted: number): number {
   return 0;
 }
 
-/** A range of scores. One instance is filled for each command that has one. */
-export class ScoreRange {
-  min = 0;
-  max = 0;
-  minExclusive = false;
-  maxExclusive = false;
-
-  isAboveMin(score: number): boolean {
-    return this.minExclusive ? score > this.min : score >= this.min;
-  }
-
-  isBelowMax(score: number): boolean {
-    return this.maxExclusive ? score < this.max : score <= this.max;
-  }
-
-  /** No score can be in it. */
-  isEmpty(): boolean {
-    return this.min > this.max || (this.min === this.max && (this.minExclusive || this.maxExclusive));
-  }
-}
-
-/** The ends of a range of members that are no bytes: before and after everything. */
-export const LEX_MIN = -1;
-export const LEX_MAX = 1;
-
-/** A range of members by their bytes. An end is bytes in the arena, or LEX_MIN or LEX_MAX as its kind. */
-export class LexRange {
-  minKind = 0;
-  minOffset = 0;
-  minLength = 0;
-  minExclusive = false;
-  maxKind = 0;
-  maxOffset = 0;
-  maxLength = 0;
-  maxExclusive = false;
-
-  isAboveMin(h: Heap, offset: number, length: number): boolean {
-    if (this.minKind !== 0) return this.minKind === LEX_MIN;
-    const order = compareBytes(h, offset, length, this.minOffset, this.minLength);
-    return this.minExclusive ? order > 0 : order >= 0;
-  }
-
-  isBelowMax(h: Heap, offset: number, length: number): boolean {
-    if (this.maxKind !== 0) return this.maxKind === LEX_MAX;
-    const order = compareBytes(h, offset, length, this.maxOffset, this.maxLength);
-    return this.maxExclusive ? order < 0 : order <= 0;
-  }
-
-  isEmpty(h: Heap): boolean {
-    let order: number;
-    if (this.minKind !== 0 || this.maxKind !== 0) order = this.minKind - this.maxKind;
-    else order = compareBytes(h, this.minOffset, this.minLength, this.maxOffset, this.maxLength);
-    return order > 0 || (order === 0 && (this.minExclusive || this.maxExclusive));
-  }
-}
-
-/** Whether some node may be in the range. */
-export function zslIsInScoreRange(h: Heap, zsl: number, range: ScoreRange): boolean {
-  if (range.isEmpty()) return false;
-  const last = zslLast(h, zsl);
-  return last !== 0 && range.isAboveMin(zslScore(h, last)) && range.isBelowMax(zslScore(h, zslFirst(h, zsl)));
-}
-
-/** The last node whose score is not above the range's start, with its rank in `rank[0]`; the header when there is none. */
-function beforeScoreRange(h: Heap, zsl: number, range: ScoreRange): number {
-  const u32 = h.u32;
-  let x = u32[zsl >>> 2];
-  let passed = 0;
-  for (let i = u32[(zsl + LEVEL) >>> 2] - 1; i >= 0; i--) {
-    const at = LEVELS + i * LEVEL_BYTES;
-    let next = u32[(x + at) >>> 2];
-    while (next !== 0 && !range.isAboveMin(zslScore(h, next))) {
-      passed += u32[(x + at + SPAN) >>> 2];
-      x = next;
-      next = u32[(x + at) >>> 2];
-    }
-    update[i] = x;
-  }
-  rank[0] = passed;
-  return x;
-}
-
-/** The first node in the range, or 0. */
-export function zslFirstInScoreRange(h: Heap, zsl: number, range: ScoreRange): number {
-  if (!zslIsInScoreRange(h, zsl, range)) return 0;
-  const node = zslNext(h, beforeScoreRange(h, zsl, range));
-  return node !== 0 && range.isBelowMax(zslScore(h, node)) ? node : 0;
-}
-
-/** The last node in the range, or 0. */
-export function zslLastInScoreRange(h: Heap, zsl: number, range: ScoreRange): number {
-  if (!zslIsInScoreRange(h, zsl, range)) return 0;
-  const u32 = h.u32;
-  let x = u32[zsl >>> 2];
-  for (let i = u32[(zsl + LEVEL) >>> 2] - 1; i >= 0; i--) {
-    const at = LEVELS + i * LEVEL_BYTES;
-    for (
-      let next = u32[(x + at) >>> 2];
-      next !== 0 && range.isBelowMax(zslScore(h, next));
-      next = u32[(x + at) >>> 2]
-    ) {
-      x = next;
-    }
-  }
-  return x !== u32[zsl >>> 2] && range.isAboveMin(zslScore(h, x)) ? x : 0;
-}
-
-export function zslIsInLexRange(h: Heap, zsl: number, range: LexRange): boolean {
-  if (range.isEmpty(h)) return false;
-  const last = zslLast(h, zsl);
-  return last !== 0 && nodeAboveMin(h, last, range) && nodeBelowMax(h, zslFirst(h, zsl), range);
-}
-
-function nodeAboveMin(h: Heap, node: number, range: LexRange): boolean {
-  const s = zslMember(h, node);
-  return range.isAboveMin(h, s, sdsLen(h, s));
-}
-
-function nodeBelowMax(h: Heap, node: number, range: LexRange): boolean {
-  const s = zslMember(h, node);
-  return range.isBelowMax(h, s, sdsLen(h, s));
-}
-
-function beforeLexRange(h: Heap, zsl: number, range: LexRange): number {
-  const u32 = h.u32;
-  let x = u32[zsl >>> 2];
-  for (let i = u32[(zsl + LEVEL) >>> 2] - 1; i >= 0; i--) {
-    const at = LEVELS + i * LEVEL_BYTES;
-    for (let next = u32[(x + at) >>> 2]; next !== 0 && !nodeAboveMin(h, next, range); next = u32[(x + at) >>> 2])
-      x = next;
-    update[i] = x;
-  }
-  return x;
-}
-
-/** The first node in the range, or 0. Members of unequal scores have no such order: what is found then is what the original finds. */
-export function zslFirstInLexRange(h: Heap, zsl: number, range: LexRange): number {
-  if (!zslIsInLexRange(h, zsl, range)) return 0;
-  const node = zslNext(h, beforeLexRange(h, zsl, range));
-  return node !== 0 && nodeBelowMax(h, node, range) ? node : 0;
-}
-
-/** The last node in the range, or 0. */
-export function zslLastInLexRange(h: Heap, zsl: number, range: LexRange): number {
-  if (!zslIsInLexRange(h, zsl, range)) return 0;
-  const u32 = h.u32;
-  let x = u32[zsl >>> 2];
-  for (let i = u32[(zsl + LEVEL) >>> 2] - 1; i >= 0; i--) {
-    const at = LEVELS + i * LEVEL_BYTES;
-    for (let next = u32[(x + at) >>> 2]; next !== 0 && nodeBelowMax(h, next, range); next = u32[(x + at) >>> 2])
-      x = next;
-  }
-  return x !== u32[zsl >>> 2] && nodeAboveMin(h, x, range) ? x : 0;
-}
-
-/** Called with a node that has been taken out; it frees it. */
-export type NodeRemoved = (h: Heap, node: number, context: number) => void;
-
-/** Takes out all nodes in the range of scores. @returns how many */
-export function zslDeleteByScore(
-  h: Heap,
-  zsl: number,
-  range: ScoreRange,
-  removed: NodeRemoved,
-  context: number,
-): number {
-  let node = zslNext(h, beforeScoreRange(h, zsl, range));
-  let count = 0;
-  while (node !== 0 && range.isBelowMax(zslScore(h, node))) {
-    const next = zslNext(h, node);
-    unlink(h, zsl, node);
-    removed(h, node, context);
-    count++;
-    node = next;
-  }
-  return count;
-}
-
-/** Takes out all nodes in the range of members. @returns how many */
-export function zslDeleteByLex(h: Heap, zsl: number, range: LexRange, removed: NodeRemoved, context: number): number {
-  let node = zslNext(h, beforeLexRange(h, zsl, range));
-  let count = 0;
-  while (node !== 0 && nodeBelowMax(h, node, range)) {
-    const next = zslNext(h, node);
-    unlink(h, zsl, node);
-    removed(h, node, context);
-    count++;
-    node = next;
-  }
-  return count;
-}
-
-/** Takes out the nodes of ranks `start` to `end` (from 1, inclusive). @returns how many */
-export function zslDeleteByRank(
-  h: Heap,
-  zsl: number,
-  start: number,
-  end: number,
-  removed: NodeRemoved,
-  context: number,
-): number {
-  const u32 = h.u32;
-  let x = u32[zsl >>> 2];
-  let passed = 0;
-  for (let i = u32[(zsl + LEVEL) >>> 2] - 1; i >= 0; i--) {
-    const at = LEVELS + i * LEVEL_BYTES;
-    let next = u32[(x + at) >>> 2];
-    while (next !== 0 && passed + u32[(x + at + SPAN) >>> 2] < start) {
-      passed += u32[(x + at + SPAN) >>> 2];
-      x = next;
-      next = u32[(x + at) >>> 2];
-    }
-    update[i] = x;
-  }
-  let node = zslNext(h, x);
-  let count = 0;
-  for (let at = passed + 1; node !== 0 && at <= end; at++) {
-    const next = zslNext(h, node);
-    unlink(h, zsl, node);
-    removed(h, node, context);
-    count++;
-    node = next;
-  }
-  return count;
-}
-
-/** Checks a list's invariants by walking all levels: order, spans, back pointers, counts. @throws Error naming what is broken */
-export function zslVerify(h: Heap, zsl: number): void {
-  const broken = (what: string): never => {
-    throw new Error(`Broken skip list at ${zsl}: ${what}`);
-  };
-  const header = zslHeader(h, zsl);
-  const length = zslLength(h, zsl);
-  const level = zslLevel(h, zsl);
-  if (level < 1 || level > SKIPLIST_MAX_LEVEL) broken(`${level} levels`);
-  const ranks = new Map<number, number>();
-  let previous = 0;
-  for (let node = zslNext(h, header); node !== 0; node = zslNext(h, node)) {
-    const s = zslMember(h, node);
-    sdsVerify(h, s);
-    if (Number.isNaN(zslScore(h, node))) broken(`the score at ${node} is not a number`);
-    if (zslPrevious(h, node) !== previous) broken(`the node at ${node} points back to ${zslPrevious(h, node)}`);
-    if (previous !== 0) {
-      const p = zslMember(h, previous);
-      const inOrder =
-        zslScore(h, previous) < zslScore(h, node) ||
-        (zslScore(h, previous) === zslScore(h, node) && compareBytes(h, p, sdsLen(h, p), s, sdsLen(h, s)) < 0);
-      if (!inOrder) broken(`the node at ${node} is out of order`);
-    }
-    ranks.set(node, ranks.size + 1);
-    previous = node;
-    if (ranks.size > length) broken(`more than the ${length} nodes it says`);
-  }
-  if (ranks.size !== length) broken(`${ranks.size} nodes, and it says ${length}`);
-  if (zslLast(h, zsl) !== previous) broken(`the last node is ${previous}, and it says ${zslLast(h, zsl)}`);
-  for (let i = 0; i < SKIPLIST_MAX_LEVEL; i++) {
-    const at = LEVELS + i * LEVEL_BYTES;
-    if (i >= level) {
-      if (h.u32[(header + at) >>> 2] !== 0) broken(`a node on level ${i} beyond the ${level} in use`);
-      continue;
-    }
-    let passed = 0;
-    for (let node = header; node !== 0; node = h.u32[(node + at) >>> 2]) {
-      const next = h.u32[(node + at) >>> 2];
-      const span = h.u32[(node + at + SPAN) >>> 2];
-      const reached = next === 0 ? length : ranks.get(next);
-      if (reached === undefined) broken(`level ${i} leads to ${next}, which is no node`);
-      if (next === 0 && span !== length - passed) broken(`the last span of level ${i} is ${span}`);
-      if (next !== 0 && passed + span !== reached) broken(`a span of ${span} at ${node} on level ${i}`);
-      passed += span;
-    }
-  }
-}
-
 /**
  * Lets `move` put the node of a member elsewhere, and mends every pointer to it within the list.
  * @param move takes the node's offset and returns its new one, or 0 when it stays
@@ -614,11 +361,11 @@ export function zslRelocate(
 ): number {
   const u32 = h.u32;
   descend(h, zsl, score, member, length);
-  const node = zslNext(h, update[0]);
+  const node = zslNext(h, path[0]);
   const fresh = move(node);
   if (fresh === 0) return node;
   for (let i = zslLevel(h, zsl) - 1; i >= 0; i--) {
-    const at = (update[i] + LEVELS + i * LEVEL_BYTES) >>> 2;
+    const at = (path[i] + LEVELS + i * LEVEL_BYTES) >>> 2;
     if (u32[at] === node) u32[at] = fresh;
   }
   const next = zslNext(h, fresh);

@@ -28,7 +28,8 @@ import {
   lpStringOffset,
 } from './listpack.ts';
 import { sdsNewLen } from './sds.ts';
-import { compareBytes, LEX_MAX, LEX_MIN, type LexRange, type ScoreRange } from './skiplist.ts';
+import { compareBytes } from './skiplist.ts';
+import { LEX_MAX, LEX_MIN, type LexRange, type ScoreRange } from './skiplist-range.ts';
 
 /** Where in the heap's scratch page texts are made: of integers to be compared, of scores, of members that are integers. */
 const INTEGER_SCRATCH = 64;

@@ -47,8 +47,8 @@ import {
   zslNext,
   zslPrevious,
   zslScore,
-  zslVerify,
 } from '../structures/skiplist.ts';
+import { zslVerify } from '../structures/skiplist-check.ts';
 import { ziplistToListpack } from '../structures/ziplist.ts';
 import { zzlCompare, zzlFirst, zzlLength, zzlNext, zzlScoreIsValid, zzlScoreOf } from '../structures/zset-listpack.ts';
 import {
