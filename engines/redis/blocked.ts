@@ -11,7 +11,8 @@ import { type Db, LOOKUP_NONOTIFY, LOOKUP_NOSTATS, lookupKey } from './db.ts';
 import { ARENA_ERROR, endOfCommand, recordDuration } from './dispatch.ts';
 import { addReplyError, addReplyLong } from './protocol/reply.ts';
 import type { RedisCore } from './redis-core.ts';
-import { dictFind, dictValue } from './structures/dict.ts';
+import { dictFind } from './structures/dict.ts';
+import { dictValue } from './structures/dict-layout.ts';
 import { ArenaExhausted } from './structures/heap.ts';
 import { robjType } from './structures/robj.ts';
 

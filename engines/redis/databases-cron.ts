@@ -1,7 +1,8 @@
 /** What the cron does for the databases: expiry, shrinking of tables that have become empty, rehashing. */
 import { activeExpireCycle } from './expire.ts';
 import type { RedisCore } from './redis-core.ts';
-import { dictIsRehashing, dictNeedsResize, dictRehashUntil, dictResize } from './structures/dict.ts';
+import { dictIsRehashing } from './structures/dict-layout.ts';
+import { dictNeedsResize, dictRehashUntil, dictResize } from './structures/dict-rehash.ts';
 
 const REHASH_US = 1_000;
 

@@ -3,25 +3,27 @@ import { updateLfu } from './access.ts';
 import { POLICY_FLAG_LFU } from './config.ts';
 import type { RedisCore } from './redis-core.ts';
 import {
-  DICT_TYPE_DB,
-  DICT_TYPE_EXPIRES,
   dictCreate,
   dictDelete,
   dictEmpty,
   dictFind,
   dictFreeEntry,
   dictInsert,
+  dictRelease,
+  dictUnlink,
+} from './structures/dict.ts';
+import {
+  DICT_TYPE_DB,
+  DICT_TYPE_EXPIRES,
   dictIntBig,
   dictIntValue,
   dictKey,
-  dictRelease,
   dictSetIntBig,
   dictSetIntValue,
   dictSetValue,
   dictSize,
-  dictUnlink,
   dictValue,
-} from './structures/dict.ts';
+} from './structures/dict-layout.ts';
 import type { Heap } from './structures/heap.ts';
 import { decrRefCount, robjLru, robjSetLru } from './structures/robj.ts';
 import { sdsFree, sdsNewLen } from './structures/sds.ts';

@@ -4,11 +4,19 @@
  */
 
 import type { RedisCore } from './redis-core.ts';
-import { DICT_TYPE_HASH, dictNext, dictSetValue, dictSize, dictTableField, dictValue } from './structures/dict.ts';
+import {
+  DICT_TYPE_HASH,
+  dictNext,
+  dictSetValue,
+  dictSize,
+  dictTableField,
+  dictValue,
+} from './structures/dict-layout.ts';
 import { dictScanBuckets } from './structures/dict-sample.ts';
 import type { Heap } from './structures/heap.ts';
-import { nodeNext, quicklistHead, quicklistNodes, quicklistRelocate } from './structures/quicklist.ts';
-import { raxRelocate } from './structures/rax.ts';
+import { quicklistRelocate } from './structures/quicklist.ts';
+import { nodeNext, quicklistHead, quicklistNodes } from './structures/quicklist-node.ts';
+import { raxRelocate } from './structures/rax-whole.ts';
 import {
   OBJ_ENCODING_EMBSTR,
   OBJ_ENCODING_HT,

@@ -10,7 +10,8 @@ import type { Db } from './db.ts';
 import { defragValue, moveChain, stepLargeValue } from './defrag-values.ts';
 import { LOG_VERBOSE } from './log-levels.ts';
 import type { RedisCore } from './redis-core.ts';
-import { dictFind, dictKey, dictNext, dictSize, dictValue } from './structures/dict.ts';
+import { dictFind } from './structures/dict.ts';
+import { dictKey, dictNext, dictSize, dictValue } from './structures/dict-layout.ts';
 import { dictScanBuckets } from './structures/dict-sample.ts';
 import { sdsBase, sdsLen } from './structures/sds.ts';
 

@@ -1,5 +1,5 @@
 /** The figures of DEBUG HTSTATS about a hash table. */
-import { dictBucket, dictIsRehashing, dictNext, dictTableSize, dictTableUsed } from './structures/dict.ts';
+import { dictBucket, dictIsRehashing, dictNext, dictTableSize, dictTableUsed } from './structures/dict-layout.ts';
 import type { Heap } from './structures/heap.ts';
 
 /** Chains of this length and longer are counted together. */

@@ -1,7 +1,7 @@
 /** A digest of the data, equal on two servers that hold the same: DEBUG DIGEST and DEBUG DIGEST-VALUE, by the original's recipe. */
 import { type Db, getExpire } from './db.ts';
 import type { RedisCore } from './redis-core.ts';
-import { dictBucket, dictKey, dictNext, dictSize, dictTableSize, dictValue } from './structures/dict.ts';
+import { dictBucket, dictKey, dictNext, dictSize, dictTableSize, dictValue } from './structures/dict-layout.ts';
 import { Digest } from './structures/digest.ts';
 import { robjType } from './structures/robj.ts';
 import { sdsLen } from './structures/sds.ts';

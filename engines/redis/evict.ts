@@ -18,7 +18,8 @@ import {
 } from './config.ts';
 import { type Db, dbDelete, NOTIFY_EVICTED } from './db.ts';
 import type { RedisCore } from './redis-core.ts';
-import { dictFind, dictIntValue, dictKey, dictSize, dictValue } from './structures/dict.ts';
+import { dictFind } from './structures/dict.ts';
+import { dictIntValue, dictKey, dictSize, dictValue } from './structures/dict-layout.ts';
 import { dictRandomEntry, dictSampleEntries } from './structures/dict-sample.ts';
 import type { Heap } from './structures/heap.ts';
 import { EMBSTR_LIMIT, ROBJ_BYTES } from './structures/robj.ts';

@@ -14,7 +14,7 @@ import {
   dictSize,
   dictSlots,
   dictTableSize,
-} from './structures/dict.ts';
+} from './structures/dict-layout.ts';
 import { sdsLen } from './structures/sds.ts';
 
 const KEYS_PER_LOOP = 20;

@@ -5,7 +5,7 @@ import { REDIS_VERSION } from './commands/connection.ts';
 import { directives, POLICY_CODES } from './config-table.ts';
 import { memoryOverhead } from './memory-overhead.ts';
 import type { RedisCore } from './redis-core.ts';
-import { dictSize } from './structures/dict.ts';
+import { dictSize } from './structures/dict-layout.ts';
 
 const SECONDS_PER_DAY = 86_400;
 

@@ -4,19 +4,13 @@
  * work is cut into slices of bounded time that run at the ends of turns and from a timer. Used memory falls as they run.
  */
 import type { RedisCore } from './redis-core.ts';
-import {
-  dictFreeEntry,
-  dictNext,
-  dictRelease,
-  dictSetValue,
-  dictSize,
-  dictTakeBucket,
-  dictValue,
-} from './structures/dict.ts';
+import { dictFreeEntry, dictRelease, dictTakeBucket } from './structures/dict.ts';
+import { dictNext, dictSetValue, dictSize, dictValue } from './structures/dict-layout.ts';
 import type { Heap } from './structures/heap.ts';
 import { lpFree } from './structures/listpack.ts';
 import { quicklistDropFirst } from './structures/quicklist.ts';
-import { raxFree, raxFreeStep, raxHead } from './structures/rax.ts';
+import { raxHead } from './structures/rax.ts';
+import { raxFree, raxFreeStep } from './structures/rax-whole.ts';
 import {
   decrRefCount,
   OBJ_ENCODING_HT,

@@ -10,7 +10,8 @@
  */
 import type { Client } from './client.ts';
 import type { Db } from './db.ts';
-import { dictBucketAt, dictFindQuietly, dictTouchRehash } from './structures/dict.ts';
+import { dictBucketAt, dictFindQuietly } from './structures/dict.ts';
+import { dictTouchRehash } from './structures/dict-rehash.ts';
 import type { Heap } from './structures/heap.ts';
 import { keyHash } from './structures/key-hash.ts';
 import {

@@ -2,7 +2,7 @@
 import { adminOf } from './admin.ts';
 import { clientMemory } from './client-memory.ts';
 import type { RedisCore } from './redis-core.ts';
-import { DICT_ENTRY_BYTES, dictSize, dictSlots } from './structures/dict.ts';
+import { DICT_ENTRY_BYTES, dictSize, dictSlots } from './structures/dict-layout.ts';
 import { ROBJ_BYTES, robjType } from './structures/robj.ts';
 import { sdsZmallocSize } from './structures/sds.ts';
 

@@ -1,15 +1,8 @@
 /** A deep check of all of a core's data, for tests and DEBUG. */
 import type { RedisCore } from './redis-core.ts';
-import {
-  dictBucket,
-  dictFind,
-  dictKey,
-  dictNext,
-  dictSize,
-  dictTableSize,
-  dictValue,
-  dictVerify,
-} from './structures/dict.ts';
+import { dictFind } from './structures/dict.ts';
+import { dictVerify } from './structures/dict-check.ts';
+import { dictBucket, dictKey, dictNext, dictSize, dictTableSize, dictValue } from './structures/dict-layout.ts';
 import { robjVerify } from './structures/robj.ts';
 import { sdsLen, sdsVerify } from './structures/sds.ts';
 

@@ -18,14 +18,8 @@ import { defaultConfig } from '../../engines/redis/config.ts';
 import { addReplyBulk, addReplyLong } from '../../engines/redis/protocol/reply.ts';
 import { createRedisCore } from '../../engines/redis/redis-core.ts';
 import { createCommandTable } from '../../engines/redis/registry.ts';
-import {
-  DICT_TYPE_DB,
-  dictCreate,
-  dictDelete,
-  dictFind,
-  dictInsert,
-  dictSize,
-} from '../../engines/redis/structures/dict.ts';
+import { dictCreate, dictDelete, dictFind, dictInsert } from '../../engines/redis/structures/dict.ts';
+import { DICT_TYPE_DB, dictSize } from '../../engines/redis/structures/dict-layout.ts';
 import { keyHash } from '../../engines/redis/structures/key-hash.ts';
 import { sdsLen, sdsNewLen } from '../../engines/redis/structures/sds.ts';
 import { loadScenario } from '../../scenarios/load.ts';

@@ -2,24 +2,18 @@ import { describe, expect, it } from 'vitest';
 import { createRandom } from '../../engines/base/random.ts';
 import { createArena } from '../../engines/memory/arena.ts';
 import { createJemalloc } from '../../engines/memory/jemalloc.ts';
+import { dictCreate, dictDelete, dictFind, dictInsert, dictRelease } from '../../engines/redis/structures/dict.ts';
+import { dictVerify } from '../../engines/redis/structures/dict-check.ts';
 import {
   DICT_TYPE_DB,
-  dictCreate,
-  dictDelete,
-  dictFind,
-  dictInsert,
   dictIsRehashing,
   dictKey,
-  dictNeedsResize,
-  dictRehash,
-  dictRelease,
-  dictResize,
   dictSetValue,
   dictSize,
   dictTableSize,
   dictValue,
-  dictVerify,
-} from '../../engines/redis/structures/dict.ts';
+} from '../../engines/redis/structures/dict-layout.ts';
+import { dictNeedsResize, dictRehash, dictResize } from '../../engines/redis/structures/dict-rehash.ts';
 import {
   dictFairRandomEntry,
   dictRandomEntry,

@@ -1,6 +1,6 @@
 /** Lazy freeing: what is unlinked is gone at once, its memory comes back in slices of bounded time, and in the end to the byte. */
 import { describe, expect, it } from 'vitest';
-import { dictSize } from '../../engines/redis/structures/dict.ts';
+import { dictSize } from '../../engines/redis/structures/dict-layout.ts';
 import { verifyCore } from '../../engines/redis/verify.ts';
 import { Loopback } from './support/loopback.ts';
 

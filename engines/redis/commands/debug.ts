@@ -28,8 +28,9 @@ import {
   NO_SUCH_KEY,
 } from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
-import { dictFind, dictKey } from '../structures/dict.ts';
-import { setPackedThreshold } from '../structures/quicklist.ts';
+import { dictFind } from '../structures/dict.ts';
+import { dictKey } from '../structures/dict-layout.ts';
+import { setPackedThreshold } from '../structures/quicklist-node.ts';
 import {
   createEncodedString,
   OBJ_ENCODING_INT,

@@ -28,7 +28,7 @@ import {
   SYNTAX_ERROR,
 } from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
-import { dictKey, dictSize } from '../structures/dict.ts';
+import { dictKey, dictSize } from '../structures/dict-layout.ts';
 import { dictFairRandomEntry } from '../structures/dict-sample.ts';
 import { decrRefCount, incrRefCount, robjType } from '../structures/robj.ts';
 import { sdsLen } from '../structures/sds.ts';

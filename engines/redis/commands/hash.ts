@@ -17,8 +17,8 @@ import {
   addReplyProto,
 } from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
-import { dictKey, dictValue } from '../structures/dict.ts';
 import { DictIterator } from '../structures/dict-iterator.ts';
+import { dictKey, dictValue } from '../structures/dict-layout.ts';
 import { fitsInt64, parsedHigh, parsedLow, parsedNumber, parseInt64, wordsToBigInt } from '../structures/int64.ts';
 import { lpFirst, lpNext } from '../structures/listpack.ts';
 import { addLongDoubles, formatLongDouble, longDoubleFromBigInt, parseLongDouble } from '../structures/long-double.ts';

@@ -14,21 +14,10 @@ import {
   lpStringLength,
   lpStringOffset,
 } from '../structures/listpack.ts';
-import {
-  compressAsDue,
-  decompressForUse,
-  elementHigh,
-  elementLength,
-  elementLow,
-  elementOffset,
-  nodeCount,
-  nodeEntry,
-  nodeIsPlain,
-  nodeNext,
-  nodeSize,
-  quicklistDepth,
-} from '../structures/quicklist.ts';
+import { elementHigh, elementLength, elementLow, elementOffset } from '../structures/quicklist.ts';
+import { compressAsDue, decompressForUse } from '../structures/quicklist-compression.ts';
 import { ListCursor } from '../structures/quicklist-cursor.ts';
+import { nodeCount, nodeEntry, nodeIsPlain, nodeNext, nodeSize, quicklistDepth } from '../structures/quicklist-node.ts';
 import { decimalLength, robjPtr } from '../structures/robj.ts';
 import { listLength } from '../types/list.ts';
 

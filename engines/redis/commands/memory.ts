@@ -16,7 +16,8 @@ import {
   SYNTAX_ERROR,
 } from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
-import { dictFind, dictKey } from '../structures/dict.ts';
+import { dictFind } from '../structures/dict.ts';
+import { dictKey } from '../structures/dict-layout.ts';
 import { formatDouble17 } from '../structures/double.ts';
 import { addHelp } from './help.ts';
 import { integerOrReply } from './integer-arguments.ts';

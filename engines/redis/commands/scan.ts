@@ -14,7 +14,7 @@ import {
   SYNTAX_ERROR,
 } from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
-import { dictBucket, dictKey, dictNext, dictTableSize } from '../structures/dict.ts';
+import { dictBucket, dictKey, dictNext, dictTableSize } from '../structures/dict-layout.ts';
 import { dictScan } from '../structures/dict-sample.ts';
 import { intsetGet, intsetHigh, intsetLen, intsetLow } from '../structures/intset.ts';
 import {

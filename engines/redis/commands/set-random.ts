@@ -5,17 +5,10 @@ import type { CommandProc } from '../command.ts';
 import { dbDelete, dbOverwrite, foundEntry, lookupKeyRead, lookupKeyWrite, NOTIFY_GENERIC, NOTIFY_SET } from '../db.ts';
 import { addReplyArrayLen, addReplyError, addReplyNull, addReplySetLen, SYNTAX_ERROR } from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
-import {
-  DICT_TYPE_SET,
-  dictAddBytes,
-  dictCreate,
-  dictDelete,
-  dictExpand,
-  dictKey,
-  dictRelease,
-  dictSize,
-} from '../structures/dict.ts';
+import { dictAddBytes, dictCreate, dictDelete, dictRelease } from '../structures/dict.ts';
 import { DictIterator } from '../structures/dict-iterator.ts';
+import { DICT_TYPE_SET, dictKey, dictSize } from '../structures/dict-layout.ts';
+import { dictExpand } from '../structures/dict-rehash.ts';
 import { dictFairRandomEntry } from '../structures/dict-sample.ts';
 import { decrRefCount, OBJ_SET } from '../structures/robj.ts';
 import { sdsLen } from '../structures/sds.ts';

@@ -1,6 +1,7 @@
 /** What SORT sorts: the elements of a list, set or sorted set. */
-import { dictKey, dictSize } from '../structures/dict.ts';
+
 import { DictIterator } from '../structures/dict-iterator.ts';
+import { dictKey, dictSize } from '../structures/dict-layout.ts';
 import type { Heap } from '../structures/heap.ts';
 import { wordsToBigInt } from '../structures/int64.ts';
 import { ListCursor } from '../structures/quicklist-cursor.ts';

@@ -11,18 +11,10 @@ import {
   WRONG_TYPE,
 } from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
-import {
-  DICT_TYPE_EXPIRES,
-  dictCreate,
-  dictExpand,
-  dictFind,
-  dictInsertHashed,
-  dictKey,
-  dictRelease,
-  dictSize,
-  lastHash,
-} from '../structures/dict.ts';
+import { dictCreate, dictFind, dictInsertHashed, dictRelease, lastHash } from '../structures/dict.ts';
 import { DictIterator } from '../structures/dict-iterator.ts';
+import { DICT_TYPE_EXPIRES, dictKey, dictSize } from '../structures/dict-layout.ts';
+import { dictExpand } from '../structures/dict-rehash.ts';
 import type { Heap } from '../structures/heap.ts';
 import {
   decrRefCount,

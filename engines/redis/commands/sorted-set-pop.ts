@@ -12,7 +12,8 @@ import {
   SYNTAX_ERROR,
 } from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
-import { dictFreeEntry, dictKey, dictUnlink, dictValue } from '../structures/dict.ts';
+import { dictFreeEntry, dictUnlink } from '../structures/dict.ts';
+import { dictKey, dictValue } from '../structures/dict-layout.ts';
 import { dictFairRandomEntry } from '../structures/dict-sample.ts';
 import type { Heap } from '../structures/heap.ts';
 import { lpRandomPairs, lpRandomPairsUnique, lpSeek } from '../structures/listpack.ts';

@@ -11,7 +11,7 @@ import {
   SYNTAX_ERROR,
 } from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
-import { dictValue } from '../structures/dict.ts';
+import { dictValue } from '../structures/dict-layout.ts';
 import { decrRefCount, OBJ_ENCODING_LISTPACK, OBJ_ZSET, robjEncoding } from '../structures/robj.ts';
 import {
   createZset,

@@ -27,7 +27,7 @@ import {
   SYNTAX_ERROR,
 } from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
-import { dictValue } from '../structures/dict.ts';
+import { dictValue } from '../structures/dict-layout.ts';
 import {
   createEncodedString,
   createRawString,

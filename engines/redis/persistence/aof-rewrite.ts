@@ -2,8 +2,9 @@
  * The data as the shortest commands that make them: the base of an append-only file where `aof-use-rdb-preamble` is off. The commands
  * are the original's, elements in batches.
  */
-import { dictFind, dictIntBig, dictKey, dictSize, dictValue } from '../structures/dict.ts';
+import { dictFind } from '../structures/dict.ts';
 import { DictIterator } from '../structures/dict-iterator.ts';
+import { dictIntBig, dictKey, dictSize, dictValue } from '../structures/dict-layout.ts';
 import { formatDouble17 } from '../structures/double.ts';
 import { lpFirst, lpNext } from '../structures/listpack.ts';
 import { ListCursor } from '../structures/quicklist-cursor.ts';

@@ -3,7 +3,7 @@ import { systemText } from '../../base/system-text.ts';
 import { POLICY_FLAG_LFU, POLICY_FLAG_LRU } from '../config.ts';
 import { LOG_NOTICE, LOG_WARNING } from '../log-levels.ts';
 import type { RedisCore } from '../redis-core.ts';
-import { dictSize } from '../structures/dict.ts';
+import { dictSize } from '../structures/dict-layout.ts';
 import { AppendOnlyFile } from './aof.ts';
 import { loadAppendOnlyFiles } from './aof-load.ts';
 import { LoadProgress, type LoadSteps, runSteps } from './load-progress.ts';

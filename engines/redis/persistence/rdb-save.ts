@@ -17,16 +17,16 @@ import { crc64Update } from '../../base/crc64.ts';
 import { systemText } from '../../base/system-text.ts';
 import type { Disk, FileHandle } from '../../ports.ts';
 import { idleSeconds } from '../access.ts';
+import { dictFind } from '../structures/dict.ts';
 import {
   dictBucket,
-  dictFind,
   dictIntBig,
   dictKey,
   dictNext,
   dictSize,
   dictTableSize,
   dictValue,
-} from '../structures/dict.ts';
+} from '../structures/dict-layout.ts';
 import type { Heap } from '../structures/heap.ts';
 import { robjLru, robjType } from '../structures/robj.ts';
 import { sdsLen } from '../structures/sds.ts';

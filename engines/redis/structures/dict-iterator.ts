@@ -1,5 +1,5 @@
 /** Walks through all entries of a dict. */
-import { dictBucket, dictNext, dictTableSize } from './dict.ts';
+import { dictBucket, dictNext, dictTableSize } from './dict-layout.ts';
 import type { Heap } from './heap.ts';
 
 /**

@@ -6,13 +6,13 @@ import {
   dictIsRehashing,
   dictNext,
   dictPauseRehashing,
-  dictRehash,
   dictRehashIndex,
   dictResumeRehashing,
   dictSize,
   dictSlots,
   dictTableSize,
-} from './dict.ts';
+} from './dict-layout.ts';
+import { dictRehash } from './dict-rehash.ts';
 import type { Heap } from './heap.ts';
 
 /** A fair choice is made among so many neighbours. */

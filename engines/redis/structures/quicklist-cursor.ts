@@ -21,16 +21,12 @@ import {
   lpStringLength,
   lpStringOffset,
 } from './listpack.ts';
+import { deleteInNode, deleteNode, linkNode } from './quicklist.ts';
+import { compressAsDue, decompressForUse, decompressNode, recompressOnly } from './quicklist-compression.ts';
 import {
   addNodeCount,
   addQuicklistCount,
-  compressAsDue,
-  decompressForUse,
-  decompressNode,
-  deleteInNode,
-  deleteNode,
   isLargeElement,
-  linkNode,
   newElementNode,
   newNode,
   newPlainNode,
@@ -46,11 +42,10 @@ import {
   quicklistFill,
   quicklistHead,
   quicklistTail,
-  recompressOnly,
   setDontCompress,
   setNodeCount,
   setNodeListpack,
-} from './quicklist.ts';
+} from './quicklist-node.ts';
 
 /** More elements than there can be: "to the end". */
 const ALL = 0xffffffff;

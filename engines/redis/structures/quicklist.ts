@@ -1,19 +1,7 @@
 /**
  * Lists: a doubly linked list of nodes, each of which holds a listpack, or (a plain node) one element too large for that. Nodes deep
- * inside may be compressed with LZF. Layout and decisions are the original's, so that memory and dumped bytes are the same.
- *
- * | quicklist, 40 bytes | | node, 40 bytes | |
- * | --- | --- | --- | --- |
- * | 0 | first node | 0 | node before |
- * | 8 | last node | 8 | node behind |
- * | 16 | number of elements | 16 | entry: listpack, bytes, or compressed bytes behind 8 bytes of length |
- * | 24 | number of nodes | 24 | length of the entry, uncompressed |
- * | 32 | fill (16 bits, signed) | 32 | number of elements |
- * | 34 | compress depth (16 bits) | 36 | flags |
- *
- * A list whose depth is d leaves d nodes at each end uncompressed. A compressed node that must be read is decompressed, marked, and
- * compressed again when the reader is done. Where memory for compressing or decompressing cannot be had, a node stays as it is: every
- * reader copes with either form.
+ * inside may be compressed with LZF. Layout and decisions are the original's, so that memory and dumped bytes are the same:
+ * the layout is in quicklist-node.ts, compression in quicklist-compression.ts.
  */
 import { ARENA_EXHAUSTED, type Heap } from './heap.ts';
 import {
@@ -21,13 +9,11 @@ import {
   lpBytes,
   lpDelete,
   lpFirst,
-  lpFree,
   lpGet,
   lpIntHigh,
   lpIntLow,
   lpLast,
   lpLength,
-  lpNew,
   lpPrepend,
   lpPutBack,
   lpShrinkToFit,
@@ -36,146 +22,35 @@ import {
   lpStringOffset,
   lpTakeOut,
 } from './listpack.ts';
-import { lzfCompress, lzfDecompress } from './lzf.ts';
+import { compressAround, compressAsDue, decompressNode } from './quicklist-compression.ts';
+import {
+  addQuicklistCount,
+  newElementNode,
+  newNode,
+  nodeAllowsInsert,
+  nodeCount,
+  nodeEntry,
+  nodeIsCompressed,
+  nodeIsPlain,
+  nodeLzfLength,
+  nodeNext,
+  nodePrev,
+  nodeSize,
+  QUICKLIST_BYTES,
+  QUICKLIST_FIELDS,
+  quicklistDepth,
+  quicklistFill,
+  quicklistHead,
+  quicklistTail,
+  setNodeListpack,
+} from './quicklist-node.ts';
 
-export const QUICKLIST_BYTES = 40;
-export const QUICKLIST_NODE_BYTES = 40;
-const TAIL = 8;
-const COUNT = 16;
-const LENGTH = 24;
-const FILL = 32;
-const DEPTH = 34;
-const NEXT = 8;
-const ENTRY = 16;
-const SIZE = 24;
-const ELEMENTS = 32;
-const FLAGS = 36;
+const { COUNT, DEPTH, ELEMENTS, ENTRY, FILL, FLAGS, LENGTH, LZF_HEADER_BYTES, NEXT, NODE_LZF, NODE_PLAIN, TAIL } =
+  QUICKLIST_FIELDS;
 
-const NODE_LZF = 1;
-const NODE_PLAIN = 2;
-/** Was decompressed to be read and is to be compressed again. */
-const NODE_RECOMPRESS = 4;
-/** Will be changed at once: compressing it now would be for nothing. */
-const NODE_DONT_COMPRESS = 8;
-
-/** Before compressed bytes stands their length. */
-const LZF_HEADER_BYTES = 8;
-/** The compressor may write so far beyond its room. */
-const LZF_SLACK_BYTES = 40;
-/** Shorter entries are not compressed, and the gain must be more than MIN_COMPRESS_GAIN. */
-const MIN_COMPRESS_BYTES = 48;
-const MIN_COMPRESS_GAIN = 8;
-/** Sizes of nodes for a fill of -1 to -5. */
-const SIZE_LIMITS = [4096, 8192, 16_384, 32_768, 65_536];
-/** Limit in bytes of nodes whose limit is a number of elements. */
-const SAFETY_BYTES = 8192;
-/** What an element is reckoned to take beside its bytes. */
-const ELEMENT_OVERHEAD = 8;
 const FILL_MAX = 32_767;
 const FILL_MIN = -5;
 const DEPTH_MAX = 65_535;
-
-const DEFAULT_PACKED_THRESHOLD = 1 << 30;
-const PACKED_THRESHOLD_MAX = 2 ** 32 - 2 ** 20;
-/** Elements of this length and more get a plain node. One for the process, as in the original. */
-let packedThreshold = DEFAULT_PACKED_THRESHOLD;
-
-/** DEBUG QUICKLIST-PACKED-THRESHOLD; 0: the default. @returns false when that is too much */
-export function setPackedThreshold(bytes: number): boolean {
-  if (bytes > PACKED_THRESHOLD_MAX) return false;
-  packedThreshold = bytes === 0 ? DEFAULT_PACKED_THRESHOLD : bytes;
-  return true;
-}
-
-export function isLargeElement(length: number): boolean {
-  return length >= packedThreshold;
-}
-
-export function quicklistHead(h: Heap, ql: number): number {
-  return h.u32[ql >>> 2];
-}
-
-export function quicklistTail(h: Heap, ql: number): number {
-  return h.u32[(ql + TAIL) >>> 2];
-}
-
-/** Number of elements. */
-export function quicklistCount(h: Heap, ql: number): number {
-  return h.u32[(ql + COUNT) >>> 2];
-}
-
-export function addQuicklistCount(h: Heap, ql: number, change: number): void {
-  h.u32[(ql + COUNT) >>> 2] += change;
-}
-
-/** Number of nodes. */
-export function quicklistNodes(h: Heap, ql: number): number {
-  return h.u32[(ql + LENGTH) >>> 2];
-}
-
-export function quicklistFill(h: Heap, ql: number): number {
-  return (h.u16[(ql + FILL) >>> 1] << 16) >> 16;
-}
-
-export function quicklistDepth(h: Heap, ql: number): number {
-  return h.u16[(ql + DEPTH) >>> 1];
-}
-
-export function nodePrev(h: Heap, node: number): number {
-  return h.u32[node >>> 2];
-}
-
-export function nodeNext(h: Heap, node: number): number {
-  return h.u32[(node + NEXT) >>> 2];
-}
-
-export function nodeEntry(h: Heap, node: number): number {
-  return h.u32[(node + ENTRY) >>> 2];
-}
-
-/** Length in bytes of the entry, uncompressed. */
-export function nodeSize(h: Heap, node: number): number {
-  return h.u32[(node + SIZE) >>> 2];
-}
-
-export function nodeCount(h: Heap, node: number): number {
-  return h.u32[(node + ELEMENTS) >>> 2];
-}
-
-export function nodeIsPlain(h: Heap, node: number): boolean {
-  return (h.u8[node + FLAGS] & NODE_PLAIN) !== 0;
-}
-
-export function nodeIsCompressed(h: Heap, node: number): boolean {
-  return (h.u8[node + FLAGS] & NODE_LZF) !== 0;
-}
-
-/** Of a compressed node: where its compressed bytes are, and their number. */
-export function nodeLzfOffset(h: Heap, node: number): number {
-  return nodeEntry(h, node) + LZF_HEADER_BYTES;
-}
-export function nodeLzfLength(h: Heap, node: number): number {
-  return h.u32[nodeEntry(h, node) >>> 2];
-}
-
-export function setDontCompress(h: Heap, node: number, on: boolean): void {
-  if (on) h.u8[node + FLAGS] |= NODE_DONT_COMPRESS;
-  else h.u8[node + FLAGS] &= ~NODE_DONT_COMPRESS;
-}
-
-/** Puts a changed listpack into its node. */
-export function setNodeListpack(h: Heap, node: number, lp: number): void {
-  h.u32[(node + ENTRY) >>> 2] = lp;
-  h.u32[(node + SIZE) >>> 2] = lpBytes(h, lp);
-}
-
-export function addNodeCount(h: Heap, node: number, change: number): void {
-  h.u32[(node + ELEMENTS) >>> 2] += change;
-}
-
-export function setNodeCount(h: Heap, node: number, count: number): void {
-  h.u32[(node + ELEMENTS) >>> 2] = count;
-}
 
 /** An empty list. @throws ARENA_EXHAUSTED */
 export function quicklistNew(h: Heap, fill: number, depth: number): number {
@@ -193,123 +68,6 @@ export function quicklistFree(h: Heap, ql: number): void {
     node = next;
   }
   h.free(ql);
-}
-
-/** A node around an entry, not linked yet. Frees the entry when there is no room. @throws ARENA_EXHAUSTED */
-export function newNode(h: Heap, entry: number, size: number, count: number, plain: boolean): number {
-  const node = h.allocator.alloc(QUICKLIST_NODE_BYTES);
-  if (node === 0) {
-    h.free(entry);
-    throw ARENA_EXHAUSTED;
-  }
-  const at = node >>> 2;
-  const u32 = h.u32;
-  u32.fill(0, at, at + QUICKLIST_NODE_BYTES / 4);
-  u32[at + ENTRY / 4] = entry;
-  u32[at + SIZE / 4] = size;
-  u32[at + ELEMENTS / 4] = count;
-  u32[at + FLAGS / 4] = plain ? NODE_PLAIN : 0;
-  return node;
-}
-
-/** A node of one element: plain if that is large, else with a listpack. @throws ARENA_EXHAUSTED, nothing changed */
-export function newElementNode(h: Heap, offset: number, length: number): number {
-  if (isLargeElement(length)) return newPlainNode(h, offset, length);
-  const empty = lpNew(h, 0);
-  let lp: number;
-  try {
-    lp = lpAppend(h, empty, offset, length);
-  } catch (error) {
-    lpFree(h, empty);
-    throw error;
-  }
-  return newNode(h, lp, lpBytes(h, lp), 1, false);
-}
-
-export function newPlainNode(h: Heap, offset: number, length: number): number {
-  const entry = h.alloc(Math.max(1, length));
-  h.copy(offset, entry, length);
-  return newNode(h, entry, length, 1, true);
-}
-
-/** Compresses a node's entry if that gains something. */
-function compressEntry(h: Heap, node: number): void {
-  const flags = h.u8[node + FLAGS];
-  if ((flags & NODE_DONT_COMPRESS) !== 0) return;
-  h.u8[node + FLAGS] = flags & ~NODE_RECOMPRESS;
-  const size = nodeSize(h, node);
-  if (size < MIN_COMPRESS_BYTES || nodePrev(h, node) === 0 || nodeNext(h, node) === 0) return;
-  const room = h.allocator.alloc(size + LZF_SLACK_BYTES);
-  if (room === 0) return;
-  const length = lzfCompress(h.u8, nodeEntry(h, node), size, room, size);
-  const packed = length === 0 || length + MIN_COMPRESS_GAIN >= size ? 0 : h.allocator.alloc(LZF_HEADER_BYTES + length);
-  if (packed !== 0) {
-    h.u32[packed >>> 2] = length;
-    h.u32[(packed + 4) >>> 2] = 0;
-    h.copy(room, packed + LZF_HEADER_BYTES, length);
-    h.free(nodeEntry(h, node));
-    h.u32[(node + ENTRY) >>> 2] = packed;
-    h.u8[node + FLAGS] |= NODE_LZF;
-  }
-  h.free(room);
-}
-
-function compressNode(h: Heap, node: number): void {
-  if (node !== 0 && !nodeIsCompressed(h, node)) compressEntry(h, node);
-}
-
-/** @returns false when there is no memory for it; the node stays compressed then */
-export function decompressNode(h: Heap, node: number): boolean {
-  if (node === 0 || !nodeIsCompressed(h, node)) return true;
-  const size = nodeSize(h, node);
-  const entry = h.allocator.alloc(size);
-  if (entry === 0) return false;
-  if (lzfDecompress(h.u8, nodeLzfOffset(h, node), nodeLzfLength(h, node), entry, size) !== size) {
-    throw new Error(`Broken list: the node at ${node} cannot be decompressed`);
-  }
-  h.free(nodeEntry(h, node));
-  h.u32[(node + ENTRY) >>> 2] = entry;
-  h.u8[node + FLAGS] &= ~(NODE_LZF | NODE_RECOMPRESS);
-  return true;
-}
-
-/** Decompresses a node that is to be read and compressed again. @throws ARENA_EXHAUSTED */
-export function decompressForUse(h: Heap, node: number): void {
-  if (!nodeIsCompressed(h, node)) return;
-  if (!decompressNode(h, node)) throw ARENA_EXHAUSTED;
-  h.u8[node + FLAGS] |= NODE_RECOMPRESS;
-}
-
-/** Compresses a node again that was decompressed to be read. */
-export function recompressOnly(h: Heap, node: number): void {
-  if ((h.u8[node + FLAGS] & NODE_RECOMPRESS) !== 0) compressNode(h, node);
-}
-
-/** After a change near `node` (0: of the list's length): what lies within the depth is decompressed, what just left it compressed. */
-export function compressAround(h: Heap, ql: number, node: number): void {
-  const depth = quicklistDepth(h, ql);
-  const nodes = quicklistNodes(h, ql);
-  if (depth === 0 || nodes < depth * 2 || nodes === 0) return;
-  let forward = quicklistHead(h, ql);
-  let reverse = quicklistTail(h, ql);
-  let inDepth = false;
-  for (let i = 0; i < depth; i++) {
-    decompressNode(h, forward);
-    decompressNode(h, reverse);
-    if (forward === node || reverse === node) inDepth = true;
-    if (forward === reverse || nodeNext(h, forward) === reverse) return;
-    forward = nodeNext(h, forward);
-    reverse = nodePrev(h, reverse);
-  }
-  if (!inDepth) compressNode(h, node);
-  compressNode(h, forward);
-  compressNode(h, reverse);
-}
-
-/** Compresses a node as it is due when its user is done. */
-export function compressAsDue(h: Heap, ql: number, node: number): void {
-  if ((h.u8[node + FLAGS] & NODE_RECOMPRESS) !== 0) compressNode(h, node);
-  else compressAround(h, ql, node);
 }
 
 /** Links a new node before or behind `old` (0: the list is empty). Does not touch the number of elements. */
@@ -354,27 +112,6 @@ export function deleteNode(h: Heap, ql: number, node: number): void {
   h.free(node);
 }
 
-/** Whether an entry of `size` bytes suits a fill that limits the size. */
-export function suitsSizeLimit(fill: number, size: number): boolean {
-  return fill < 0 && size <= SIZE_LIMITS[-fill - 1]!;
-}
-
-/** Whether an element of `length` bytes may be added to the node (0: no). */
-export function nodeAllowsInsert(h: Heap, node: number, fill: number, length: number): boolean {
-  if (node === 0 || nodeIsPlain(h, node) || isLargeElement(length)) return false;
-  const size = nodeSize(h, node) + length + ELEMENT_OVERHEAD;
-  if (suitsSizeLimit(fill, size)) return true;
-  return size <= SAFETY_BYTES && nodeCount(h, node) < fill;
-}
-
-/** Whether two nodes may become one. */
-export function nodesAllowMerge(h: Heap, a: number, b: number, fill: number): boolean {
-  if (a === 0 || b === 0 || nodeIsPlain(h, a) || nodeIsPlain(h, b)) return false;
-  const size = nodeSize(h, a) + nodeSize(h, b) - 7;
-  if (suitsSizeLimit(fill, size)) return true;
-  return size <= SAFETY_BYTES && nodeCount(h, a) + nodeCount(h, b) <= fill;
-}
-
 /** Adds an element at an end. The bytes must not lie in this list. @throws ARENA_EXHAUSTED, nothing changed */
 export function quicklistPush(h: Heap, ql: number, offset: number, length: number, atHead: boolean): void {
   const node = h.u32[(ql + (atHead ? 0 : TAIL)) >>> 2];
@@ -416,15 +153,15 @@ let peekedElement = 0;
 export function quicklistPeek(h: Heap, ql: number, atHead: boolean): void {
   const node = h.u32[(ql + (atHead ? 0 : TAIL)) >>> 2];
   peekedNode = node;
-  if (nodeIsPlain(h, node)) {
-    if (nodeIsCompressed(h, node) && !decompressNode(h, node)) throw ARENA_EXHAUSTED;
-    elementOffset = nodeEntry(h, node);
+  const flags = h.u8[node + FLAGS];
+  if ((flags & NODE_LZF) !== 0 && !decompressNode(h, node)) throw ARENA_EXHAUSTED;
+  const entry = h.u32[(node + ENTRY) >>> 2];
+  if ((flags & NODE_PLAIN) !== 0) {
+    elementOffset = entry;
     elementLength = nodeSize(h, node);
     return;
   }
-  if (nodeIsCompressed(h, node) && !decompressNode(h, node)) throw ARENA_EXHAUSTED;
-  const lp = nodeEntry(h, node);
-  peekedElement = atHead ? lpFirst(h, lp) : lpLast(h, lp);
+  peekedElement = atHead ? lpFirst(h, entry) : lpLast(h, entry);
   if (lpGet(h, peekedElement)) {
     elementOffset = lpStringOffset;
     elementLength = lpStringLength;
@@ -489,11 +226,11 @@ export function quicklistMovePeeked(h: Heap, ql: number, offset: number, length:
 
 /** Deletes the element `p` of a node, which goes too if it was its only one. @returns whether the node has gone */
 export function deleteInNode(h: Heap, ql: number, node: number, p: number): boolean {
-  if (nodeIsPlain(h, node) || nodeCount(h, node) === 1) {
+  if (h.u32[(node + ELEMENTS) >>> 2] === 1) {
     deleteNode(h, ql, node);
     return true;
   }
-  setNodeListpack(h, node, lpDelete(h, nodeEntry(h, node), p));
+  setNodeListpack(h, node, lpDelete(h, h.u32[(node + ENTRY) >>> 2], p));
   h.u32[(node + ELEMENTS) >>> 2]--;
   h.u32[(ql + COUNT) >>> 2]--;
   return false;

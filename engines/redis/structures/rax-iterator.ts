@@ -1,14 +1,14 @@
 /** A way through the keys of a radix tree, in their order or backwards. Any change to the tree ends it: seek again. */
 import type { Heap } from './heap.ts';
+import { raxHead } from './rax.ts';
 import {
-  raxHead,
   raxNodeChild,
   raxNodeChildren,
   raxNodeIsCompressed,
   raxNodeIsKey,
   raxNodeSize,
   raxNodeValue,
-} from './rax.ts';
+} from './rax-node.ts';
 
 const FIRST_KEY_BYTES = 64;
 

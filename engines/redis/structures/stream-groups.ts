@@ -11,8 +11,9 @@
  */
 import type { Heap } from './heap.ts';
 import { lpFree } from './listpack.ts';
-import { raxFind, raxFree, raxInsert, raxNew, raxRemove, raxSize } from './rax.ts';
+import { raxFind, raxInsert, raxNew, raxRemove, raxSize } from './rax.ts';
 import { RaxIterator } from './rax-iterator.ts';
+import { raxFree } from './rax-whole.ts';
 import { sdsFree, sdsLen, sdsNewLen } from './sds.ts';
 import {
   STREAM_FIRST_ID,

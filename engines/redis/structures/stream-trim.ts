@@ -12,8 +12,9 @@ import {
   lpPrev,
   lpSkip,
 } from './listpack.ts';
-import { raxNodeReplaceValue, raxRemove } from './rax.ts';
+import { raxRemove } from './rax.ts';
 import { RaxIterator } from './rax-iterator.ts';
+import { raxNodeReplaceValue } from './rax-node.ts';
 import {
   changeNodeCounts,
   deleteEntryAt,

@@ -44,8 +44,9 @@ import {
   lpEncodeText,
   lpPutEncoded,
 } from './listpack-element.ts';
-import { raxInsert, raxNew, raxNodeReplaceValue, raxRemove } from './rax.ts';
+import { raxInsert, raxNew, raxRemove } from './rax.ts';
 import { RaxIterator } from './rax-iterator.ts';
+import { raxNodeReplaceValue } from './rax-node.ts';
 import { reallocate } from './realloc.ts';
 import {
   compareStreamIds,

@@ -8,7 +8,8 @@
  * A zipmap: 1 byte of pair count (254: unknown), the pairs, 0xFF. A pair: length (1 byte, or 0xFE and 4 bytes) and bytes of the key,
  * length of the value, 1 byte of how much is unused behind it, bytes of the value, the unused ones.
  */
-import { DICT_TYPE_SET, dictAddBytes, dictCreate, dictRelease } from './dict.ts';
+import { dictAddBytes, dictCreate, dictRelease } from './dict.ts';
+import { DICT_TYPE_SET } from './dict-layout.ts';
 import type { Heap } from './heap.ts';
 import {
   lpAppend,

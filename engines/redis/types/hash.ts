@@ -6,27 +6,27 @@
 import type { RdbReader } from '../persistence/rdb-reader.ts';
 import type { RdbWriter } from '../persistence/rdb-writer.ts';
 import {
-  DICT_BYTES,
-  DICT_ENTRY_BYTES,
-  DICT_TYPE_HASH,
   dictAddBytes,
   dictCreate,
   dictDelete,
-  dictExpand,
   dictFind,
   dictInsertHashed,
-  dictKey,
-  dictNeedsResize,
   dictRelease,
-  dictResize,
+  lastHash,
+} from '../structures/dict.ts';
+import { dictVerify } from '../structures/dict-check.ts';
+import { DictIterator } from '../structures/dict-iterator.ts';
+import {
+  DICT_BYTES,
+  DICT_ENTRY_BYTES,
+  DICT_TYPE_HASH,
+  dictKey,
   dictSetValue,
   dictSize,
   dictSlots,
   dictValue,
-  dictVerify,
-  lastHash,
-} from '../structures/dict.ts';
-import { DictIterator } from '../structures/dict-iterator.ts';
+} from '../structures/dict-layout.ts';
+import { dictExpand, dictNeedsResize, dictResize } from '../structures/dict-rehash.ts';
 import { Digest } from '../structures/digest.ts';
 import type { Heap } from '../structures/heap.ts';
 import {

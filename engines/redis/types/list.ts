@@ -20,6 +20,15 @@ import {
 import { lzfDecompress } from '../structures/lzf.ts';
 import type { ObjectType } from '../structures/object-type.ts';
 import {
+  quicklistAppendListpack,
+  quicklistAppendPlain,
+  quicklistDup,
+  quicklistFree,
+  quicklistNew,
+  quicklistPush,
+} from '../structures/quicklist.ts';
+import { ListCursor } from '../structures/quicklist-cursor.ts';
+import {
   nodeCount,
   nodeEntry,
   nodeIsCompressed,
@@ -31,20 +40,13 @@ import {
   nodeSize,
   QUICKLIST_BYTES,
   QUICKLIST_NODE_BYTES,
-  quicklistAppendListpack,
-  quicklistAppendPlain,
   quicklistCount,
   quicklistDepth,
-  quicklistDup,
   quicklistFill,
-  quicklistFree,
   quicklistHead,
-  quicklistNew,
   quicklistNodes,
-  quicklistPush,
   quicklistTail,
-} from '../structures/quicklist.ts';
-import { ListCursor } from '../structures/quicklist-cursor.ts';
+} from '../structures/quicklist-node.ts';
 import { createObject, OBJ_ENCODING_QUICKLIST, OBJ_LIST, ROBJ_BYTES, robjPtr } from '../structures/robj.ts';
 import { ziplistToListpack } from '../structures/ziplist.ts';
 

@@ -7,26 +7,26 @@ import type { RdbReader } from '../persistence/rdb-reader.ts';
 import type { RdbWriter } from '../persistence/rdb-writer.ts';
 import { putInt64 } from '../protocol/decimal.ts';
 import {
-  DICT_BYTES,
-  DICT_ENTRY_BYTES,
-  DICT_TYPE_SET,
   dictAddBytes,
   dictCreate,
   dictDelete,
-  dictEntryHash,
-  dictExpand,
   dictFind,
   dictFreeEntry,
-  dictKey,
-  dictNeedsResize,
   dictRelease,
-  dictResize,
+  dictUnlinkHashed,
+} from '../structures/dict.ts';
+import { dictVerify } from '../structures/dict-check.ts';
+import { DictIterator } from '../structures/dict-iterator.ts';
+import {
+  DICT_BYTES,
+  DICT_ENTRY_BYTES,
+  DICT_TYPE_SET,
+  dictEntryHash,
+  dictKey,
   dictSize,
   dictSlots,
-  dictUnlinkHashed,
-  dictVerify,
-} from '../structures/dict.ts';
-import { DictIterator } from '../structures/dict-iterator.ts';
+} from '../structures/dict-layout.ts';
+import { dictExpand, dictNeedsResize, dictResize } from '../structures/dict-rehash.ts';
 import { dictFairRandomEntry } from '../structures/dict-sample.ts';
 import type { Digest } from '../structures/digest.ts';
 import type { Heap } from '../structures/heap.ts';

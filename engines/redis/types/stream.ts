@@ -5,8 +5,9 @@ import type { Digest } from '../structures/digest.ts';
 import type { Heap } from '../structures/heap.ts';
 import { lpDup, lpText, lpVerify } from '../structures/listpack.ts';
 import type { ObjectType } from '../structures/object-type.ts';
-import { raxFind, raxInsert, raxNodeCount, raxSize, raxVerify } from '../structures/rax.ts';
+import { raxFind, raxInsert, raxNodeCount, raxSize } from '../structures/rax.ts';
 import { RaxIterator } from '../structures/rax-iterator.ts';
+import { raxVerify } from '../structures/rax-whole.ts';
 import { createObject, OBJ_ENCODING_STREAM, OBJ_STREAM, ROBJ_BYTES, robjPtr } from '../structures/robj.ts';
 import { sdsLen } from '../structures/sds.ts';
 import {

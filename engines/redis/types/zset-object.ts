@@ -3,20 +3,16 @@
  * list at 8. The dict's keys are the members of the list's nodes, its values point to the scores there.
  */
 import {
-  DICT_TYPE_ZSET,
   dictCreate,
-  dictExpand,
   dictFind,
   dictFreeEntry,
   dictInsertHashed,
-  dictNeedsResize,
   dictRelease,
-  dictResize,
-  dictSetValue,
   dictUnlink,
-  dictValue,
   lastHash,
 } from '../structures/dict.ts';
+import { DICT_TYPE_ZSET, dictSetValue, dictValue } from '../structures/dict-layout.ts';
+import { dictExpand, dictNeedsResize, dictResize } from '../structures/dict-rehash.ts';
 import type { Heap } from '../structures/heap.ts';
 import { lpFree, lpNew, lpSafeToAdd } from '../structures/listpack.ts';
 import {

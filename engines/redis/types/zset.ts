@@ -1,16 +1,9 @@
 /** Sorted sets, as the rest of the server sees them. */
 import type { RdbReader } from '../persistence/rdb-reader.ts';
 import type { RdbWriter } from '../persistence/rdb-writer.ts';
-import {
-  DICT_BYTES,
-  DICT_ENTRY_BYTES,
-  dictFind,
-  dictKey,
-  dictSize,
-  dictSlots,
-  dictValue,
-  dictVerify,
-} from '../structures/dict.ts';
+import { dictFind } from '../structures/dict.ts';
+import { dictVerify } from '../structures/dict-check.ts';
+import { DICT_BYTES, DICT_ENTRY_BYTES, dictKey, dictSize, dictSlots, dictValue } from '../structures/dict-layout.ts';
 import { Digest } from '../structures/digest.ts';
 import { formatDouble17, parseDouble, parsedDouble } from '../structures/double.ts';
 import type { Heap } from '../structures/heap.ts';

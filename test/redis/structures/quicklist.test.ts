@@ -7,15 +7,12 @@ import {
   elementLength,
   elementLow,
   elementOffset,
-  quicklistCount,
-  quicklistDepth,
   quicklistDropPeeked,
   quicklistDup,
   quicklistFree,
   quicklistNew,
   quicklistPeek,
   quicklistPush,
-  setPackedThreshold,
 } from '../../../engines/redis/structures/quicklist.ts';
 import {
   deleteAtCursor,
@@ -24,6 +21,11 @@ import {
   quicklistDeleteRange,
   replaceAtCursor,
 } from '../../../engines/redis/structures/quicklist-cursor.ts';
+import {
+  quicklistCount,
+  quicklistDepth,
+  setPackedThreshold,
+} from '../../../engines/redis/structures/quicklist-node.ts';
 import { createObject, OBJ_ENCODING_QUICKLIST, OBJ_LIST } from '../../../engines/redis/structures/robj.ts';
 import { listType } from '../../../engines/redis/types/list.ts';
 import { seededRandom } from '../../support/seed.ts';

@@ -3,7 +3,6 @@ import type { Random } from '../../../engines/ports.ts';
 import { ArenaExhausted } from '../../../engines/redis/structures/heap.ts';
 import {
   raxFind,
-  raxFree,
   raxHas,
   raxInsert,
   raxNew,
@@ -11,9 +10,9 @@ import {
   raxOld,
   raxRemove,
   raxSize,
-  raxVerify,
 } from '../../../engines/redis/structures/rax.ts';
 import { RaxIterator } from '../../../engines/redis/structures/rax-iterator.ts';
+import { raxFree, raxVerify } from '../../../engines/redis/structures/rax-whole.ts';
 import { seededRandom } from '../../support/seed.ts';
 import { structureLab } from './lab.ts';
 

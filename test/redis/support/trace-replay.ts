@@ -2,7 +2,7 @@
  * Replays a trace of keys: a GET, and a SET after a miss. A real server is asked over its socket; the engine runs in this process under a
  * clock that takes the course that time took then, so that the LRU clock of one second ticks at the same requests.
  */
-import { dictSize } from '../../../engines/redis/structures/dict.ts';
+import { dictSize } from '../../../engines/redis/structures/dict-layout.ts';
 import { RespClient } from '../../support/resp-client.ts';
 import { Loopback } from './loopback.ts';
 import { startReal } from './servers.ts';
