@@ -6,7 +6,7 @@ import { encodeCommand, type RespClient, RespError, type RespValue } from '../su
 
 const WAIT_MS = 300;
 /** A wait may end late by the period of the cron, and by what else this machine does. */
-const LATE_MS = 600;
+const LATE_MS = 3_000;
 
 const show = (value: RespValue | undefined): unknown =>
   value instanceof RespError ? `error: ${value.message}` : value;

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { SystemError } from '../../engines/io/system-error.ts';
+import { TIMED } from '../support/timed.ts';
 import {
   echoHandler,
   frame,
@@ -69,7 +70,7 @@ describe.each(loopNames)('the %s loop', (name) => {
     socket.destroy();
   });
 
-  it('costs a constant a byte for a command that comes in small pieces', async () => {
+  it('costs a constant a byte for a command that comes in small pieces', TIMED, async () => {
     let handed = 0;
     running = startLoop(name, () => ({
       onInput(_conn, start, end) {

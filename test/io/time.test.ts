@@ -6,6 +6,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { entryUrl } from '../../engines/base/entry.ts';
 import { nowUs } from '../../engines/io/now.ts';
 import { TimerQueue } from '../../engines/io/timer-queue.ts';
+import { median } from '../../harness/measure/statistics.ts';
+import { TIMED } from '../support/timed.ts';
 import { loopNames, type RunningLoop, sleep, startLoop, until } from './support/loops.ts';
 
 describe('the timer queue', () => {
@@ -70,7 +72,7 @@ describe.each(loopNames)('time in the %s loop', (name) => {
     running = null;
   });
 
-  it('calls timers when they are due, again and again, until they end or are cancelled', async () => {
+  it('calls timers when they are due, again and again, until they end or are cancelled', TIMED, async () => {
     running = startLoop(name, () => ({}));
     const { loop } = running;
     const began = loop.nowUs();
@@ -95,7 +97,7 @@ describe.each(loopNames)('time in the %s loop', (name) => {
     expect(at[3]).toBeLessThan(1_000);
   });
 
-  it('wakes for a deadline to a fraction of a millisecond, and not before', async () => {
+  it('wakes for a deadline to a fraction of a millisecond, and not before', TIMED, async () => {
     const late: number[] = [];
     let next = Number.POSITIVE_INFINITY;
     running = startLoop(name, (loop) => ({
@@ -113,29 +115,38 @@ describe.each(loopNames)('time in the %s loop', (name) => {
     await until('all deadlines have passed', () => late.length >= 100);
     late.sort((a, b) => a - b);
     expect(late[0]).toBeGreaterThanOrEqual(0);
-    // Half of them: the machine may be busy with other tests.
-    expect(late[50]).toBeLessThan(250);
+    // A fifth of them: the machine may be busy with other things. With a clock of whole milliseconds they would be up to 200 late.
+    expect(late[20]).toBeLessThan(150);
   });
 
-  it('spends next to no processor time while idle', async () => {
+  it('spends next to no processor time while idle', TIMED, async () => {
     running = startLoop(name, () => ({}), { hopMs: 100 });
     await running.loop.listenTcp('127.0.0.1', 0, 16);
     running.loop.addTimer(100, () => 100);
     await sleep(50);
-    const began = process.cpuUsage();
-    await sleep(600);
-    const { user, system } = process.cpuUsage(began);
-    expect(user + system).toBeLessThan(60_000);
+    let least = Number.POSITIVE_INFINITY;
+    // The process has other threads, which may have something to do, but not always.
+    for (let attempt = 0; attempt < 3 && least >= 60_000; attempt++) {
+      const began = process.cpuUsage();
+      await sleep(600);
+      const { user, system } = process.cpuUsage(began);
+      least = Math.min(least, user + system);
+    }
+    expect(least).toBeLessThan(60_000);
   });
 
-  it('lets promises and timers of Node run while it waits', async () => {
+  it('lets promises and timers of Node run while it waits', TIMED, async () => {
     running = startLoop(name, () => ({}));
-    const began = performance.now();
-    for (let i = 0; i < 10; i++) await sleep(5);
-    expect(performance.now() - began).toBeLessThan(400);
+    const tookMs: number[] = [];
+    for (let i = 0; i < 11; i++) {
+      const began = performance.now();
+      await sleep(5);
+      tookMs.push(performance.now() - began);
+    }
+    expect(median(tookMs)).toBeLessThan(40);
   });
 
-  it('is woken from another thread', async () => {
+  it('is woken from another thread', TIMED, async () => {
     running = startLoop(name, () => ({}));
     let woken = 0;
     running.loop.onWake = () => {
@@ -152,12 +163,14 @@ describe.each(loopNames)('time in the %s loop', (name) => {
       { eval: true, workerData: { ...running.loop.waker } },
     );
     await new Promise((resolve) => worker.once('message', resolve));
+    const tookUs: number[] = [];
     for (let i = 1; i <= 5; i++) {
       const began = nowUs();
       worker.postMessage('wake');
       await until('it has woken', () => woken >= i);
-      expect(nowUs() - began).toBeLessThan(200_000);
+      tookUs.push(nowUs() - began);
     }
+    expect(median(tookUs)).toBeLessThan(200_000);
     await worker.terminate();
   });
 
@@ -212,9 +225,9 @@ describe.each(loopNames)('signals to a server on the %s loop', (name) => {
     const began = performance.now();
     child.kill('SIGTERM');
     expect(await exit).toEqual([0, null]);
-    expect(performance.now() - began).toBeLessThan(500);
+    expect(performance.now() - began).toBeLessThan(3_000);
     const delayMs = Number(/handled after ([\d.]+)/.exec(output())![1]);
-    expect(delayMs).toBeLessThan(400);
+    expect(delayMs).toBeLessThan(2_000);
     expect(output()).toContain('stopped by SIGTERM');
   });
 

@@ -11,6 +11,7 @@ import { builtInNames, loadScenario, templateText } from '../../scenarios/load.t
 import { readScenario } from '../../scenarios/schema.ts';
 import type { Scenario } from '../../scenarios/spec.ts';
 import { makeScenario } from '../support/scenario.ts';
+import { TIMED } from '../support/timed.ts';
 
 function take(scenario: Scenario, seed: string, count: number, thread = 0, threads = 1): string[] {
   const workload = createWorkload(scenario, seed, { thread, threads });
@@ -104,7 +105,7 @@ describe('the stream of operations', () => {
     expect(stream.keyAt(0)).toBe(hottest);
   });
 
-  it('draws more than two million operations a second', () => {
+  it('draws more than two million operations a second', TIMED, () => {
     const workload = createWorkload(makeScenario({ popularity: { kind: 'zipf', exponent: 0.99 } }), 'x');
     for (let i = 0; i < 200_000; i++) workload.next();
     const start = process.cpuUsage();

@@ -119,7 +119,7 @@ export function sleep(ms: number): Promise<void> {
 }
 
 /** Waits until `condition` holds. @throws Error after `ms` */
-export async function until(what: string, condition: () => boolean, ms = 5_000): Promise<void> {
+export async function until(what: string, condition: () => boolean, ms = 15_000): Promise<void> {
   const end = Date.now() + ms;
   while (!condition()) {
     if (Date.now() > end) throw new Error(`Waited ${ms} ms in vain until ${what}`);
