@@ -1,17 +1,17 @@
 /** Bob Jenkins' lookup3 hash `hashlittle` (2006, public domain algorithm): memcached's `hash_algorithm=jenkins`, with initial value 0. */
 
 /** The byte at `i`, or 0 from `end` on: the last block is padded with zeros. */
-function byteOrZero(u8: Uint8Array, i: number, end: number): number {
-  return i < end ? u8[i] : 0;
+function byteOrZero(view: DataView, i: number, end: number): number {
+  return i < end ? view.getUint8(i) : 0;
 }
 
 /** Four bytes, little-endian, zeros from `end` on. */
-function wordOrZero(u8: Uint8Array, i: number, end: number): number {
+function wordOrZero(view: DataView, i: number, end: number): number {
   return (
-    byteOrZero(u8, i, end) |
-    (byteOrZero(u8, i + 1, end) << 8) |
-    (byteOrZero(u8, i + 2, end) << 16) |
-    (byteOrZero(u8, i + 3, end) << 24)
+    byteOrZero(view, i, end) |
+    (byteOrZero(view, i + 1, end) << 8) |
+    (byteOrZero(view, i + 2, end) << 16) |
+    (byteOrZero(view, i + 3, end) << 24)
   );
 }
 
@@ -19,16 +19,16 @@ function wordOrZero(u8: Uint8Array, i: number, end: number): number {
  * @param initial 32 bits: the previous hash, or any value
  * @returns the hash as a signed 32-bit integer
  */
-export function jenkins(u8: Uint8Array, offset: number, length: number, initial = 0): number {
+export function jenkins(view: DataView, offset: number, length: number, initial = 0): number {
   let a = (0xdeadbeef + length + initial) | 0;
   let b = a;
   let c = a;
   const end = offset + length;
   let i = offset;
   for (; end - i > 12; i += 12) {
-    a = (a + (u8[i] | (u8[i + 1] << 8) | (u8[i + 2] << 16) | (u8[i + 3] << 24))) | 0;
-    b = (b + (u8[i + 4] | (u8[i + 5] << 8) | (u8[i + 6] << 16) | (u8[i + 7] << 24))) | 0;
-    c = (c + (u8[i + 8] | (u8[i + 9] << 8) | (u8[i + 10] << 16) | (u8[i + 11] << 24))) | 0;
+    a = (a + view.getInt32(i, true)) | 0;
+    b = (b + view.getInt32(i + 4, true)) | 0;
+    c = (c + view.getInt32(i + 8, true)) | 0;
     a = ((a - c) | 0) ^ ((c << 4) | (c >>> 28));
     c = (c + b) | 0;
     b = ((b - a) | 0) ^ ((a << 6) | (a >>> 26));
@@ -43,9 +43,9 @@ export function jenkins(u8: Uint8Array, offset: number, length: number, initial 
     b = (b + a) | 0;
   }
   if (end === i) return c;
-  a = (a + wordOrZero(u8, i, end)) | 0;
-  b = (b + wordOrZero(u8, i + 4, end)) | 0;
-  c = (c + wordOrZero(u8, i + 8, end)) | 0;
+  a = (a + wordOrZero(view, i, end)) | 0;
+  b = (b + wordOrZero(view, i + 4, end)) | 0;
+  c = (c + wordOrZero(view, i + 8, end)) | 0;
   c = ((c ^ b) - ((b << 14) | (b >>> 18))) | 0;
   a = ((a ^ c) - ((c << 11) | (c >>> 21))) | 0;
   b = ((b ^ a) - ((a << 25) | (a >>> 7))) | 0;

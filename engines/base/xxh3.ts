@@ -5,7 +5,7 @@
  */
 
 /** The secret from which keys are taken (XXH3's kSecret). */
-const SECRET = Uint8Array.from(
+const SECRET_BYTES = Uint8Array.from(
   (
     'b8fe6c3923a44bbe7c01812cf721ad1cded46de9839097db7240a4a4b7b3671fcb79e64eccc0e578825ad07dccff7221b8084674f743248ee03590e6813a264c' +
     '3c2852bb91c300cb88d0658b1b532ea371644897a20df94e3819ef46a9deacd8a8fa763fe39c343ff9dcbbc7c70b4f1d8a51e04bcdb45931c89f7ec9d9787364' +
@@ -13,6 +13,7 @@ const SECRET = Uint8Array.from(
   ).match(/../g)!,
   (pair) => Number.parseInt(pair, 16),
 );
+const SECRET = new DataView(SECRET_BYTES.buffer);
 
 /** Length of the longest input. */
 export const XXH3_BYTES_MAX = 256;
@@ -24,8 +25,8 @@ let sumHi = 0;
 let sumLo = 0;
 
 /** Little-endian, at any alignment. */
-function word(u8: Uint8Array, at: number): number {
-  return u8[at] | (u8[at + 1] << 8) | (u8[at + 2] << 16) | (u8[at + 3] << 24);
+function word(view: DataView, at: number): number {
+  return view.getInt32(at, true);
 }
 
 /** High half of the product of two 32-bit numbers, as an int. */
@@ -86,29 +87,33 @@ function avalanche64(high: number, low: number): number {
 }
 
 /** hi, lo = 16 bytes of input under 16 of the secret. */
-function mix(u8: Uint8Array, at: number, secret: number): void {
+function mix(view: DataView, at: number, secret: number): void {
   mulFold(
-    word(u8, at + 4) ^ word(SECRET, secret + 4),
-    word(u8, at) ^ word(SECRET, secret),
-    word(u8, at + 12) ^ word(SECRET, secret + 12),
-    word(u8, at + 8) ^ word(SECRET, secret + 8),
+    word(view, at + 4) ^ word(SECRET, secret + 4),
+    word(view, at) ^ word(SECRET, secret),
+    word(view, at + 12) ^ word(SECRET, secret + 12),
+    word(view, at + 8) ^ word(SECRET, secret + 8),
   );
 }
 
-function addMix(u8: Uint8Array, at: number, secret: number): void {
-  mix(u8, at, secret);
+function addMix(view: DataView, at: number, secret: number): void {
+  mix(view, at, secret);
   add(hi, lo);
 }
 
-function upTo3(u8: Uint8Array, at: number, length: number): number {
+function upTo3(view: DataView, at: number, length: number): number {
   if (length === 0) return avalanche64(word(SECRET, 60) ^ word(SECRET, 68), word(SECRET, 56) ^ word(SECRET, 64));
-  const bytes = (u8[at] << 16) | (u8[at + (length >> 1)] << 24) | u8[at + length - 1] | (length << 8);
+  const bytes =
+    (view.getUint8(at) << 16) |
+    (view.getUint8(at + (length >> 1)) << 24) |
+    view.getUint8(at + length - 1) |
+    (length << 8);
   return avalanche64(0, bytes ^ word(SECRET, 0) ^ word(SECRET, 4));
 }
 
-function upTo8(u8: Uint8Array, at: number, length: number): number {
-  const high = word(u8, at) ^ word(SECRET, 12) ^ word(SECRET, 20);
-  const low = word(u8, at + length - 4) ^ word(SECRET, 8) ^ word(SECRET, 16);
+function upTo8(view: DataView, at: number, length: number): number {
+  const high = word(view, at) ^ word(SECRET, 12) ^ word(SECRET, 20);
+  const low = word(view, at + length - 4) ^ word(SECRET, 8) ^ word(SECRET, 16);
   // h ^= rotl(h, 49) ^ rotl(h, 24)
   const h = high ^ ((low << 17) | (high >>> 15)) ^ ((high << 24) | (low >>> 8));
   const l = low ^ ((high << 17) | (low >>> 15)) ^ ((low << 24) | (high >>> 8));
@@ -124,12 +129,12 @@ function swap(x: number): number {
   return (x << 24) | ((x & 0xff00) << 8) | ((x >>> 8) & 0xff00) | (x >>> 24);
 }
 
-function upTo16(u8: Uint8Array, at: number, length: number): number {
+function upTo16(view: DataView, at: number, length: number): number {
   const end = at + length - 8;
-  const lowHi = word(u8, at + 4) ^ word(SECRET, 28) ^ word(SECRET, 36);
-  const lowLo = word(u8, at) ^ word(SECRET, 24) ^ word(SECRET, 32);
-  const highHi = word(u8, end + 4) ^ word(SECRET, 44) ^ word(SECRET, 52);
-  const highLo = word(u8, end) ^ word(SECRET, 40) ^ word(SECRET, 48);
+  const lowHi = word(view, at + 4) ^ word(SECRET, 28) ^ word(SECRET, 36);
+  const lowLo = word(view, at) ^ word(SECRET, 24) ^ word(SECRET, 32);
+  const highHi = word(view, end + 4) ^ word(SECRET, 44) ^ word(SECRET, 52);
+  const highLo = word(view, end) ^ word(SECRET, 40) ^ word(SECRET, 48);
   sumHi = 0;
   sumLo = length;
   add(swap(lowLo), swap(lowHi));
@@ -139,27 +144,27 @@ function upTo16(u8: Uint8Array, at: number, length: number): number {
   return avalanche(sumHi, sumLo);
 }
 
-function upTo128(u8: Uint8Array, at: number, length: number): number {
+function upTo128(view: DataView, at: number, length: number): number {
   const end = at + length;
   mul(0, length, 0x9e3779b1, 0x85ebca87);
   sumHi = hi;
   sumLo = lo;
   for (let i = (length - 1) >> 5; i >= 0; i--) {
-    addMix(u8, at + 16 * i, 32 * i);
-    addMix(u8, end - 16 * (i + 1), 32 * i + 16);
+    addMix(view, at + 16 * i, 32 * i);
+    addMix(view, end - 16 * (i + 1), 32 * i + 16);
   }
   return avalanche(sumHi, sumLo);
 }
 
-function upTo240(u8: Uint8Array, at: number, length: number): number {
+function upTo240(view: DataView, at: number, length: number): number {
   mul(0, length, 0x9e3779b1, 0x85ebca87);
   sumHi = hi;
   sumLo = lo;
-  for (let i = 0; i < 8; i++) addMix(u8, at + 16 * i, 16 * i);
+  for (let i = 0; i < 8; i++) addMix(view, at + 16 * i, 16 * i);
   sumLo = avalanche(sumHi, sumLo);
   sumHi = hi;
-  for (let i = 8; i < length >> 4; i++) addMix(u8, at + 16 * i, 16 * (i - 8) + 3);
-  addMix(u8, at + length - 16, 136 - 17);
+  for (let i = 8; i < length >> 4; i++) addMix(view, at + 16 * i, 16 * (i - 8) + 3);
+  addMix(view, at + length - 16, 136 - 17);
   return avalanche(sumHi, sumLo);
 }
 
@@ -170,10 +175,10 @@ const LANES_AT_START = Uint32Array.of(
   ...[0xc2b2ae63, 0x85ebca77, 0x85ebca77, 0, 0x165667c5, 0x27d4eb2f, 0x9e3779b1, 0],
 );
 
-function addStripe(u8: Uint8Array, at: number, secret: number): void {
+function addStripe(view: DataView, at: number, secret: number): void {
   for (let lane = 0; lane < 8; lane++) {
-    const low = word(u8, at + 8 * lane);
-    const high = word(u8, at + 8 * lane + 4);
+    const low = word(view, at + 8 * lane);
+    const high = word(view, at + 8 * lane + 4);
     const keyLow = low ^ word(SECRET, secret + 8 * lane);
     const keyHigh = high ^ word(SECRET, secret + 8 * lane + 4);
     addToLane(lane ^ 1, high, low);
@@ -187,11 +192,11 @@ function addToLane(lane: number, high: number, low: number): void {
   lanes[2 * lane + 1] = (lanes[2 * lane + 1] + high + (sum >= 0x100000000 ? 1 : 0)) | 0;
 }
 
-function longer(u8: Uint8Array, at: number, length: number): number {
+function longer(view: DataView, at: number, length: number): number {
   lanes.set(LANES_AT_START);
   const stripes = (length - 1) >> 6;
-  for (let i = 0; i < stripes; i++) addStripe(u8, at + 64 * i, 8 * i);
-  addStripe(u8, at + length - 64, 121);
+  for (let i = 0; i < stripes; i++) addStripe(view, at + 64 * i, 8 * i);
+  addStripe(view, at + length - 64, 121);
   mul(0, length, 0x9e3779b1, 0x85ebca87);
   sumHi = hi;
   sumLo = lo;
@@ -212,11 +217,11 @@ function longer(u8: Uint8Array, at: number, length: number): number {
  * @param length at most XXH3_BYTES_MAX
  * @returns the low 32 bits of the hash as a signed integer
  */
-export function xxh3(u8: Uint8Array, offset: number, length: number): number {
-  if (length <= 3) return upTo3(u8, offset, length);
-  if (length <= 8) return upTo8(u8, offset, length);
-  if (length <= 16) return upTo16(u8, offset, length);
-  if (length <= 128) return upTo128(u8, offset, length);
-  if (length <= 240) return upTo240(u8, offset, length);
-  return longer(u8, offset, length);
+export function xxh3(view: DataView, offset: number, length: number): number {
+  if (length <= 3) return upTo3(view, offset, length);
+  if (length <= 8) return upTo8(view, offset, length);
+  if (length <= 16) return upTo16(view, offset, length);
+  if (length <= 128) return upTo128(view, offset, length);
+  if (length <= 240) return upTo240(view, offset, length);
+  return longer(view, offset, length);
 }

@@ -27,7 +27,7 @@ export class AsciiChange {
     if (nkey > L.KEY_BYTES_MAX) return line.reply(R.BAD_FORMAT);
     const exptime = line.i32(2);
     if (Number.isNaN(exptime)) return line.reply(R.BAD_EXPTIME);
-    const hash = core.hash(core.u8, keyAt, nkey);
+    const hash = core.hash(core.view, keyAt, nkey);
     counters.touchCmds++;
     core.locks.item(hash);
     const item = items.find(hash, keyAt, nkey);
@@ -52,7 +52,7 @@ export class AsciiChange {
     if (delta === null) return line.reply(R.BAD_DELTA);
     const keyAt = line.tokenAt[1];
     const nkey = line.tokenLength[1];
-    const hash = core.hash(core.u8, keyAt, nkey);
+    const hash = core.hash(core.view, keyAt, nkey);
     core.locks.item(hash);
     const result = core.store.addDelta(hash, keyAt, nkey, up, delta, 0, 0);
     core.locks.unlockItem(hash);
@@ -93,7 +93,7 @@ export class AsciiChange {
     const nkey = line.tokenLength[1];
     if (nkey > L.KEY_BYTES_MAX) return line.reply(R.BAD_FORMAT);
     if (core.settings.detailEnabled) core.prefixes.recordDelete(core.u8, keyAt, nkey);
-    const hash = core.hash(core.u8, keyAt, nkey);
+    const hash = core.hash(core.view, keyAt, nkey);
     core.locks.item(hash);
     const item = items.find(hash, keyAt, nkey);
     if (item !== 0) {

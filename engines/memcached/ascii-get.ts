@@ -2,6 +2,7 @@
 import type { AsciiLine } from './ascii-line.ts';
 import type { Core } from './core.ts';
 import { REALTIME_MAXDELTA } from './items.ts';
+import { copyKey } from './key-bytes.ts';
 import * as L from './layout.ts';
 import { LOG_VERBOSE } from './logger.ts';
 import { putDecimal } from './numbers.ts';
@@ -34,7 +35,7 @@ export class AsciiGet {
     if (nkey === 0 || nkey > L.KEY_BYTES_MAX || p + 1 >= end || core.isTraced) return 0;
     if (u8[p] !== 13 || u8[p + 1] !== 10) return u8[p] === 32 ? this.#fastMany(conn, keyAt, end) : 0;
     core.connections.lastCommandTime[conn] = items.now;
-    const hash = core.hash(u8, keyAt, nkey);
+    const hash = core.hash(core.view, keyAt, nkey);
     core.counters.getCmds++;
     core.locks.item(hash);
     const item = items.find(hash, keyAt, nkey);
@@ -98,7 +99,7 @@ export class AsciiGet {
 
   /** `VALUE key flags bytes[ cas]\r\n` into room that is there. @returns its end */
   #valueLine(out: number, item: number, nkey: number, nbytes: number, withCas: boolean): number {
-    const { u8, items } = this.#core;
+    const { u8, view, items } = this.#core;
     u8[out] = 86;
     u8[out + 1] = 65;
     u8[out + 2] = 76;
@@ -107,7 +108,7 @@ export class AsciiGet {
     u8[out + 5] = 32;
     out += 6;
     const key = items.keyOf(item);
-    for (let i = 0; i < nkey; i++) u8[out + i] = u8[key + i];
+    copyKey(view, out, key, nkey);
     out += nkey;
     u8[out++] = 32;
     const flags = items.clientFlags(item);
@@ -177,7 +178,7 @@ export class AsciiGet {
   #one(keyAt: number, nkey: number, withCas: boolean, exptime: number, touch: boolean) {
     const core = this.#core;
     const { items, counters } = core;
-    const hash = core.hash(core.u8, keyAt, nkey);
+    const hash = core.hash(core.view, keyAt, nkey);
     core.locks.item(hash);
     const item = items.find(hash, keyAt, nkey);
     if (touch) counters.touchCmds++;

@@ -71,7 +71,7 @@ export class AsciiStore {
     S.copyBytes(core.memory, items.dataOf(item), valueAt, nbytes);
     const end = valueAt + nbytes;
     const isValid = u8[end - 2] === 13 && u8[end - 1] === 10;
-    const hash = core.hash(u8, keyAt, nkey);
+    const hash = core.hash(core.view, keyAt, nkey);
     core.locks.item(hash);
     this.complete(item, S.STORE_SET, hash, isValid, false);
     items.release(item);
@@ -123,7 +123,7 @@ export class AsciiStore {
       return;
     }
     if (cas !== 0n) items.setCas(item, Number(cas >> 32n), Number(cas & 0xffffffffn));
-    core.values.expect(conn, item, core.hash(core.u8, keyAt, nkey), how, length + 2, this.#line.noreply);
+    core.values.expect(conn, item, core.hash(core.view, keyAt, nkey), how, length + 2, this.#line.noreply);
   }
 
   /** There is no item for a value, which is swallowed. */
@@ -131,7 +131,7 @@ export class AsciiStore {
     const core = this.#core;
     const tooLarge = this.countRefused(how, keyAt, nkey, flags, length + 2);
     // What could not be replaced would be stale.
-    if (how === S.STORE_SET) this.forget(core.hash(core.u8, keyAt, nkey), keyAt, nkey);
+    if (how === S.STORE_SET) this.forget(core.hash(core.view, keyAt, nkey), keyAt, nkey);
     const reply = tooLarge ? R.TOO_LARGE : R.OUT_OF_MEMORY_STORING;
     core.values.expectGarbage(conn, length + 2, this.#line.noreply ? null : reply);
   }

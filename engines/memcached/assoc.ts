@@ -9,6 +9,7 @@
  * which side his bucket is, whatever the others do. Tables are exchanged under all item locks.
  */
 import type { Memory } from '../ports.ts';
+import { isSameKey } from './key-bytes.ts';
 import { FLAG_CAS, ITEM_FLAGS, ITEM_H_NEXT, ITEM_HEADER_BYTES, ITEM_NKEY } from './layout.ts';
 import type { Locks } from './locks.ts';
 import {
@@ -34,11 +35,12 @@ const GROW_LOAD = 1.5;
 const BUCKET_BYTES = 8;
 const PAGE_BYTES = 4_096;
 
-export type HashFunction = (u8: Uint8Array, at: number, length: number) => number;
+export type HashFunction = (view: DataView, at: number, length: number) => number;
 
 export class HashTable {
   readonly #memory: Memory;
   readonly #u8: Uint8Array;
+  readonly #view: DataView;
   readonly #u16: Uint16Array;
   readonly #u32: Uint32Array;
   readonly #locks: Locks;
@@ -58,6 +60,7 @@ export class HashTable {
   ) {
     this.#memory = memory;
     this.#u8 = memory.u8;
+    this.#view = memory.view;
     this.#u16 = memory.u16;
     this.#u32 = memory.u32;
     this.#locks = locks;
@@ -116,9 +119,7 @@ export class HashTable {
     for (let item = u32[this.#cell(hash)]; item !== 0; item = u32[(item + ITEM_H_NEXT) >>> 2]) {
       if (u8[item + ITEM_NKEY] !== length) continue;
       const key = item + ITEM_HEADER_BYTES + ((this.#u16[(item + ITEM_FLAGS) >>> 1] & FLAG_CAS) !== 0 ? 8 : 0);
-      let i = 0;
-      while (i < length && u8[key + i] === u8[at + i]) i++;
-      if (i === length) return item;
+      if (isSameKey(this.#view, key, at, length)) return item;
     }
     return 0;
   }
@@ -236,7 +237,7 @@ export class HashTable {
 
   #hashOf(item: number): number {
     const hasCas = (this.#u16[(item + ITEM_FLAGS) >>> 1] & FLAG_CAS) !== 0;
-    return this.#hash(this.#u8, item + ITEM_HEADER_BYTES + (hasCas ? 8 : 0), this.#u8[item + ITEM_NKEY]);
+    return this.#hash(this.#view, item + ITEM_HEADER_BYTES + (hasCas ? 8 : 0), this.#u8[item + ITEM_NKEY]);
   }
 
   /**

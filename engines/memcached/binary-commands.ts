@@ -191,7 +191,7 @@ export class BinaryCommands extends BinaryControl {
 
   #get(withKey: boolean, touch: boolean, withValue: boolean) {
     const { core } = this;
-    const hash = core.hash(core.u8, this.keyAt, this.keyLength);
+    const hash = core.hash(core.view, this.keyAt, this.keyLength);
     core.locks.item(hash);
     const item = core.items.find(hash, this.keyAt, this.keyLength);
     if (item !== 0) this.#hit(item, hash, withKey, touch, withValue);
@@ -256,7 +256,7 @@ export class BinaryCommands extends BinaryControl {
     const exptime = items.realTime(this.get32(this.extrasAt + 4));
     const length = this.bodyLength - this.keyLength - this.extrasLength;
     if (core.settings.detailEnabled) core.prefixes.recordSet(core.u8, this.keyAt, this.keyLength);
-    const hash = core.hash(core.u8, this.keyAt, this.keyLength);
+    const hash = core.hash(core.view, this.keyAt, this.keyLength);
     const item = items.alloc(this.keyAt, this.keyLength, flags, exptime, length + 2);
     if (item === 0) {
       if (opcode === B.OP_SET) {
@@ -305,7 +305,7 @@ export class BinaryCommands extends BinaryControl {
     const how = howOf(opcode);
     if (item === 0) return this.#refuseValue(conn, how, 0, length);
     items.setCas(item, this.#casHigh, this.#casLow);
-    this.#takeValue(conn, item, core.hash(core.u8, this.keyAt, this.keyLength), how, length);
+    this.#takeValue(conn, item, core.hash(core.view, this.keyAt, this.keyLength), how, length);
   }
 
   #refuseValue(conn: number, how: number, flags: number, length: number) {
@@ -351,7 +351,7 @@ export class BinaryCommands extends BinaryControl {
     const core = this.core;
     const { items, counters } = core;
     if (core.settings.detailEnabled) core.prefixes.recordDelete(core.u8, this.keyAt, this.keyLength);
-    const hash = core.hash(core.u8, this.keyAt, this.keyLength);
+    const hash = core.hash(core.view, this.keyAt, this.keyLength);
     core.locks.item(hash);
     const item = items.find(hash, this.keyAt, this.keyLength);
     const isWanted = this.#casLow !== 0 || this.#casHigh !== 0;
@@ -380,7 +380,7 @@ export class BinaryCommands extends BinaryControl {
     const core = this.core;
     const { store } = core;
     const delta = this.get64(this.extrasAt);
-    const hash = core.hash(core.u8, this.keyAt, this.keyLength);
+    const hash = core.hash(core.view, this.keyAt, this.keyLength);
     core.locks.item(hash);
     const result = store.addDelta(hash, this.keyAt, this.keyLength, up, delta, this.#casHigh, this.#casLow);
     core.locks.unlockItem(hash);

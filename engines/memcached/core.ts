@@ -70,6 +70,7 @@ export function hashFunction(name: Settings['hashAlgorithm']): HashFunction {
 export class Core implements ConnectionHandler {
   readonly memory: Memory;
   readonly u8: Uint8Array;
+  readonly view: DataView;
   readonly settings: Settings;
   readonly clock: Clock;
   readonly hooks: CoreHooks;
@@ -124,6 +125,7 @@ export class Core implements ConnectionHandler {
   ) {
     this.memory = memory;
     this.u8 = memory.u8;
+    this.view = memory.view;
     this.clock = clock;
     this.settings = settings;
     this.hooks = hooks;

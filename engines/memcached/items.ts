@@ -12,6 +12,7 @@ import type { Memory } from '../ports.ts';
 import { type HashFunction, HashTable } from './assoc.ts';
 import { CasIds } from './cas-ids.ts';
 import { type Counters, type LruCounters, makeLruCounters } from './counters.ts';
+import { copyKey } from './key-bytes.ts';
 import * as L from './layout.ts';
 import { LIST_BYTES_F64, LIST_COUNT, LIST_HEAD, LIST_TAIL, LOCK_LRU, LOCK_SHIFT } from './lock-cells.ts';
 import type { Locks } from './locks.ts';
@@ -53,6 +54,7 @@ const ALLOC_TRIES_MAX = 10;
 export class Items {
   readonly memory: Memory;
   readonly u8: Uint8Array;
+  readonly view: DataView;
   readonly u16: Uint16Array;
   readonly u32: Uint32Array;
   readonly i32: Int32Array;
@@ -97,6 +99,7 @@ export class Items {
   ) {
     this.memory = memory;
     this.u8 = memory.u8;
+    this.view = memory.view;
     this.u16 = memory.u16;
     this.u32 = memory.u32;
     this.i32 = memory.i32;
@@ -370,7 +373,7 @@ export class Items {
       u32[(at + 4) >>> 2] = 0;
       at += 8;
     }
-    for (let i = 0; i < nkey; i++) u8[at + i] = u8[keyAt + i];
+    copyKey(this.view, at, keyAt, nkey);
     u8[at + nkey] = 0;
     at += nkey + 1;
     if (clientFlags !== 0) {
@@ -568,7 +571,7 @@ export class Items {
 
   /** Hash of an item's key. */
   hashOf(item: number): number {
-    return this.hash(this.u8, this.keyOf(item), this.u8[item + L.ITEM_NKEY]);
+    return this.hash(this.view, this.keyOf(item), this.u8[item + L.ITEM_NKEY]);
   }
 
   /** The item with a key if it is alive; an expired or flushed one is unlinked on the way. @returns 0 for none */
@@ -704,7 +707,7 @@ export class Items {
         if (this.u32[(item + L.ITEM_PREV) >>> 2] !== previous) throw new Error(`LRU ${id}: broken prev at ${item}`);
         if (this.refcount(item) < 1) throw new Error(`LRU ${id}: item ${item} is linked without a reference`);
         const nkey = this.u8[item + L.ITEM_NKEY];
-        if (this.table.find(this.hash(this.u8, this.keyOf(item), nkey), this.keyOf(item), nkey) !== item) {
+        if (this.table.find(this.hash(this.view, this.keyOf(item), nkey), this.keyOf(item), nkey) !== item) {
           throw new Error(`LRU ${id}: item ${item} is not found by its key`);
         }
         bytes += this.totalBytes(item);

@@ -79,7 +79,7 @@ export class MetaChange {
     const nkey = line.tokenLength[1];
     const clientFlags = (flags.upper & F.CLIENT_FLAGS) !== 0 ? flags.clientFlags : 0;
     const exptime = (flags.upper & F.TTL) !== 0 ? flags.exptime : 0;
-    const hash = core.hash(core.u8, keyAt, nkey);
+    const hash = core.hash(core.view, keyAt, nkey);
     const item = items.alloc(keyAt, nkey, clientFlags, exptime, nbytes);
     if (item === 0) {
       const tooLarge = this.#store.countRefused(mode, keyAt, nkey, clientFlags, nbytes);
@@ -236,7 +236,7 @@ export class MetaChange {
     // What is to be repeated is written first, because it may fail the command.
     const out = M.putRepeated(line, flags, at + 2);
     if (out === M.TOO_LONG) return core.output.write(M.OPAQUE_TOO_LONG);
-    const hash = core.hash(u8, keyAt, nkey);
+    const hash = core.hash(core.view, keyAt, nkey);
     locks.item(hash);
     const code = this.#deleteOne(hash, keyAt, nkey);
     locks.unlockItem(hash);
@@ -294,7 +294,7 @@ export class MetaChange {
     if (!up && mode !== 68 && mode !== 45) return core.output.write(BAD_MA_MODE);
     const keyAt = line.tokenAt[1];
     const nkey = line.tokenLength[1];
-    const hash = core.hash(core.u8, keyAt, nkey);
+    const hash = core.hash(core.view, keyAt, nkey);
     const hasCas = (flags.upper & F.CAS) !== 0;
     const delta = (flags.upper & F.DELTA) !== 0 ? flags.delta : 1;
     locks.item(hash);

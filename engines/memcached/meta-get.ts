@@ -44,7 +44,7 @@ export class MetaGet {
     if (!flags.parse(2)) return core.output.write(flags.error);
     const keyAt = line.tokenAt[1];
     const nkey = line.tokenLength[1];
-    const hash = core.hash(core.u8, keyAt, nkey);
+    const hash = core.hash(core.view, keyAt, nkey);
     core.locks.item(hash);
     let item = core.items.find(hash, keyAt, nkey);
     this.#isNew = false;
@@ -214,7 +214,7 @@ export class MetaGet {
     core.counters.metaCmds++;
     const keyAt = line.tokenAt[1];
     const nkey = line.tokenLength[1];
-    const hash = core.hash(core.u8, keyAt, nkey);
+    const hash = core.hash(core.view, keyAt, nkey);
     locks.item(hash);
     const item = items.find(hash, keyAt, nkey);
     if (item === 0) core.output.write(MISS);

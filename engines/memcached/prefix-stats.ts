@@ -64,7 +64,7 @@ export class PrefixStats {
     while (end < length && u8[at + end] !== this.#delimiter && u8[at + end] !== 0) end++;
     // A key without the delimiter belongs to no prefix.
     if (end === length || u8[at + end] === 0) return;
-    const hash = this.#hash(u8, at, end);
+    const hash = this.#hash(this.#memory.view, at, end);
     const { f64 } = this.#memory;
     this.#locks.take(LOCK_PREFIX);
     const entry = this.#entry(hash, at, end);

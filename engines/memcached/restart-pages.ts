@@ -232,7 +232,7 @@ export class PageRestorer {
     const total = items.totalBytes(item);
     this.#bytes[u8[item + L.ITEM_CLSID]!]! += total;
     items.counters.totalItems++;
-    items.table.insert(items.hash(u8, items.keyOf(item), u8[item + L.ITEM_NKEY]!), item);
+    items.table.insert(items.hash(items.view, items.keyOf(item), u8[item + L.ITEM_NKEY]!), item);
     if (items.sizes.enabled) items.sizes.add(total, items.casOf(item));
   }
 

@@ -5,7 +5,8 @@ import { murmur3 } from '../../engines/base/murmur3.ts';
 import { createRandom, Xoshiro128 } from '../../engines/base/random.ts';
 import { seededRandom } from '../support/seed.ts';
 
-const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
+const viewOf = (u8: Uint8Array): DataView => new DataView(u8.buffer, u8.byteOffset, u8.byteLength);
+const bytes = (text: string): DataView => viewOf(new TextEncoder().encode(text));
 
 describe('MurmurHash3', () => {
   it('gives the known values', () => {
@@ -36,14 +37,14 @@ describe('lookup3', () => {
       const message = Uint8Array.from({ length }, () => random.nextBelow(256));
       const u8 = Uint8Array.from({ length: 60 }, () => random.nextBelow(256));
       u8.set(message, 7);
-      expect(jenkins(u8, 7, length)).toBe(jenkins(message, 0, length));
+      expect(jenkins(viewOf(u8), 7, length)).toBe(jenkins(viewOf(message), 0, length));
     }
   });
 });
 
 describe('CRC-64', () => {
   it('gives the check value of the Jones polynomial', () => {
-    expect(crc64(bytes('123456789'))).toBe(0xe9c6d914c4b8d9can);
+    expect(crc64(new TextEncoder().encode('123456789'))).toBe(0xe9c6d914c4b8d9can);
   });
 
   it('is the same in one piece and in slices, and equals the bitwise definition', () => {
