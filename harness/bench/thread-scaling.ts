@@ -8,6 +8,7 @@ import { entryUrl } from '../../engines/base/entry.ts';
 import { Core } from '../../engines/memcached/core.ts';
 import { defaultSettings } from '../../engines/memcached/settings.ts';
 import { createArena } from '../../engines/memory/arena.ts';
+import { setV8Flags } from '../../engines/servers/v8-flags.ts';
 import { median } from '../measure/statistics.ts';
 import { quietHooks, type ScalingWork, standingClock } from './thread-scaling-worker.ts';
 
@@ -25,6 +26,8 @@ export interface Scaling {
 
 /** @throws Error when a thread fails or answers wrongly */
 export async function threadScaling(rounds: number, scale: number): Promise<Scaling> {
+  // As in a server's process.
+  setV8Flags('memcached');
   const arena = createArena({ byteLength: ARENA_BYTES, shared: true });
   const settings = { ...defaultSettings(), maxBytes: ARENA_BYTES / 2, threads: THREADS };
   const core = new Core(arena, standingClock, settings, quietHooks, { role: 'dispatcher', threads: THREADS });

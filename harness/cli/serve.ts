@@ -2,7 +2,7 @@
  * `cachelab serve redis|memcached …`: the rest of the command line belongs to the server and is handed over as it is, so
  * that the original's own flags, files and "-" work. The server runs in this very process: its pid is the one started.
  */
-import { setFlagsFromString } from 'node:v8';
+import { setV8Flags } from '../../engines/servers/v8-flags.ts';
 import { describeFailure, EXIT_OK, UsageError } from './exit-codes.ts';
 
 export const SERVE_USAGE = `cachelab serve redis [redis.conf | -] [--option value …]
@@ -28,12 +28,8 @@ export async function serve(args: readonly string[]): Promise<number> {
 }
 
 async function run(engine: 'redis' | 'memcached', args: string[]): Promise<number> {
-  if (engine === 'redis') {
-    // Data lie in the arena, and a request leaves next to nothing on the JavaScript heap. V8 would let the room for young objects grow to
-    // 16 MiB all the same, all of it resident, unless it is told before the server's modules are loaded.
-    setFlagsFromString('--semi-space-growth-factor=1');
-    return (await import('../../engines/servers/redis-server.ts')).runRedisServer(args);
-  }
+  setV8Flags(engine);
+  if (engine === 'redis') return (await import('../../engines/servers/redis-server.ts')).runRedisServer(args);
   return (await import('../../engines/servers/memcached-server.ts')).runMemcachedServer(args);
 }
 
