@@ -49,6 +49,8 @@ export const ROOMS: Record<string, Room> = {
   'harness/compare': { may: ['scenarios', 'harness/result.ts', 'harness/measure'], packages: 'any' },
   'harness/run': { may: ['harness', 'scenarios', 'engines/ports.ts', 'engines/io'], packages: 'any' },
   // Benchmarks look at the parts from inside, which is why they may reach into the engines.
+  // Steps of the build: they read and write files and know of no engine.
+  'harness/build': { may: [], packages: 'any' },
   'harness/bench': { may: ['harness', 'engines', 'scenarios'], packages: 'any' },
   'harness/cli': { may: ['harness', 'scenarios', 'engines', 'reports'], packages: 'any' },
   reports: { may: ['harness/result.ts'], packages: 'any' },
@@ -79,7 +81,7 @@ export interface Breach {
 export interface House {
   /** Source text by path from the project's root, "/" between folders. */
   files: Map<string, string>;
-  /** Files that something outside of the tree starts (package.json's bin). */
+  /** Files that something outside of the tree starts (package.json's bin and scripts). */
   roots: string[];
   /** Names of the packages that package.json declares, and those for development only. */
   dependencies: string[];

@@ -14,9 +14,13 @@ function readHouse(): House {
     }
   }
   const manifest = JSON.parse(readFileSync(new URL('package.json', root), 'utf8'));
-  const roots = Object.values(manifest.bin as Record<string, string>).map((path) =>
-    path.replace(/^dist\//, '').replace(/\.js$/, '.ts'),
-  );
+  // What package.json's commands and scripts start.
+  const scripts = Object.values(manifest.scripts as Record<string, string>).join(' ');
+  const started = [
+    ...Object.values(manifest.bin as Record<string, string>),
+    ...(scripts.match(/dist\/\S+\.js/g) ?? []),
+  ];
+  const roots = started.map((path) => path.replace(/^dist\//, '').replace(/\.js$/, '.ts'));
   const names = (group: string): string[] => Object.keys(manifest[group] ?? {});
   return {
     files,
