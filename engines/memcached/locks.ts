@@ -19,6 +19,10 @@ const WAITED_FOR = 2;
 /** Looks at a taken lock before the thread sleeps: holders keep it for about a microsecond. */
 const SPINS = 100;
 
+/** Nobody holds a lock for so long, unless he has died with it. Twice, because a process that was stopped for a while wakes up late once. */
+const PATIENCE_MS = 30_000;
+const PATIENCE_TURNS = 2;
+
 /** Item locks by the number of worker threads, as powers of two: the original's choice. */
 export function itemLockPower(threads: number): number {
   if (threads < 3) return 10;
@@ -36,10 +40,13 @@ export class Locks {
   readonly #named: number;
   readonly #items: number;
   readonly #itemMask: number;
+  readonly #patienceMs: number;
   /** Alone: the item lock that the command under way holds, -1 for none. */
   #held = -1;
 
-  constructor(memory: Memory, block: SharedBlock, isShared: boolean) {
+  /** @param patienceMs after twice as many milliseconds a lock that is not given back is an error */
+  constructor(memory: Memory, block: SharedBlock, isShared: boolean, patienceMs = PATIENCE_MS) {
+    this.#patienceMs = patienceMs;
     this.isShared = isShared;
     this.#i32 = memory.i32;
     this.#named = block.locks;
@@ -93,7 +100,16 @@ export class Locks {
     for (let i = 0; i < SPINS; i++) {
       if (Atomics.load(i32, cell) === FREE && Atomics.compareExchange(i32, cell, FREE, TAKEN) === FREE) return;
     }
-    while (Atomics.exchange(i32, cell, WAITED_FOR) !== FREE) Atomics.wait(i32, cell, WAITED_FOR);
+    let patience = PATIENCE_TURNS;
+    while (Atomics.exchange(i32, cell, WAITED_FOR) !== FREE) {
+      const outcome = Atomics.wait(i32, cell, WAITED_FOR, this.#patienceMs);
+      if (outcome === 'timed-out' && --patience === 0) {
+        // The server ends with this error. Otherwise it would stand still for good.
+        throw new Error(
+          `Cannot go on: lock at word ${cell - this.#named} is not given back, its thread must have died`,
+        );
+      }
+    }
   }
 
   #give(cell: number): void {
