@@ -160,6 +160,9 @@ describeReal(['redis-server'], 'users and their permissions', () => {
       ACL LIST
       ACL SETUSER a <p1
       ACL SETUSER a <p1
+      ACL SETUSER a (+get nopass (+set
+      ACL SETUSER a (+get (+set ~k) +del
+      ACL LIST
       ACL SETUSER a clearselectors resetkeys
       ACL LIST
       ACL SETUSER a reset

@@ -167,8 +167,16 @@ describe.each(setups)('Slices on the wire: $name', (setup) => {
       await until('both have answered alike', alike, 2_000).catch(() => {});
       await sleep(2);
       const seen = (peer: Peer) => ({ reply: shorten(peer.text()), closed: peer.closed });
-      expect(seen(sliced), `round ${round}: ${shorten(bytes.toString('latin1'))}`).toEqual(seen(whole));
-      expect(sliced.text()).toBe(whole.text());
+      // A broken frame closes the connection, and replies of its batch that have not left are lost with it: in slices more have left.
+      const lost =
+        setup.name.startsWith('memcached binary') &&
+        whole.closed &&
+        sliced.closed &&
+        sliced.text().startsWith(whole.text());
+      if (!lost) {
+        expect(seen(sliced), `round ${round}: ${shorten(bytes.toString('latin1'))}`).toEqual(seen(whole));
+        expect(sliced.text()).toBe(whole.text());
+      }
       whole.destroy();
       sliced.destroy();
     }

@@ -78,6 +78,14 @@ function shorten(text: string): string {
   return text.length > 300 ? `${text.slice(0, 300)}… (${text.length} chars)` : text;
 }
 
+/** Two texts from a little before the place where they begin to differ. */
+function fromDifference(mine: string, theirs: string): string {
+  let at = 0;
+  while (at < mine.length && mine[at] === theirs[at]) at++;
+  const from = Math.max(0, at - 100);
+  return `ours, from ${from}: ${shorten(mine.slice(from))}\nreal, from ${from}: ${shorten(theirs.slice(from))}`;
+}
+
 /** What came before on the same keys: enough to do it again by hand. */
 function context(history: readonly RandomCommand[], at: number): string {
   const command = history[at]!;
@@ -129,7 +137,7 @@ export async function runDifferential(run: DifferentialRun): Promise<void> {
         if (same(mine![i]!, theirs![i]!, batch[i]!.compare)) continue;
         expect.fail(
           `seed ${seed}, command ${from + i}:\n${context(history, from + i)}\n` +
-            `ours: ${shorten(show(normal(mine![i]!, 'exact')))}\nreal: ${shorten(show(normal(theirs![i]!, 'exact')))}`,
+            fromDifference(show(normal(mine![i]!, 'exact')), show(normal(theirs![i]!, 'exact'))),
         );
       }
       const core = ours.running?.core;

@@ -178,15 +178,16 @@ export function joinSelectorWords(words: readonly string[]): { rules: string[]; 
   let open: string | null = null;
   let openedBy = '';
   for (const word of words) {
-    if (open !== null) {
+    if (word.startsWith('(') && !word.endsWith(')')) {
+      // As in the original a second one begins anew: what the first one had is gone.
+      open = word;
+      openedBy = word;
+    } else if (open !== null) {
       open += ` ${word}`;
       if (word.endsWith(')')) {
         rules.push(open);
         open = null;
       }
-    } else if (word.startsWith('(') && !word.endsWith(')')) {
-      open = word;
-      openedBy = word;
     } else {
       rules.push(word);
     }
