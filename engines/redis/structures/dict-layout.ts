@@ -15,22 +15,16 @@
  */
 import type { Heap } from './heap.ts';
 
-/**
- * Offsets of fields, and what stands in them. Each file takes those it needs into constants of its own: they become part
- * of the machine code, where an exported constant would be read from memory at each use.
- */
-export const DICT_FIELDS = {
-  POINTER_BYTES: 8,
-  /** Within an entry. */
-  HASH: 4,
-  TABLE: 8,
-  USED: 24,
-  REHASH_INDEX: 40,
-  PAUSE: 48,
-  EXPONENT: 50,
-  NO_TABLE: 0xff,
-} as const;
-const { POINTER_BYTES, HASH, TABLE, USED, REHASH_INDEX, PAUSE, EXPONENT, NO_TABLE } = DICT_FIELDS;
+// Offsets of fields, and what stands in them.
+export const POINTER_BYTES = 8;
+/** Within an entry. */
+export const HASH = 4;
+export const TABLE = 8;
+export const USED = 24;
+export const REHASH_INDEX = 40;
+export const PAUSE = 48;
+export const EXPONENT = 50;
+export const NO_TABLE = 0xff;
 
 /** Keys and values are owned: sds and object. */
 export const DICT_TYPE_DB = 0;

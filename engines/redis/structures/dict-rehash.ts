@@ -3,17 +3,22 @@
  * of the first to the second, and the server's cron moves more. New entries go to the second table only, so the first empties.
  */
 import {
-  DICT_FIELDS,
   DICT_TYPE_EXPIRES,
   dictIsRehashing,
   dictSize,
   dictSlots,
   dictTableSize,
   dictTableUsed,
+  EXPONENT,
+  HASH,
+  NO_TABLE,
+  PAUSE,
+  POINTER_BYTES,
+  REHASH_INDEX,
+  TABLE,
+  USED,
 } from './dict-layout.ts';
 import type { Heap } from './heap.ts';
-
-const { EXPONENT, HASH, NO_TABLE, PAUSE, POINTER_BYTES, REHASH_INDEX, TABLE, USED } = DICT_FIELDS;
 
 const INITIAL_SIZE = 4;
 /** A table denser than so many entries a bucket grows even while resizing is to be avoided. */

@@ -5,7 +5,6 @@
 import {
   DICT_BYTES,
   DICT_ENTRY_BYTES,
-  DICT_FIELDS,
   DICT_TYPE_DB,
   DICT_TYPE_HASH,
   DICT_TYPE_SET,
@@ -14,14 +13,19 @@ import {
   dictNext,
   dictSize,
   dictTableSize,
+  EXPONENT,
+  HASH,
+  NO_TABLE,
+  POINTER_BYTES,
+  REHASH_INDEX,
+  TABLE,
+  USED,
 } from './dict-layout.ts';
 import { dictExpandIfNeeded, dictRehashStep } from './dict-rehash.ts';
 import { ARENA_EXHAUSTED, type Heap } from './heap.ts';
 import { keyHash } from './key-hash.ts';
 import { decrRefCount } from './robj.ts';
 import { sdsFree, sdsLen, sdsNewLen } from './sds.ts';
-
-const { EXPONENT, HASH, NO_TABLE, POINTER_BYTES, REHASH_INDEX, TABLE, USED } = DICT_FIELDS;
 
 /** An empty dict without a table. @throws ARENA_EXHAUSTED */
 export function dictCreate(h: Heap, type: number): number {

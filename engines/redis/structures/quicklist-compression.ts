@@ -6,6 +6,12 @@
 import { ARENA_EXHAUSTED, type Heap } from './heap.ts';
 import { lzfCompress, lzfDecompress } from './lzf.ts';
 import {
+  ENTRY,
+  FLAGS,
+  LZF_HEADER_BYTES,
+  NODE_DONT_COMPRESS,
+  NODE_LZF,
+  NODE_RECOMPRESS,
   nodeEntry,
   nodeIsCompressed,
   nodeLzfLength,
@@ -13,14 +19,11 @@ import {
   nodeNext,
   nodePrev,
   nodeSize,
-  QUICKLIST_FIELDS,
   quicklistDepth,
   quicklistHead,
   quicklistNodes,
   quicklistTail,
 } from './quicklist-node.ts';
-
-const { ENTRY, FLAGS, LZF_HEADER_BYTES, NODE_DONT_COMPRESS, NODE_LZF, NODE_RECOMPRESS } = QUICKLIST_FIELDS;
 
 /** The compressor may write so far beyond its room. */
 const LZF_SLACK_BYTES = 40;

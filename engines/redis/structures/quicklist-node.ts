@@ -13,46 +13,25 @@
 import { ARENA_EXHAUSTED, type Heap } from './heap.ts';
 import { lpAppend, lpBytes, lpFree, lpNew } from './listpack.ts';
 
-/**
- * Offsets of fields, and what stands in them. Each file takes those it needs into constants of its own: they become part
- * of the machine code, where an exported constant would be read from memory at each use.
- */
-export const QUICKLIST_FIELDS = {
-  TAIL: 8,
-  COUNT: 16,
-  LENGTH: 24,
-  FILL: 32,
-  DEPTH: 34,
-  NEXT: 8,
-  ENTRY: 16,
-  SIZE: 24,
-  ELEMENTS: 32,
-  FLAGS: 36,
-  NODE_LZF: 1,
-  NODE_PLAIN: 2,
-  /** Was decompressed to be read and is to be compressed again. */
-  NODE_RECOMPRESS: 4,
-  /** Will be changed at once: compressing it now would be for nothing. */
-  NODE_DONT_COMPRESS: 8,
-  /** Before compressed bytes stands their length. */
-  LZF_HEADER_BYTES: 8,
-} as const;
-const {
-  TAIL,
-  COUNT,
-  LENGTH,
-  FILL,
-  DEPTH,
-  NEXT,
-  ENTRY,
-  SIZE,
-  ELEMENTS,
-  FLAGS,
-  NODE_LZF,
-  NODE_PLAIN,
-  NODE_DONT_COMPRESS,
-  LZF_HEADER_BYTES,
-} = QUICKLIST_FIELDS;
+// Offsets of fields, and what stands in them.
+export const TAIL = 8;
+export const COUNT = 16;
+export const LENGTH = 24;
+export const FILL = 32;
+export const DEPTH = 34;
+export const NEXT = 8;
+export const ENTRY = 16;
+export const SIZE = 24;
+export const ELEMENTS = 32;
+export const FLAGS = 36;
+export const NODE_LZF = 1;
+export const NODE_PLAIN = 2;
+/** Was decompressed to be read and is to be compressed again. */
+export const NODE_RECOMPRESS = 4;
+/** Will be changed at once: compressing it now would be for nothing. */
+export const NODE_DONT_COMPRESS = 8;
+/** Before compressed bytes stands their length. */
+export const LZF_HEADER_BYTES = 8;
 
 export const QUICKLIST_BYTES = 40;
 export const QUICKLIST_NODE_BYTES = 40;

@@ -25,6 +25,17 @@ import {
 import { compressAround, compressAsDue, decompressNode } from './quicklist-compression.ts';
 import {
   addQuicklistCount,
+  COUNT,
+  DEPTH,
+  ELEMENTS,
+  ENTRY,
+  FILL,
+  FLAGS,
+  LENGTH,
+  LZF_HEADER_BYTES,
+  NEXT,
+  NODE_LZF,
+  NODE_PLAIN,
   newElementNode,
   newNode,
   nodeAllowsInsert,
@@ -37,16 +48,13 @@ import {
   nodePrev,
   nodeSize,
   QUICKLIST_BYTES,
-  QUICKLIST_FIELDS,
   quicklistDepth,
   quicklistFill,
   quicklistHead,
   quicklistTail,
   setNodeListpack,
+  TAIL,
 } from './quicklist-node.ts';
-
-const { COUNT, DEPTH, ELEMENTS, ENTRY, FILL, FLAGS, LENGTH, LZF_HEADER_BYTES, NEXT, NODE_LZF, NODE_PLAIN, TAIL } =
-  QUICKLIST_FIELDS;
 
 const FILL_MAX = 32_767;
 const FILL_MIN = -5;

@@ -10,18 +10,12 @@
  */
 import type { Heap } from './heap.ts';
 
-/**
- * Bits and widths of a node's fields. Each file takes those it needs into constants of its own: they become part
- * of the machine code, where an exported constant would be read from memory at each use.
- */
-export const RAX_NODE_FIELDS = {
-  IS_KEY: 1,
-  IS_NULL: 2,
-  IS_COMPRESSED: 4,
-  SIZE_SHIFT: 3,
-  POINTER_BYTES: 8,
-} as const;
-const { IS_KEY, IS_NULL, IS_COMPRESSED, SIZE_SHIFT, POINTER_BYTES } = RAX_NODE_FIELDS;
+// Bits and widths of a node's fields.
+export const IS_KEY = 1;
+export const IS_NULL = 2;
+export const IS_COMPRESSED = 4;
+export const SIZE_SHIFT = 3;
+export const POINTER_BYTES = 8;
 
 export function raxNodeSize(h: Heap, n: number): number {
   return h.u32[n >>> 2] >>> SIZE_SHIFT;

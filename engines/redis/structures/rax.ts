@@ -9,7 +9,10 @@
  */
 import type { Heap } from './heap.ts';
 import {
-  RAX_NODE_FIELDS,
+  IS_COMPRESSED,
+  IS_KEY,
+  IS_NULL,
+  POINTER_BYTES,
   raxBytesFor,
   raxChildrenAt,
   raxChildSlot,
@@ -24,10 +27,9 @@ import {
   raxSetPointer,
   raxSetValue,
   raxValueSlot,
+  SIZE_SHIFT,
 } from './rax-node.ts';
 import { reallocate } from './realloc.ts';
-
-const { IS_COMPRESSED, IS_KEY, IS_NULL, POINTER_BYTES, SIZE_SHIFT } = RAX_NODE_FIELDS;
 
 export const RAX_BYTES = 24;
 const COUNT = 8;

@@ -3,7 +3,10 @@ import type { Heap } from './heap.ts';
 import { sdsLen } from './sds.ts';
 import {
   compareBytes,
-  SKIPLIST_FIELDS,
+  LEVEL,
+  LEVEL_BYTES,
+  LEVELS,
+  SPAN,
   zslFirst,
   zslLast,
   zslMember,
@@ -13,7 +16,6 @@ import {
   zslUnlinkNode,
 } from './skiplist.ts';
 
-const { LEVELS, LEVEL_BYTES, SPAN, LEVEL } = SKIPLIST_FIELDS;
 const path = zslPath;
 
 /** A range of scores. One instance is filled for each command that has one. */

@@ -23,16 +23,13 @@ const NODE_BYTES = 24;
 const BACKWARD = 16;
 const TAIL = 8;
 const LENGTH = 16;
-/** What skiplist-range.ts needs as well. It makes constants of its own of them, as an exported one would be read from memory at each use. */
-export const SKIPLIST_FIELDS = {
-  /** Of a list. */
-  LEVEL: 24,
-  /** Of a node: where its levels begin, how long each is, and where in it the span stands. */
-  LEVELS: 24,
-  LEVEL_BYTES: 16,
-  SPAN: 8,
-} as const;
-const { LEVEL, LEVELS, LEVEL_BYTES, SPAN } = SKIPLIST_FIELDS;
+// What skiplist-range.ts needs as well.
+/** Of a list. */
+export const LEVEL = 24;
+/** Of a node: where its levels begin, how long each is, and where in it the span stands. */
+export const LEVELS = 24;
+export const LEVEL_BYTES = 16;
+export const SPAN = 8;
 
 /**
  * Where the last search went down: the last node before the place on each level. Whoever has filled it (skiplist-range.ts does so as well) may
