@@ -141,6 +141,18 @@ describeReal(['memcached'], 'where is listened', () => {
   const folder = mkdtempSync(join(tmpdir(), 'cachelab-listen-'));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
+  /** Connections, once those that were closed before have been noticed. */
+  async function settled(connection: Connection): Promise<Record<string, string | undefined>> {
+    let counts = await statsOf(connection, ['curr_connections']);
+    for (let same = 0; same < 10; ) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      const now = await statsOf(connection, ['curr_connections']);
+      same = now['curr_connections'] === counts['curr_connections'] ? same + 1 : 0;
+      counts = now;
+    }
+    return counts;
+  }
+
   /** Which of these answer. */
   async function answering(ports: readonly number[], hosts: readonly string[]): Promise<string[]> {
     const found: string[] = [];
@@ -176,7 +188,7 @@ describeReal(['memcached'], 'where is listened', () => {
         const hosts = ['127.0.0.1', '127.0.0.2', '127.0.0.3', ...(hasIpv6 ? ['::1'] : [])];
         const connection = await server.connect();
         const inter = (await connection.ask('stats settings\r\n', END)).toString('latin1').match(/STAT inter .*/)?.[0];
-        const counts = await statsOf(connection, ['curr_connections']);
+        const counts = await settled(connection);
         connection.socket.destroy();
         answers.push({
           inter: inter?.replaceAll(String(port), 'PORT'),

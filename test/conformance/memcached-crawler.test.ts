@@ -112,6 +112,19 @@ describeReal(['memcached'], 'the commands of LRU and crawler', () => {
   }
 });
 
+/**
+ * The lines of a dump by class, each in its order. Classes take turns, and a turn may find an item that has expired, which leaves no line: whether it is
+ * still there depends on when the maintainer came by.
+ */
+function byClass(dump: string): Map<string, string[]> {
+  const classes = new Map<string, string[]>();
+  for (const line of dump.split('\n')) {
+    const id = /cls=(\d+)/.exec(line)?.[1] ?? '';
+    classes.set(id, [...(classes.get(id) ?? []), line]);
+  }
+  return classes;
+}
+
 describeReal(['memcached'], 'the crawler', () => {
   const pair = new Pair();
   beforeAll(() => pair.start(), 30_000);
@@ -125,7 +138,8 @@ describeReal(['memcached'], 'the crawler', () => {
     await sleep(5_000);
     for (const what of ['all', '1', '3,5,6', '9,9,1,', '40', 'hash']) {
       [real, engine] = await pair.dump(what);
-      expect(engine, what).toBe(real);
+      if (what === 'hash') expect(engine).toBe(real);
+      else expect(byClass(engine), what).toEqual(byClass(real));
     }
     expect(real.split('\n').length).toBeGreaterThan(1_500);
   });
