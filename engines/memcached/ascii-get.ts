@@ -1,7 +1,7 @@
 /** The ASCII commands that answer values: get, gets, bget, gat, gats. */
 import type { AsciiLine } from './ascii-line.ts';
 import type { Core } from './core.ts';
-import { REALTIME_MAXDELTA } from './items.ts';
+import { REALTIME_MAXDELTA } from './item-fields.ts';
 import { copyKey } from './key-bytes.ts';
 import * as L from './layout.ts';
 import { LOG_VERBOSE } from './logger.ts';

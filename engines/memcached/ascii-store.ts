@@ -1,7 +1,9 @@
 /** The ASCII commands that store values: set, add, replace, append, prepend, cas. */
+
 import type { AsciiLine } from './ascii-line.ts';
 import type { Core } from './core.ts';
-import { REALTIME_MAXDELTA } from './items.ts';
+import { allocItem, needBytes } from './item-alloc.ts';
+import { REALTIME_MAXDELTA } from './item-fields.ts';
 import * as L from './layout.ts';
 import { LOG_MUTATIONS, LOG_VERBOSE } from './logger.ts';
 import * as R from './replies.ts';
@@ -65,7 +67,7 @@ export class AsciiStore {
     const core = this.#core;
     const { u8, items } = core;
     if (nbytes > this.wholeValueBytesMax) return 0;
-    const item = items.alloc(keyAt, nkey, flags, this.#realTime(exptime), nbytes);
+    const item = allocItem(items, keyAt, nkey, flags, this.#realTime(exptime), nbytes);
     // Not tried again: each failure is counted, and has looked for something to evict.
     if (item === 0) return -1;
     S.copyBytes(core.memory, items.dataOf(item), valueAt, nbytes);
@@ -117,7 +119,7 @@ export class AsciiStore {
     const core = this.#core;
     const { items } = core;
     if (core.settings.detailEnabled) core.prefixes.recordSet(core.u8, keyAt, nkey);
-    const item = items.alloc(keyAt, nkey, flags, this.#realTime(exptime), length + 2);
+    const item = allocItem(items, keyAt, nkey, flags, this.#realTime(exptime), length + 2);
     if (item === 0) {
       this.#refuse(conn, how, keyAt, nkey, flags, length);
       return;
@@ -139,7 +141,7 @@ export class AsciiStore {
   /** Counts an item that could not be made. @returns whether it is too large; otherwise memory is short */
   countRefused(how: number, keyAt: number, nkey: number, flags: number, nbytes: number): boolean {
     const { items, counters, logger } = this.#core;
-    const tooLarge = items.slabs.classOf(items.needBytes(nkey, flags, nbytes)) === 0;
+    const tooLarge = items.slabs.classOf(needBytes(items, nkey, flags, nbytes)) === 0;
     if (tooLarge) counters.storeTooLarge++;
     else counters.storeNoMemory++;
     if (logger.wants(LOG_MUTATIONS)) {

@@ -2,9 +2,11 @@
  * The binary protocol, server side. A request is executed when its header, extras and key are there; a value that follows is
  * read as any other. Replies carry the opcode that was asked, quiet or not.
  */
+
 import { BinaryControl, STORE_SASL } from './binary-control.ts';
 import { NO_BYTES, NO_MEMORY } from './binary-replies.ts';
 import type { Core } from './core.ts';
+import { allocItem, needBytes } from './item-alloc.ts';
 import * as L from './layout.ts';
 import { CLOSE_NORMAL, LOG_MUTATIONS, LOG_VERBOSE } from './logger.ts';
 import * as B from './protocol/binary.ts';
@@ -257,7 +259,7 @@ export class BinaryCommands extends BinaryControl {
     const length = this.bodyLength - this.keyLength - this.extrasLength;
     if (core.settings.detailEnabled) core.prefixes.recordSet(core.u8, this.keyAt, this.keyLength);
     const hash = core.hash(core.view, this.keyAt, this.keyLength);
-    const item = items.alloc(this.keyAt, this.keyLength, flags, exptime, length + 2);
+    const item = allocItem(items, this.keyAt, this.keyLength, flags, exptime, length + 2);
     if (item === 0) {
       if (opcode === B.OP_SET) {
         // What could not be replaced would be stale.
@@ -301,7 +303,7 @@ export class BinaryCommands extends BinaryControl {
     const { items } = core;
     const length = this.bodyLength - this.keyLength;
     if (core.settings.detailEnabled) core.prefixes.recordSet(core.u8, this.keyAt, this.keyLength);
-    const item = items.alloc(this.keyAt, this.keyLength, 0, 0, length + 2);
+    const item = allocItem(items, this.keyAt, this.keyLength, 0, 0, length + 2);
     const how = howOf(opcode);
     if (item === 0) return this.#refuseValue(conn, how, 0, length);
     items.setCas(item, this.#casHigh, this.#casLow);
@@ -310,7 +312,7 @@ export class BinaryCommands extends BinaryControl {
 
   #refuseValue(conn: number, how: number, flags: number, length: number) {
     const { items, counters, logger } = this.core;
-    const tooLarge = items.slabs.classOf(items.needBytes(this.keyLength, flags, length + 2)) === 0;
+    const tooLarge = items.slabs.classOf(needBytes(items, this.keyLength, flags, length + 2)) === 0;
     if (logger.wants(LOG_MUTATIONS)) {
       // The original crashes here.
       logger.itemRefused(tooLarge ? STATUS_TOO_LARGE : STATUS_NO_MEMORY, how, this.keyAt, this.keyLength);
@@ -410,7 +412,7 @@ export class BinaryCommands extends BinaryControl {
     }
     const initial = this.get64(this.extrasAt + 8);
     const digits = bytesOf(`${initial}\r\n`);
-    const item = items.alloc(this.keyAt, this.keyLength, 0, items.realTime(exptime), digits.length);
+    const item = allocItem(items, this.keyAt, this.keyLength, 0, items.realTime(exptime), digits.length);
     if (item === 0) return this.error(B.STATUS_ENOMEM, NO_MEMORY.newItem);
     core.u8.set(digits, items.dataOf(item));
     core.locks.item(hash);

@@ -1,6 +1,8 @@
 /** The binary requests that concern the server or the connection rather than an item: statistics, flushing, authentication. None is hot. */
+
 import { BinaryReplies, NO_BYTES } from './binary-replies.ts';
 import type { Core } from './core.ts';
+import { allocItem } from './item-alloc.ts';
 import * as L from './layout.ts';
 import * as B from './protocol/binary.ts';
 import { bytesOf } from './replies.ts';
@@ -79,7 +81,7 @@ export class BinaryControl extends BinaryReplies {
     if (!core.settings.sasl) return this.errorAndSwallow(conn, B.STATUS_UNKNOWN_COMMAND, length);
     if (this.keyLength > A.SASL_MECHANISM_BYTES_MAX) return this.errorAndSwallow(conn, B.STATUS_EINVAL, length);
     // The data are read as a value is, with the mechanism as its key; chunks are not for them.
-    const item = items.alloc(this.keyAt, this.keyLength, 0, 0, length + 2);
+    const item = allocItem(items, this.keyAt, this.keyLength, 0, 0, length + 2);
     const isChunked = item !== 0 && (items.u16[(item + L.ITEM_FLAGS) >>> 1] & L.FLAG_CHUNKED) !== 0;
     if (isChunked) items.release(item);
     if (item === 0 || isChunked) return this.errorAndSwallow(conn, B.STATUS_ENOMEM, length);

@@ -21,6 +21,7 @@ import { Credentials } from './credentials.ts';
 import { HandOver } from './hand-over.ts';
 import { HashExpander } from './hash-expander.ts';
 import { Input } from './input.ts';
+import { verifyItems } from './item-verify.ts';
 import { Items } from './items.ts';
 import { KeptItems } from './kept-items.ts';
 import { Locks } from './locks.ts';
@@ -261,7 +262,7 @@ export class Core implements ConnectionHandler {
 
   /** Deep check of everything stored, while no other thread works. @returns what was found in slab memory. @throws Error naming the first contradiction */
   verify(): SlabReport {
-    return this.items.verify();
+    return verifyItems(this.items);
   }
 
   // ---- What the event loop tells

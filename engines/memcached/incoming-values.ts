@@ -2,7 +2,9 @@
  * Values that are being read in, one a connection: which item each belongs to, how much of it is there, and where its next byte goes. What is to
  * be done before and after says the core.
  */
+
 import { copyInto } from '../base/copy-into.ts';
+import { addChunk } from './item-alloc.ts';
 import type { Items } from './items.ts';
 import * as L from './layout.ts';
 
@@ -79,7 +81,7 @@ export class IncomingValues {
     let chunk = this.#chunk[conn];
     if (chunk === 0 || items.i32[(chunk + L.CHUNK_USED) >>> 2] === items.i32[(chunk + L.CHUNK_SIZE) >>> 2]) {
       // The last chunk must have room for the line end.
-      chunk = items.addChunk(item, chunk, remaining + lineEnd);
+      chunk = addChunk(items, item, chunk, remaining + lineEnd);
       if (chunk === 0) return 0;
       this.#chunk[conn] = chunk;
     }
@@ -115,7 +117,7 @@ export class IncomingValues {
     }
     let chunk = this.#chunk[conn];
     if (items.i32[(chunk + L.CHUNK_SIZE) >>> 2] - items.i32[(chunk + L.CHUNK_USED) >>> 2] < 2) {
-      chunk = items.addChunk(item, chunk, 2);
+      chunk = addChunk(items, item, chunk, 2);
       if (chunk === 0) return false;
     }
     const at = chunk + L.CHUNK_DATA + items.i32[(chunk + L.CHUNK_USED) >>> 2];

@@ -1,7 +1,9 @@
 /** `ms`, `md` and `ma`: storing, deleting or marking, counting. */
+
 import type { AsciiLine } from './ascii-line.ts';
 import { type AsciiStore, VALUE_BYTES_MAX } from './ascii-store.ts';
 import type { Core } from './core.ts';
+import { allocItem } from './item-alloc.ts';
 import * as L from './layout.ts';
 import * as F from './meta-flags.ts';
 import * as M from './meta-reply.ts';
@@ -80,7 +82,7 @@ export class MetaChange {
     const clientFlags = (flags.upper & F.CLIENT_FLAGS) !== 0 ? flags.clientFlags : 0;
     const exptime = (flags.upper & F.TTL) !== 0 ? flags.exptime : 0;
     const hash = core.hash(core.view, keyAt, nkey);
-    const item = items.alloc(keyAt, nkey, clientFlags, exptime, nbytes);
+    const item = allocItem(items, keyAt, nkey, clientFlags, exptime, nbytes);
     if (item === 0) {
       const tooLarge = this.#store.countRefused(mode, keyAt, nkey, clientFlags, nbytes);
       // What could not be replaced would be stale, whatever the mode.
@@ -346,7 +348,7 @@ export class MetaChange {
     const { items, store } = core;
     const initial = (this.#flags.upper & F.INITIAL) !== 0 ? this.#flags.initial : 0n;
     const digits = digitsOf(initial);
-    const item = items.alloc(keyAt, nkey, 0, 0, digits + 2);
+    const item = allocItem(items, keyAt, nkey, 0, 0, digits + 2);
     if (item === 0) return core.output.write(NO_MEMORY_FOR_ITEM);
     M.putLineEnd(core.u8, putU64(core.u8, items.dataOf(item), initial));
     // The key's lock has been held since it was missed: nobody else can have made it.

@@ -4,7 +4,7 @@
  */
 import type { AsciiLine } from './ascii-line.ts';
 import { decodeBase64InPlace } from './base64.ts';
-import { REALTIME_MAXDELTA } from './items.ts';
+import { REALTIME_MAXDELTA } from './item-fields.ts';
 import { plainDecimal } from './numbers.ts';
 import { bytesOf } from './replies.ts';
 

@@ -3,6 +3,7 @@
 import { INLINE_VALUE_BYTES_MAX } from './ascii-get.ts';
 import type { AsciiLine } from './ascii-line.ts';
 import type { Core } from './core.ts';
+import { allocItem } from './item-alloc.ts';
 import * as L from './layout.ts';
 import * as F from './meta-flags.ts';
 import * as M from './meta-reply.ts';
@@ -57,7 +58,7 @@ export class MetaGet {
   /** Makes an empty item, so that one client fills it and the others know. */
   #vivify(hash: number, keyAt: number, nkey: number): number {
     const { items, u8 } = this.#core;
-    const item = items.alloc(keyAt, nkey, 0, 0, 2);
+    const item = allocItem(items, keyAt, nkey, 0, 0, 2);
     if (item === 0) return 0;
     M.putLineEnd(u8, items.dataOf(item));
     items.link(item, hash);

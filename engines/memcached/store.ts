@@ -1,5 +1,7 @@
 /** What the storing and counting commands do to items, whatever protocol they came by (do_store_item, do_add_delta). */
+
 import type { Memory } from '../ports.ts';
+import { addChunk, allocItem } from './item-alloc.ts';
 import type { Items } from './items.ts';
 import * as L from './layout.ts';
 import { LOG_MUTATIONS, LOG_VERBOSE } from './logger.ts';
@@ -143,7 +145,8 @@ export class Store {
     const oldBytes = items.i32[(old + L.ITEM_NBYTES) >>> 2];
     const addBytes = items.i32[(item + L.ITEM_NBYTES) >>> 2];
     items.hold(old);
-    const joined = items.alloc(
+    const joined = allocItem(
+      items,
       items.keyOf(item),
       items.u8[item + L.ITEM_NKEY],
       items.clientFlags(old),
@@ -241,7 +244,8 @@ export class Store {
   #deltaInNewItem(item: number, hash: number, value: number | bigint, digits: number): number {
     const items = this.#items;
     items.hold(item);
-    const fresh = items.alloc(
+    const fresh = allocItem(
+      items,
       items.keyOf(item),
       items.u8[item + L.ITEM_NKEY],
       items.clientFlags(item),
@@ -316,7 +320,7 @@ class ValueWriter {
   }
 
   #takeChunk(remaining: number): boolean {
-    this.#chunk = this.#items.addChunk(this.#item, this.#chunk, remaining);
+    this.#chunk = addChunk(this.#items, this.#item, this.#chunk, remaining);
     return this.#chunk !== 0;
   }
 

@@ -1,5 +1,6 @@
 /** What a Memcached-like server does when it has stopped serving: all threads have ended, all connections are closed. */
 import type { Core } from '../memcached/core.ts';
+import { firstHeld } from '../memcached/item-verify.ts';
 import type { MemoryFile } from './memory-file.ts';
 import { EX_FAILURE } from './option-error.ts';
 
@@ -31,10 +32,9 @@ export function finishMemcached(core: Core, { isGraceful, memoryFile, verify, lo
 /** The deep check, and that nobody holds anything any more. */
 function contradiction(core: Core): string | null {
   try {
-    core.verify();
-    const { floatingChunks } = core.items.verify();
+    const { floatingChunks } = core.verify();
     if (floatingChunks > 0) return `${floatingChunks} chunks are in use, but belong to no item that can be found`;
-    return core.items.firstHeld();
+    return firstHeld(core.items);
   } catch (error) {
     return (error as Error).message;
   }

@@ -96,7 +96,7 @@ describe('A memory file', () => {
     const file = fileOf(old);
     const renewed = start(file);
     expect(restoreCore(renewed.core, state)).toBeNull();
-    expect(renewed.core.items.verify().floatingChunks).toBe(0);
+    expect(renewed.core.verify().floatingChunks).toBe(0);
     expect(renewed.core.items.currItems).toBe(old.core.items.currItems);
   });
 

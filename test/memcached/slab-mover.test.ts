@@ -39,7 +39,7 @@ class Server extends InProcess {
   }
 
   verify(): SlabReport {
-    return this.core.items.verify();
+    return this.core.verify();
   }
 }
 

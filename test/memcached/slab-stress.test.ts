@@ -89,7 +89,7 @@ it('pages move under the items of working threads without a torn value or a lost
     core.background.runAll();
   } while (mover.page !== 0 && performance.now() < deadline);
   for (let i = 0; i < 200; i++) core.background.runAll();
-  const report = items.verify();
+  const report = core.verify();
   expect(mover.page).toBe(0);
   expect(report.floatingChunks).toBe(0);
   expect(asked).toBeGreaterThan(10);
