@@ -154,7 +154,7 @@ function appendOnly(core: RedisCore): Fields {
     ['aof_base_size', aof.rewriteBaseSize],
     ['aof_pending_rewrite', rewriteScheduled ? 1 : 0],
     ['aof_buffer_length', aof.length],
-    ['aof_pending_bio_fsync', aof.syncer?.busy === true ? 1 : 0],
+    ['aof_pending_bio_fsync', aof.sync.busy ? 1 : 0],
     ['aof_delayed_fsync', aof.delayedSyncs],
   ];
 }
@@ -206,7 +206,7 @@ function persistence(core: RedisCore): Fields {
     ['aof_last_bgrewrite_status', saver.lastRewriteOk ? 'ok' : 'err'],
     ['aof_rewrites', saver.rewrites],
     ['aof_rewrites_consecutive_failures', saver.rewriteFailures],
-    ['aof_last_write_status', aof.writeOk ? 'ok' : 'err'],
+    ['aof_last_write_status', aof.writeError === '' ? 'ok' : 'err'],
     ['aof_last_cow_size', saver.lastRewriteCopiedBytes],
     ['module_fork_in_progress', 0],
     ['module_fork_last_cow_size', 0],

@@ -385,8 +385,8 @@ export async function startRedisServer(
   core.persistence.folder = engine.dataFolder ?? '.';
   core.persistence.snapshots = snapshots;
   const syncer = new ThreadSyncer();
-  core.persistence.aof.syncer = syncer;
-  core.persistence.aof.fatal = (text) => {
+  core.persistence.aof.sync.syncer = syncer;
+  core.persistence.aof.sync.fatal = (text) => {
     log.write(LOG_WARNING, text);
     process.exit(1);
   };

@@ -1,31 +1,17 @@
 /** The thread that syncs files: sleeps until there is a job, does it, sleeps again. */
-import { closeSync, fdatasyncSync } from 'node:fs';
+import { fdatasyncSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
 import { systemText } from '../base/system-text.ts';
-import {
-  ERROR_BYTES,
-  RING_PLACES,
-  SYNC_CELLS,
-  SYNC_DEAD,
-  SYNC_DONE,
-  SYNC_ERROR_LENGTH,
-  SYNC_GIVEN,
-  SYNC_RING,
-} from './sync-job.ts';
+import { ERROR_BYTES, SYNC_CELLS, SYNC_DEAD, SYNC_DONE, SYNC_ERROR_LENGTH, SYNC_FILE, SYNC_GIVEN } from './sync-job.ts';
 
 const shared = workerData as SharedArrayBuffer;
 const cells = new Int32Array(shared, 0, SYNC_CELLS);
 const text = new Uint8Array(shared, SYNC_CELLS * 4, ERROR_BYTES);
 
 /** @returns the text of what went wrong, empty if nothing did */
-function run(file: number, closes: boolean): string {
+function run(file: number): string {
   try {
-    try {
-      fdatasyncSync(file);
-    } finally {
-      // Nobody else has this number any more.
-      if (closes) closeSync(file);
-    }
+    fdatasyncSync(file);
     return '';
   } catch (error) {
     return systemText(error);
@@ -35,8 +21,7 @@ function run(file: number, closes: boolean): string {
 function work(): never {
   for (let job = Atomics.load(cells, SYNC_DONE); ; job++) {
     Atomics.wait(cells, SYNC_GIVEN, job);
-    const place = SYNC_RING + 2 * (job % RING_PLACES);
-    const bytes = Buffer.from(run(cells[place]!, cells[place + 1] === 1)).subarray(0, ERROR_BYTES);
+    const bytes = Buffer.from(run(cells[SYNC_FILE]!)).subarray(0, ERROR_BYTES);
     text.set(bytes);
     Atomics.store(cells, SYNC_ERROR_LENGTH, bytes.length);
     Atomics.store(cells, SYNC_DONE, job + 1);

@@ -5,7 +5,7 @@
 import { expect, it } from 'vitest';
 import { createRandom } from '../../engines/base/random.ts';
 import type { FileHandle, Random } from '../../engines/ports.ts';
-import type { FileSyncer } from '../../engines/redis/persistence/aof.ts';
+import type { FileSyncer } from '../../engines/redis/persistence/aof-sync.ts';
 import { saveRdbFile } from '../../engines/redis/persistence/rdb-save.ts';
 import type { SnapshotEnd, SnapshotJob, Snapshots } from '../../engines/redis/persistence/snapshots.ts';
 import { Loopback } from '../redis/support/loopback.ts';
@@ -29,6 +29,10 @@ const CALLS: readonly DiskCall[] = [
   'makeFolder',
 ];
 const POLICIES = ['always', 'everysec', 'no'] as const;
+type Policy = (typeof POLICIES)[number];
+/** What has been acknowledged for so long, and for so many turns, is on disk under `everysec` unless an error is told. */
+const SAFE_AFTER_MS = 4_000;
+const SAFE_AFTER_TURNS = 12;
 
 /** Writes snapshots at once, and tells of their end some calls later. */
 class LateSnapshots implements Snapshots {
@@ -75,41 +79,33 @@ class LateSnapshots implements Snapshots {
   }
 }
 
-/** Syncs some turns later, in the order in which files are given. */
+/** Syncs some turns later. */
 class LateSyncer implements FileSyncer {
   private readonly disk: MemoryDisk;
-  private jobs: { readonly file: FileHandle; readonly closes: boolean }[] = [];
+  private file: FileHandle | null = null;
   private turns = 0;
   error = '';
-  /** A file was closed without having been synced. */
-  closedUnsynced = false;
   constructor(disk: MemoryDisk) {
     this.disk = disk;
   }
   get busy(): boolean {
     if (this.turns-- <= 0) this.wait();
-    return this.jobs.some(({ closes }) => !closes);
+    return this.file !== null;
   }
   sync(file: FileHandle): void {
-    this.give(file, false);
-  }
-  syncAndClose(file: FileHandle): void {
-    this.give(file, true);
-  }
-  private give(file: FileHandle, closes: boolean): void {
-    this.jobs.push({ file, closes });
+    expect(this.file, 'one at a time').toBeNull();
+    this.file = file;
     this.turns = 3;
   }
   wait(): void {
-    for (const { file, closes } of this.jobs.splice(0)) {
-      this.error = '';
-      try {
-        this.disk.sync(file);
-      } catch (failure) {
-        this.error = (failure as Error).message;
-        if (closes) this.closedUnsynced = true;
-      }
-      if (closes) this.disk.close(file);
+    const { file } = this;
+    this.file = null;
+    if (file === null) return;
+    this.error = '';
+    try {
+      this.disk.sync(file);
+    } catch (failure) {
+      this.error = (failure as Error).message;
     }
   }
 }
@@ -120,16 +116,18 @@ class Died extends Error {}
 class Life {
   readonly server: Loopback;
   readonly disk: MemoryDisk;
-  readonly policy: (typeof POLICIES)[number];
-  /** Units that were acknowledged, and those of them that had been written when a turn ended. */
-  acknowledged = 0;
-  written = 0;
+  policy: Policy;
   /** Units in memory. */
   count = 0;
+  /** Those that a kill leaves: they have been written. */
+  written = 0;
+  /** Those that a cut of the power leaves. */
+  safe = 0;
+  /** What had been written at the ends of turns since the last error. */
+  private past: { readonly written: number; readonly atMs: number }[] = [];
   dead = false;
-  private readonly syncer: LateSyncer | null;
 
-  constructor(disk: MemoryDisk, random: Random, policy: (typeof POLICIES)[number], nowMs: number) {
+  constructor(disk: MemoryDisk, random: Random, policy: Policy, nowMs: number) {
     this.disk = disk;
     this.policy = policy;
     this.server = new Loopback(
@@ -150,24 +148,17 @@ class Life {
     const { persistence } = this.server.core;
     this.server.core.refreshTime();
     if (random.nextBelow(4) !== 0) persistence.snapshots = new LateSnapshots(this.server, disk, random);
-    this.syncer = random.nextBelow(2) === 0 ? new LateSyncer(disk) : null;
-    persistence.aof.syncer = this.syncer;
-    persistence.aof.fatal = (text) => {
+    persistence.aof.sync.syncer = random.nextBelow(2) === 0 ? new LateSyncer(disk) : null;
+    persistence.aof.sync.fatal = (text) => {
       this.dead = true;
       throw new Died(text);
     };
-  }
-
-  /** Without power the end of one part may be gone and a later part be there: as in the original no closed file is synced again. */
-  get mayHaveHole(): boolean {
-    return this.syncer?.closedUnsynced ?? false;
   }
 
   start(): void {
     this.server.core.persistence.loadAtStart();
     this.server.open(0);
     this.count = this.look();
-    this.acknowledged = this.count;
     this.written = this.count;
   }
 
@@ -195,8 +186,49 @@ class Life {
       return;
     }
     this.count++;
-    this.acknowledged++;
-    if (this.server.core.persistence.aof.length === 0) this.written = this.acknowledged;
+    this.noteWritten();
+  }
+
+  private noteWritten(): void {
+    const { aof } = this.server.core.persistence;
+    if (aof.state !== 'on' || aof.length > 0) return;
+    this.written = this.count;
+    if (this.policy === 'always') this.safe = this.count;
+  }
+
+  /** Time goes on, and turns without requests. */
+  private pass(random: Random): void {
+    const { server } = this;
+    server.nowMs += random.nextBelow(1_500);
+    server.core.cron();
+    server.core.onTurn();
+    this.noteWritten();
+    const { aof } = server.core.persistence;
+    if (this.policy !== 'everysec' || aof.state !== 'on' || aof.writeError !== '') {
+      this.past = [];
+      return;
+    }
+    this.past.push({ written: this.written, atMs: server.nowMs });
+    const long = this.past.slice(0, -SAFE_AFTER_TURNS).findLast(({ atMs }) => server.nowMs - atMs > SAFE_AFTER_MS);
+    if (long !== undefined) this.safe = Math.max(this.safe, long.written);
+  }
+
+  /** CONFIG SET appendfsync. */
+  private setPolicy(policy: Policy): void {
+    this.policy = policy;
+    this.server.core.config.appendfsync = policy;
+    this.past = [];
+    // Its reply leaves when the new policy holds.
+    this.server.core.onTurn();
+  }
+
+  /** CONFIG SET appendonly: while it is off, and until there is a base again, nothing more is promised. */
+  private switchOver(): void {
+    const { config, persistence } = this.server.core;
+    const on = persistence.aof.state === 'off';
+    config.appendonly = on;
+    if (!persistence.setAppendOnly(on)) config.appendonly = !on;
+    this.past = [];
   }
 
   /** @throws Died when the server has ended: nobody got a reply then */
@@ -214,15 +246,14 @@ class Life {
   }
 
   step(random: Random): void {
-    const dice = random.nextBelow(20);
-    if (dice === 0) this.send([['BGREWRITEAOF']]);
-    else if (dice === 1) this.send([[random.nextBelow(2) === 0 ? 'BGSAVE' : 'SAVE']]);
-    else if (dice < 8) {
-      this.server.nowMs += random.nextBelow(1_500);
-      this.server.core.cron();
-      this.server.core.onTurn();
-      if (this.server.core.persistence.aof.length === 0) this.written = this.acknowledged;
-    } else this.unit();
+    const dice = random.nextBelow(40);
+    if (dice < 2) this.send([['BGREWRITEAOF']]);
+    else if (dice < 4) this.send([[random.nextBelow(2) === 0 ? 'BGSAVE' : 'SAVE']]);
+    else if (dice === 4) this.setPolicy(POLICIES[random.nextBelow(POLICIES.length)]!);
+    else if (dice === 5) this.switchOver();
+    else if (dice < 20) this.pass(random);
+    else this.unit();
+    this.noteWritten();
   }
 }
 
@@ -290,11 +321,11 @@ it(`${SERVERS} servers keep what they have acknowledged on disks that fail`, { t
       if (life.dead) deaths++;
       nowMs = life.server.nowMs + 10;
       most = life.count + 1;
-      if (random.nextBelow(2) === 0 || life.mayHaveHole) {
-        owed = policy === 'always' ? life.acknowledged : life.written;
+      if (random.nextBelow(2) === 0) {
+        owed = life.written;
         disk = disk.afterKill();
       } else {
-        owed = policy === 'always' ? life.acknowledged : 0;
+        owed = life.safe;
         disk = disk.afterPowerCut();
       }
     }

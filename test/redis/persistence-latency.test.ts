@@ -1,6 +1,6 @@
 /** What LATENCY remembers of files: the original's events, each at its occasion. */
 import { expect, it } from 'vitest';
-import type { FileSyncer } from '../../engines/redis/persistence/aof.ts';
+import type { FileSyncer } from '../../engines/redis/persistence/aof-sync.ts';
 import type { SnapshotEnd, Snapshots } from '../../engines/redis/persistence/snapshots.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';
 import { Loopback } from './support/loopback.ts';
@@ -41,7 +41,6 @@ class HangingSyncer implements FileSyncer {
   sync(): void {
     this.busy = true;
   }
-  syncAndClose(): void {}
   wait(): void {}
 }
 
@@ -92,7 +91,7 @@ it('tells a start of a snapshot, writes while it is written, and its end before 
 it('tells a write that did not wait any longer for a sync', () => {
   const lab = start('everysec');
   const syncer = new HangingSyncer();
-  lab.core.persistence.aof.syncer = syncer;
+  lab.core.persistence.aof.sync.syncer = syncer;
   lab.nowMs += 2_000;
   lab.core.refreshTime();
   expect(eventsOf(lab, 'SET', 'k', '1')).toEqual(['aof-write', 'aof-write-alone']);

@@ -111,10 +111,19 @@ export class MemoryDisk implements Disk {
     return [...this.files.keys()].sort();
   }
 
-  /** The process is gone: its files are as they were. @returns the disk for the next one */
+  /** The process is gone: its files are as they were, but no more of them is synced than was. @returns the disk for the next one */
   afterKill(): MemoryDisk {
     const next = new MemoryDisk();
-    for (const [path, file] of this.files) next.put(path, file.content());
+    const copies = new Map<File, File>();
+    const copyOf = (file: File): File => {
+      const copy = copies.get(file) ?? new File();
+      if (!copies.has(file)) copy.put(file.content());
+      copy.synced = file.synced;
+      copies.set(file, copy);
+      return copy;
+    };
+    for (const [path, file] of this.files) next.files.set(path, copyOf(file));
+    for (const [path, file] of this.durable) next.durable.set(path, copyOf(file));
     return next;
   }
 

@@ -58,6 +58,15 @@ export class AofManifest {
     if (last !== undefined) this.increments.push(last);
   }
 
+  /** Files with the next numbers are not needed after all. Their numbers are not given again before they are removed. */
+  giveUp(files: readonly AofFile[]): void {
+    for (const file of files) {
+      if (file.type === 'b') this.baseSeq = file.seq;
+      else this.incrementSeq = file.seq;
+      this.history.push({ ...file, type: 'h' });
+    }
+  }
+
   /** The file's text. */
   toString(): string {
     const files = [...(this.base === null ? [] : [this.base]), ...this.history, ...this.increments];
@@ -70,6 +79,8 @@ export class AofManifest {
     if (text === '') throw new ManifestError('Found an empty AOF manifest');
     if (!text.endsWith('\n')) throw new ManifestError('The AOF manifest file contains too long line');
     let lastSeq = 0;
+    let baseSeqMax = 0;
+    let incrementSeqMax = 0;
     for (const line of text.slice(0, -1).split('\n')) {
       // The original's lines end at a NUL, and then it misses the end of the line.
       if (line.length > LINE_BYTES_MAX || line.includes('\0'))
@@ -79,16 +90,21 @@ export class AofManifest {
       if (file.type === 'b') {
         if (manifest.base !== null) throw new ManifestError('Found duplicate base file information');
         manifest.base = file;
-        manifest.baseSeq = file.seq;
+        baseSeqMax = Math.max(baseSeqMax, file.seq);
       } else if (file.type === 'h') {
         manifest.history.push(file);
+        // Their names must not be given again as long as they are to be removed.
+        if (file.name.includes('.base.')) baseSeqMax = Math.max(baseSeqMax, file.seq);
+        else incrementSeqMax = Math.max(incrementSeqMax, file.seq);
       } else {
         if (file.seq <= lastSeq) throw new ManifestError('Found a non-monotonic sequence number');
         lastSeq = file.seq;
         manifest.increments.push(file);
-        manifest.incrementSeq = file.seq;
+        incrementSeqMax = Math.max(incrementSeqMax, file.seq);
       }
     }
+    manifest.baseSeq = baseSeqMax;
+    manifest.incrementSeq = incrementSeqMax;
     return manifest;
   }
 }

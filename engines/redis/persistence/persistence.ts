@@ -306,7 +306,7 @@ export class Persistence {
   get writesRefused(): string {
     const { config } = this.core;
     if (!this.lastSaveOk && config.stopWritesOnBgsaveError && config.save.length > 0) return MISCONF_RDB;
-    return this.aof.writeOk || this.aof.state === 'off' ? '' : `${MISCONF_AOF}${this.aof.writeError}`;
+    return this.aof.writeError === '' || this.aof.state === 'off' ? '' : `${MISCONF_AOF}${this.aof.writeError}`;
   }
 
   /** Why scripts that may write do not even begin; empty: they do. */
