@@ -4,7 +4,6 @@
  *
  * Registrations are level-triggered and stay as they are: a request costs one read, one write and its share of one wait.
  */
-
 import { isMainThread } from 'node:worker_threads';
 import { copyInto } from '../base/copy-into.ts';
 import type { Allocator } from '../ports.ts';

@@ -1,8 +1,8 @@
 /** The ASCII commands that answer values: get, gets, bget, gat, gats. */
+import { copyShort } from '../base/short-bytes.ts';
 import type { AsciiLine } from './ascii-line.ts';
 import type { Core } from './core.ts';
 import { REALTIME_MAXDELTA } from './item-fields.ts';
-import { copyKey } from './key-bytes.ts';
 import * as L from './layout.ts';
 import { LOG_VERBOSE } from './logger.ts';
 import { putDecimal } from './numbers.ts';
@@ -108,7 +108,7 @@ export class AsciiGet {
     u8[out + 5] = 32;
     out += 6;
     const key = items.keyOf(item);
-    copyKey(view, out, key, nkey);
+    copyShort(view, out, key, nkey);
     out += nkey;
     u8[out++] = 32;
     const flags = items.clientFlags(item);

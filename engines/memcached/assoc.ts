@@ -8,8 +8,8 @@
  * whole buckets, in the old table as in the new. The expand bucket passes a bucket under that bucket's lock: whoever holds the lock sees on
  * which side his bucket is, whatever the others do. Tables are exchanged under all item locks.
  */
+import { equalShort } from '../base/short-bytes.ts';
 import type { Memory } from '../ports.ts';
-import { isSameKey } from './key-bytes.ts';
 import { FLAG_CAS, ITEM_FLAGS, ITEM_H_NEXT, ITEM_HEADER_BYTES, ITEM_NKEY } from './layout.ts';
 import type { Locks } from './locks.ts';
 import {
@@ -119,7 +119,7 @@ export class HashTable {
     for (let item = u32[this.#cell(hash)]; item !== 0; item = u32[(item + ITEM_H_NEXT) >>> 2]) {
       if (u8[item + ITEM_NKEY] !== length) continue;
       const key = item + ITEM_HEADER_BYTES + ((this.#u16[(item + ITEM_FLAGS) >>> 1] & FLAG_CAS) !== 0 ? 8 : 0);
-      if (isSameKey(this.#view, key, at, length)) return item;
+      if (equalShort(this.#view, key, at, length)) return item;
     }
     return 0;
   }

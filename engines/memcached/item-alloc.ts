@@ -1,7 +1,7 @@
 /** Memory for items: chunks of slab classes, where need be taken from the tails of their LRUs. */
 
+import { copyShort } from '../base/short-bytes.ts';
 import type { Items } from './items.ts';
-import { copyKey } from './key-bytes.ts';
 import * as L from './layout.ts';
 import { LOCK_LRU } from './lock-cells.ts';
 import { PULL_EVICT, pullTail } from './lru.ts';
@@ -90,7 +90,7 @@ export function allocItem(
     u32[(at + 4) >>> 2] = 0;
     at += 8;
   }
-  copyKey(items.view, at, keyAt, nkey);
+  copyShort(items.view, at, keyAt, nkey);
   u8[at + nkey] = 0;
   at += nkey + 1;
   if (clientFlags !== 0) {

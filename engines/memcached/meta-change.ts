@@ -395,10 +395,10 @@ export class MetaChange {
           break;
         case 79: // O
           if (tokenLength[i] > F.OPAQUE_BYTES_MAX) return core.output.write(M.OPAQUE_TOO_LONG);
-          out = M.putToken(u8, out, tokenAt[i], tokenLength[i]);
+          out = M.putToken(core.memory, out, tokenAt[i], tokenLength[i]);
           break;
         case 107: // k
-          out = M.putKey(u8, out, tokenAt[1], tokenLength[1], (flags.lower & F.BINARY) !== 0);
+          out = M.putKey(core.memory, out, tokenAt[1], tokenLength[1], (flags.lower & F.BINARY) !== 0);
           break;
         default:
       }

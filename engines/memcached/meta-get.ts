@@ -152,7 +152,7 @@ export class MetaGet {
           break;
         case 79: // O
           if (tokenLength[i] > F.OPAQUE_BYTES_MAX) return M.TOO_LONG;
-          out = M.putToken(u8, out, tokenAt[i], tokenLength[i]);
+          out = M.putToken(items.memory, out, tokenAt[i], tokenLength[i]);
           break;
         case 107: // k
           out = M.putItemKey(items, out, item);
@@ -237,7 +237,7 @@ export class MetaGet {
     if (out === 0) return;
     out = M.putCode(u8, out, CODE_ME);
     u8[out] = 32;
-    out = M.putKeyText(u8, out + 1, items.keyOf(item), u8[item + L.ITEM_NKEY], M.isKeyBinary(items, item));
+    out = M.putKeyText(core.memory, out + 1, items.keyOf(item), u8[item + L.ITEM_NKEY], M.isKeyBinary(items, item));
     u8[out++] = 32;
     for (let i = 0; i < text.length; i++) u8[out + i] = text.charCodeAt(i);
     core.output.wrote(out + text.length);

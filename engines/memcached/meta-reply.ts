@@ -1,4 +1,6 @@
 /** Pieces of meta commands' replies. Each writes into room that is there and returns its end. */
+import { copyShort } from '../base/short-bytes.ts';
+import type { Memory } from '../ports.ts';
 import type { AsciiLine } from './ascii-line.ts';
 import { base64Bytes, encodeBase64 } from './base64.ts';
 import type { Items } from './items.ts';
@@ -57,21 +59,22 @@ export function putTtl(u8: Uint8Array, out: number, exptime: number, now: number
 }
 
 /** A key as it is or in Base64. */
-export function putKeyText(u8: Uint8Array, out: number, keyAt: number, nkey: number, binary: boolean): number {
-  if (binary) return encodeBase64(u8, keyAt, nkey, out);
-  for (let i = 0; i < nkey; i++) u8[out + i] = u8[keyAt + i];
+export function putKeyText(memory: Memory, out: number, keyAt: number, nkey: number, binary: boolean): number {
+  if (binary) return encodeBase64(memory.u8, keyAt, nkey, out);
+  copyShort(memory.view, out, keyAt, nkey);
   return out + nkey;
 }
 
 /** ` kKEY`, or in Base64 ` kKEY b`. */
-export function putKey(u8: Uint8Array, out: number, keyAt: number, nkey: number, binary: boolean): number {
-  out = putKeyText(u8, putLetter(u8, out, 107), keyAt, nkey, binary);
+export function putKey(memory: Memory, out: number, keyAt: number, nkey: number, binary: boolean): number {
+  const { u8 } = memory;
+  out = putKeyText(memory, putLetter(u8, out, 107), keyAt, nkey, binary);
   return binary ? putLetter(u8, out, 98) : out;
 }
 
 /** The same for an item's key, which knows how it was sent. */
 export function putItemKey(items: Items, out: number, item: number): number {
-  return putKey(items.u8, out, items.keyOf(item), items.u8[item + L.ITEM_NKEY], isKeyBinary(items, item));
+  return putKey(items.memory, out, items.keyOf(item), items.u8[item + L.ITEM_NKEY], isKeyBinary(items, item));
 }
 
 export function isKeyBinary(items: Items, item: number): boolean {
@@ -79,23 +82,23 @@ export function isKeyBinary(items: Items, item: number): boolean {
 }
 
 /** A space and the bytes of a token. */
-export function putToken(u8: Uint8Array, out: number, at: number, length: number): number {
-  u8[out] = 32;
-  for (let i = 0; i < length; i++) u8[out + 1 + i] = u8[at + i];
+export function putToken(memory: Memory, out: number, at: number, length: number): number {
+  memory.u8[out] = 32;
+  copyShort(memory.view, out + 1, at, length);
   return out + 1 + length;
 }
 
 /** What a reply without an item repeats of its command: opaque token and key. @returns TOO_LONG for too long a token */
 export function putRepeated(line: AsciiLine, flags: MetaFlags, out: number): number {
-  const { u8 } = line.core;
+  const { memory, u8 } = line.core;
   const { tokenAt, tokenLength } = line;
   for (let i = 2; tokenLength[i] !== 0; i++) {
     const letter = u8[tokenAt[i]];
     if (letter === 79) {
       if (tokenLength[i] > OPAQUE_BYTES_MAX) return TOO_LONG;
-      out = putToken(u8, out, tokenAt[i], tokenLength[i]);
+      out = putToken(memory, out, tokenAt[i], tokenLength[i]);
     } else if (letter === 107) {
-      out = putKey(u8, out, tokenAt[1], tokenLength[1], (flags.lower & BINARY) !== 0);
+      out = putKey(memory, out, tokenAt[1], tokenLength[1], (flags.lower & BINARY) !== 0);
     }
   }
   return out;

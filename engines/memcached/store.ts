@@ -1,5 +1,5 @@
 /** What the storing and counting commands do to items, whatever protocol they came by (do_store_item, do_add_delta). */
-
+import { copyShort } from '../base/short-bytes.ts';
 import type { Memory } from '../ports.ts';
 import { addChunk, allocItem } from './item-alloc.ts';
 import type { Items } from './items.ts';
@@ -21,14 +21,13 @@ export const RESULT_STORED = 1;
 export const RESULT_EXISTS = 2;
 export const RESULT_NOT_FOUND = 3;
 
-/** Copies bytes within the arena; short runs by a loop, which beats the call. */
+/** Copies bytes within the arena, between ranges that do not overlap; short runs by a loop, which beats the call. */
 export function copyBytes(memory: Memory, to: number, from: number, length: number): void {
   if (length > 16) {
     memory.moveBytes(from, to, length);
     return;
   }
-  const { u8 } = memory;
-  for (let i = 0; i < length; i++) u8[to + i] = u8[from + i];
+  copyShort(memory.view, to, from, length);
 }
 
 function isOlder(high: number, low: number, thanHigh: number, thanLow: number): boolean {

@@ -193,15 +193,14 @@ export class ConstantInliner {
   rewrite(path: string): string {
     const module = this.#modules.get(path)!;
     const shadowed = this.#shadowedNames(module);
-    const isForeign = (name: string): boolean =>
-      module.imports.has(name) || [...module.exports.values()].includes(name);
+    const foreign = new Set([...module.imports.keys(), ...module.exports.values()]);
     const edits: Edit[] = [];
     walk(module.program, (node, parent, key) => {
       if (node.type === 'MemberExpression') {
         if (node.object.type === 'Identifier' && shadowed.has(node.object.name)) return;
         const value = this.#member(path, node);
         if (value !== null) edits.push(this.#edit(node, value, parent, key));
-      } else if (node.type === 'Identifier' && parent !== null && isForeign(node.name) && !shadowed.has(node.name)) {
+      } else if (node.type === 'Identifier' && parent !== null && foreign.has(node.name) && !shadowed.has(node.name)) {
         const value = isReference(node, parent, key) ? this.#named(path, node.name) : null;
         if (value !== null) edits.push(this.#edit(node, value, parent, key));
       }
@@ -211,8 +210,9 @@ export class ConstantInliner {
 
   #edit(node: Node, value: number, parent: AnyNode | null, key: string): Edit {
     const isObject = parent?.type === 'MemberExpression' && key === 'object';
-    let text = value < 0 || Object.is(value, -0) || isObject ? `(${value})` : String(value);
-    if (Object.is(value, -0)) text = '(-0)';
+    // String(-0) is "0".
+    const number = Object.is(value, -0) ? '-0' : String(value);
+    let text = isObject || number.startsWith('-') ? `(${number})` : number;
     if (parent?.type === 'Property' && parent.shorthand) text = `${(node as Identifier).name}: ${text}`;
     return { start: node.start, end: node.end, text };
   }
@@ -273,21 +273,17 @@ function apply(text: string, edits: readonly Edit[]): string {
   return result + text.slice(at);
 }
 
-/** Rewrites all modules of a folder. @returns how many have changed */
-export function inlineConstants(folder: string): number {
+/** Rewrites all modules of a folder. */
+function inlineConstants(folder: string): void {
   const files = new Map<string, string>();
   for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
     if (name.endsWith('.js')) files.set(resolvePath(folder, name), readFileSync(join(folder, name), 'utf8'));
   }
   const inliner = new ConstantInliner(files);
-  let changed = 0;
   for (const [path, text] of files) {
     const rewritten = inliner.rewrite(path);
-    if (rewritten === text) continue;
-    writeFileSync(path, rewritten);
-    changed++;
+    if (rewritten !== text) writeFileSync(path, rewritten);
   }
-  return changed;
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {

@@ -2,6 +2,7 @@
  * The arena as the structures of the Redis-like core see it: views, allocation and byte copies. One instance is shared
  * by everything of one core, so that the functions that work on it stay monomorphic.
  */
+import { copyShort, equalShort } from '../../base/short-bytes.ts';
 import type { Allocator, Memory, Random } from '../../ports.ts';
 import type { ObjectType } from './object-type.ts';
 import { TypeLimits } from './type-limits.ts';
@@ -113,11 +114,7 @@ export class Heap {
       this.moveBytes(from, to, length);
       return;
     }
-    const { u8, view } = this;
-    const words = length & ~3;
-    let i = 0;
-    for (; i < words; i += 4) view.setInt32(to + i, view.getInt32(from + i, true), true);
-    for (; i < length; i++) u8[to + i] = u8[from + i];
+    copyShort(this.view, to, from, length);
   }
 
   /** Moves `length` bytes between ranges that may overlap. */
@@ -127,13 +124,7 @@ export class Heap {
 
   /** Whether two ranges hold the same bytes. */
   equal(a: number, b: number, length: number): boolean {
-    const view = this.view;
-    const u8 = this.u8;
-    const words = length & ~3;
-    let i = 0;
-    for (; i < words; i += 4) if (view.getInt32(a + i, true) !== view.getInt32(b + i, true)) return false;
-    for (; i < length; i++) if (u8[a + i] !== u8[b + i]) return false;
-    return true;
+    return equalShort(this.view, a, b, length);
   }
 
   /** Stores a string's char codes (each below 256) at `to`. @returns the offset behind them */

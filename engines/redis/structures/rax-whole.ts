@@ -13,12 +13,16 @@ import {
   raxValueSlot,
 } from './rax-node.ts';
 
+function pushChildren(h: Heap, n: number, pending: number[]): void {
+  const children = raxNodeChildren(h, n);
+  for (let i = 0; i < children; i++) pending.push(raxNodeChild(h, n, i));
+}
+
 /** Frees the tree; `freeValue` is called with every value first. */
 export function raxFree(h: Heap, rax: number, freeValue: ((h: Heap, value: number) => void) | null = null): void {
   const pending = [h.u32[rax >>> 2]];
   for (let n = pending.pop(); n !== undefined; n = pending.pop()) {
-    const children = raxNodeSize(h, n) === 0 ? 0 : raxNodeChildren(h, n);
-    for (let i = 0; i < children; i++) pending.push(raxNodeChild(h, n, i));
+    pushChildren(h, n, pending);
     if (freeValue !== null && raxNodeIsKey(h, n)) freeValue(h, raxNodeValue(h, n));
     h.free(n);
   }
@@ -31,8 +35,7 @@ export function raxFree(h: Heap, rax: number, freeValue: ((h: Heap, value: numbe
  */
 export function raxFreeStep(h: Heap, pending: number[], freeValue: (h: Heap, value: number) => void): void {
   const n = pending.pop()!;
-  const children = raxNodeSize(h, n) === 0 ? 0 : raxNodeChildren(h, n);
-  for (let i = 0; i < children; i++) pending.push(raxNodeChild(h, n, i));
+  pushChildren(h, n, pending);
   const value = raxNodeValue(h, n);
   if (value !== 0) freeValue(h, value);
   h.free(n);
@@ -51,7 +54,7 @@ export function raxRelocate(h: Heap, rax: number, move: (n: number) => number, v
   };
   const pending = [moved(rax)];
   for (let n = pending.pop(); n !== undefined; n = pending.pop()) {
-    const children = raxNodeSize(h, n) === 0 ? 0 : raxNodeChildren(h, n);
+    const children = raxNodeChildren(h, n);
     for (let i = 0; i < children; i++) pending.push(moved(raxChildSlot(h, n, i)));
     if (raxNodeValue(h, n) !== 0) visit(raxValueSlot(h, n));
   }
@@ -74,7 +77,7 @@ export function raxVerify(h: Heap, rax: number): void {
     for (let i = 1; i < size && !raxNodeIsCompressed(h, n); i++) {
       if (h.u8[n + 3 + i] >= h.u8[n + 4 + i]) throw broken('has its children out of order');
     }
-    for (let i = size === 0 ? 0 : raxNodeChildren(h, n); i > 0; i--) pending.push(raxNodeChild(h, n, i - 1));
+    pushChildren(h, n, pending);
   }
   if (keys !== raxSize(h, rax) || nodes !== raxNodeCount(h, rax)) {
     throw new Error(

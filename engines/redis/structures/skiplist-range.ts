@@ -176,6 +176,14 @@ export function zslLastInLexRange(h: Heap, zsl: number, range: LexRange): number
 /** Called with a node that has been taken out; it frees it. */
 export type NodeRemoved = (h: Heap, node: number, context: number) => void;
 
+/** Takes out a node; `zslPath` leads to it. @returns the one behind it, which the path leads to afterwards */
+function takeOut(h: Heap, zsl: number, node: number, removed: NodeRemoved, context: number): number {
+  const next = zslNext(h, node);
+  zslUnlinkNode(h, zsl, node);
+  removed(h, node, context);
+  return next;
+}
+
 /** Takes out all nodes in the range of scores. @returns how many */
 export function zslDeleteByScore(
   h: Heap,
@@ -187,11 +195,8 @@ export function zslDeleteByScore(
   let node = zslNext(h, beforeScoreRange(h, zsl, range));
   let count = 0;
   while (node !== 0 && range.isBelowMax(zslScore(h, node))) {
-    const next = zslNext(h, node);
-    zslUnlinkNode(h, zsl, node);
-    removed(h, node, context);
+    node = takeOut(h, zsl, node, removed, context);
     count++;
-    node = next;
   }
   return count;
 }
@@ -201,11 +206,8 @@ export function zslDeleteByLex(h: Heap, zsl: number, range: LexRange, removed: N
   let node = zslNext(h, beforeLexRange(h, zsl, range));
   let count = 0;
   while (node !== 0 && nodeBelowMax(h, node, range)) {
-    const next = zslNext(h, node);
-    zslUnlinkNode(h, zsl, node);
-    removed(h, node, context);
+    node = takeOut(h, zsl, node, removed, context);
     count++;
-    node = next;
   }
   return count;
 }
@@ -235,11 +237,8 @@ export function zslDeleteByRank(
   let node = zslNext(h, x);
   let count = 0;
   for (let at = passed + 1; node !== 0 && at <= end; at++) {
-    const next = zslNext(h, node);
-    zslUnlinkNode(h, zsl, node);
-    removed(h, node, context);
+    node = takeOut(h, zsl, node, removed, context);
     count++;
-    node = next;
   }
   return count;
 }

@@ -4,6 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 const compiled = (path) => import(new URL(`../../../dist/engines/${path}`, import.meta.url).href);
 const { createArena } = await compiled('memory/arena.js');
 const { openArenaBuffer } = await compiled('memory/arena-buffer.js');
+const { Unconnected } = await compiled('base/unconnected.js');
 const { Core } = await compiled('memcached/core.js');
 
 const { handle, block, thread, threads, settings, stores, counts, keys, gate } = workerData;
@@ -17,27 +18,18 @@ const outputAt = arena.takePages(SCRATCH_BYTES / 4_096);
 const bytes = new Uint8Array(arena.buffer);
 
 let out = '';
-core.setTransport({
+const transport = Object.assign(new Unconnected(), {
   memory: arena,
   reserve: () => outputAt,
   commit: (_conn, end) => {
     out += Buffer.from(bytes.slice(outputAt, end)).toString('latin1');
   },
-  outputBytes: () => 0,
-  outputMemory: () => 0,
-  outputChunks: () => 0,
-  inputBytes: () => 0,
-  inputCapacity: () => 0,
-  pause() {},
-  resume() {},
-  yieldTurn() {},
   close() {
     throw new Error('the connection was closed');
   },
-  peerName: () => '127.0.0.1:1',
-  localName: () => '127.0.0.1:2',
   descriptor: () => 30 + thread,
 });
+core.setTransport(transport);
 core.onOpen(0, 0);
 
 /** Sends commands in one piece. @returns their replies */

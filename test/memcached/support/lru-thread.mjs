@@ -9,6 +9,7 @@ const { createArena } = await compiled('memory/arena.js');
 const { openArenaBuffer } = await compiled('memory/arena-buffer.js');
 const { addressOf, purgePages } = await compiled('io/system.js');
 const { createRandom } = await compiled('base/random.js');
+const { Unconnected } = await compiled('base/unconnected.js');
 const { Core } = await compiled('memcached/core.js');
 
 const { handle, block, thread, threads, settings, seed, durationMs, keys } = workerData;
@@ -28,7 +29,7 @@ let out = '';
 let leases = [];
 let direct = null;
 let hasYielded = false;
-core.setTransport({
+const transport = Object.assign(new Unconnected(), {
   memory: arena,
   reserve: (_conn, wanted) => (wanted > SCRATCH_BYTES ? 0 : outputAt),
   commit: (_conn, end) => {
@@ -38,26 +39,18 @@ core.setTransport({
     out += Buffer.from(bytes.slice(offset, offset + length)).toString('latin1');
     leases.push(lease);
   },
-  outputBytes: () => 0,
-  outputMemory: () => 0,
-  outputChunks: () => 0,
-  inputBytes: () => 0,
-  inputCapacity: () => 0,
   readInto: (_conn, offset, length) => {
     direct = { offset, length };
   },
-  pause() {},
-  resume() {},
   yieldTurn() {
     hasYielded = true;
   },
   close() {
     throw new Error('the connection was closed');
   },
-  peerName: () => '127.0.0.1:1',
-  localName: () => '127.0.0.1:2',
   descriptor: () => 30 + thread,
 });
+core.setTransport(transport);
 core.onOpen(0, 0);
 
 /** Sends one command. @returns its reply */

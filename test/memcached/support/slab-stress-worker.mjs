@@ -7,6 +7,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 const compiled = (path) => import(new URL(`../../../dist/engines/${path}`, import.meta.url).href);
 const { createArena } = await compiled('memory/arena.js');
 const { openArenaBuffer } = await compiled('memory/arena-buffer.js');
+const { Unconnected } = await compiled('base/unconnected.js');
 const { Core } = await compiled('memcached/core.js');
 const { createRandom } = await compiled('base/random.js');
 
@@ -27,7 +28,7 @@ let out = [];
 const leases = [];
 let direct = null;
 let closed = false;
-const transport = {
+const transport = Object.assign(new Unconnected(), {
   reserve: () => outputAt,
   commit: (_conn, end) => out.push(Buffer.from(memory.u8.slice(outputAt, end))),
   lend: (_conn, offset, length, lease) => {
@@ -35,23 +36,14 @@ const transport = {
     out.push(bytes);
     leases.push({ offset, length, lease, bytes });
   },
-  outputBytes: () => 0,
-  outputMemory: () => 0,
-  outputChunks: () => 0,
-  inputBytes: () => 0,
-  inputCapacity: () => 0,
   readInto: (_conn, offset, length) => {
     direct = { offset, length };
   },
-  pause: () => {},
-  resume: () => {},
   close: () => {
     closed = true;
   },
-  peerName: () => 'peer',
-  localName: () => 'local',
   descriptor: (conn) => conn,
-};
+});
 const hooks = { log: () => {}, onShutdown: () => {}, usage: () => ({ pid: 1, userSeconds: 0, systemSeconds: 0 }) };
 const core = new Core(memory, clock, settings, hooks, placement);
 core.setTransport(transport);
