@@ -50,9 +50,8 @@ const NOT_COMPARED =
 function plain(line: string): string {
   return (
     line
-      // A child that is killed writes its last line piece by piece, and its parent's may come between them.
-      .replace(/^\d+:signal-handler \(\d+\) ?(?=\d+:\S )/, '')
-      .replace(/^\d+:(\S) \d+ \w+ \d+ [\d:.]+ /, '$1 ')
+      // A child that is killed writes its last line in five pieces, and its parent's whole line may come after any of them.
+      .replace(/^.*?\d+:([A-Z]) \d+ \w+ \d{4} \d\d:\d\d:\d\d\.\d+ /, '$1 ')
       .replace(/^\d+:signal-handler \(\d+\)/, 'signal')
       .replace(/\(in server root dir [^)]*\)/, '(in FOLDER)')
       .replace(/temp-(bg-)?\d+\.rdb/, 'temp.rdb')
