@@ -47,7 +47,7 @@ onBothServers('rate-limiter-flexible', (server) => {
 
   for (const which of clients) {
     it(`counts points until they are used up and gives them back in time, with ${which}`, async () => {
-      const limiter = new RateLimiterRedis({ ...options(which), keyPrefix: which, points: 3, duration: 1 });
+      const limiter = new RateLimiterRedis({ ...options(which), keyPrefix: which, points: 3, duration: 2 });
       expect([
         await take(limiter, 'a'),
         await take(limiter, 'a'),
@@ -56,7 +56,7 @@ onBothServers('rate-limiter-flexible', (server) => {
       ]).toEqual([2, 1, 0, -1]);
       expect(await take(limiter, 'b', 2)).toBe(1);
       expect((await limiter.get('a'))?.consumedPoints).toBe(4);
-      await new Promise((resolve) => setTimeout(resolve, 1_050));
+      await new Promise((resolve) => setTimeout(resolve, 2_050));
       expect(await take(limiter, 'a')).toBe(2);
       await limiter.penalty('a', 1);
       await limiter.reward('a', 2);
@@ -70,7 +70,7 @@ onBothServers('rate-limiter-flexible', (server) => {
         ...options(which),
         keyPrefix: `block-${which}`,
         points: 1,
-        duration: 1,
+        duration: 10,
         blockDuration: 60,
       });
       expect(await take(limiter, 'a')).toBe(0);
@@ -82,8 +82,8 @@ onBothServers('rate-limiter-flexible', (server) => {
   }
 
   it('lets bursts through, queues what must wait, and knows exceptions', async () => {
-    const slow = new RateLimiterRedis({ storeClient: redis, keyPrefix: 'slow', points: 1, duration: 1 });
-    const burst = new RateLimiterRedis({ storeClient: redis, keyPrefix: 'burst', points: 2, duration: 5 });
+    const slow = new RateLimiterRedis({ storeClient: redis, keyPrefix: 'slow', points: 1, duration: 10 });
+    const burst = new RateLimiterRedis({ storeClient: redis, keyPrefix: 'burst', points: 2, duration: 10 });
     const bursty = new BurstyRateLimiter(slow, burst);
     const taken: boolean[] = [];
     for (let i = 0; i < 4; i++)

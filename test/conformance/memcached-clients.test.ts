@@ -10,6 +10,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { entryUrl } from '../../engines/base/entry.ts';
 import { findProgram } from '../../harness/target/find-program.ts';
 import { RawConnection } from '../memcached/real-memcached.ts';
+import { freePort } from '../support/ports.ts';
 import { requireReal } from '../support/real.ts';
 
 const run = promisify(execFile);
@@ -50,15 +51,6 @@ class Served {
     if (this.child.exitCode === null) this.child.kill(signal);
     return this.exited;
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = net.createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as net.AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 function connect(port: number): Promise<RawConnection> {

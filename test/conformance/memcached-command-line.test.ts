@@ -85,7 +85,7 @@ const asRoot = process.getuid?.() === 0 ? ['-u', 'root'] : [];
 
 function runReal(args: string[]): Promise<Ending> {
   return new Promise((resolve, reject) => {
-    const child = spawn(requireReal('memcached')!, [...asRoot, ...args], { timeout: 10_000 });
+    const child = spawn(requireReal('memcached')!, [...asRoot, ...args], { timeout: 30_000 });
     let out = '';
     let err = '';
     child.stdout.on('data', (data: Buffer) => {
@@ -151,7 +151,7 @@ function settingsOfOurs(args: string[]): string[] {
 }
 
 async function connectUnix(path: string): Promise<RawConnection> {
-  for (const deadline = Date.now() + 10_000; ; ) {
+  for (const deadline = Date.now() + 30_000; ; ) {
     const socket = net.connect({ path });
     const isOpen = await new Promise((resolve) => {
       socket.once('connect', () => resolve(true)).once('error', () => resolve(false));

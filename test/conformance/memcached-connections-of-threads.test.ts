@@ -4,7 +4,9 @@ import net from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
+import { leave, settle } from '../memcached/real-memcached.ts';
 import { TcpMemcached } from '../memcached/support/tcp-memcached.ts';
+import { freePort } from '../support/ports.ts';
 import { describeReal } from '../support/real.ts';
 
 const KINDS = ['real', 'engine'] as const;
@@ -20,7 +22,10 @@ async function statsOf(connection: Connection, names: readonly string[]): Promis
   return Object.fromEntries(names.map((name) => [name, all.get(name)]));
 }
 
-/** Connects until a client is not served. @returns those who are, and what the last one was told within half a second */
+/** Whoever is not answered by then is left waiting. */
+const WAITING_MS = 2_000;
+
+/** Connects until a client is not served. @returns those who are, and what the last one was told meanwhile */
 async function fill(
   server: TcpMemcached,
   most: number,
@@ -28,7 +33,7 @@ async function fill(
   const served: Connection[] = [];
   for (let i = 0; i < most; i++) {
     const connection = await server.connect();
-    const answer = (await connection.ask('version\r\n', VERSION, 500)).toString('latin1');
+    const answer = (await connection.ask('version\r\n', VERSION, WAITING_MS)).toString('latin1');
     if (answer !== VERSION.toString('latin1')) return { served, last: connection, told: answer };
     served.push(connection);
   }
@@ -67,7 +72,7 @@ describeReal(['memcached'], 'the limit of connections', () => {
         const { served, told } = await fill(server, 100);
         const counts = [await statsOf(served[0]!, CONNECTION_STATS)];
         // One goes, one comes; the next one is too many again.
-        served.pop()!.socket.destroy();
+        await leave(served.pop()!);
         await new Promise((resolve) => setTimeout(resolve, 100));
         const again = await fill(server, 3);
         counts.push(await statsOf(served[0]!, CONNECTION_STATS));
@@ -81,7 +86,7 @@ describeReal(['memcached'], 'the limit of connections', () => {
         const { served, last, told } = await fill(server, 100);
         const counts = [await statsOf(served[0]!, CONNECTION_STATS)];
         served.pop()!.socket.destroy();
-        const later = (await last.ask('', VERSION, 3_000)).toString('latin1');
+        const later = (await last.ask('', VERSION)).toString('latin1');
         await new Promise((resolve) => setTimeout(resolve, 100));
         counts.push(await statsOf(served[0]!, CONNECTION_STATS));
         return { clients: served.length + 1, told, later, counts };
@@ -119,12 +124,13 @@ describeReal(['memcached'], 'the number of requests that a connection is served 
         const yields: string[] = [];
         for (const [name, command] of Object.entries(PIPELINES)) {
           for (const count of [6, 7, 8, 19, 20, 21, 41, 100]) {
-            await statsOf(watcher, []);
-            const before = Number((await statsOf(watcher, ['conn_yields']))['conn_yields']);
             const connection = await server.connect();
             connection.socket.setNoDelay(true);
+            await connection.ask('version\r\n', VERSION);
+            const before = Number((await statsOf(watcher, ['conn_yields']))['conn_yields']);
             connection.socket.write(command.repeat(count));
-            await new Promise((resolve) => setTimeout(resolve, 8));
+            // What follows is not to be read together with them.
+            await settle(server);
             await connection.ask('version\r\n', VERSION);
             connection.socket.destroy();
             const after = Number((await statsOf(watcher, ['conn_yields']))['conn_yields']);
@@ -181,8 +187,8 @@ describeReal(['memcached'], 'where is listened', () => {
   for (const [name, args, host] of CASES) {
     it.skipIf(name.startsWith('IPv6') && !hasIpv6)(`is the same for ${name}`, { timeout: 30_000 }, async () => {
       const answers = [];
+      const own = (await freePort(2)) - 1;
       for (const kind of KINDS) {
-        const own = 20_000 + (process.pid % 20_000);
         const server = await TcpMemcached.start(kind, ['-t', '2', ...args(own)], host);
         const { port } = server;
         const hosts = ['127.0.0.1', '127.0.0.2', '127.0.0.3', ...(hasIpv6 ? ['::1'] : [])];

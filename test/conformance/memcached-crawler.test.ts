@@ -48,6 +48,20 @@ class Pair {
     return [withoutTimes(replies[0]!), withoutTimes(replies[1]!)];
   }
 
+  /** Waits until lines of `stats` are as they are to be, for both. */
+  async until(wanted: RegExp, holds: (lines: string[]) => boolean): Promise<void> {
+    const deadline = Date.now() + 20_000;
+    for (let lines = await this.stats('', wanted); !lines.every(holds); lines = await this.stats('', wanted)) {
+      if (Date.now() > deadline) throw new Error(`Cannot wait any longer: ${JSON.stringify(lines)}`);
+      await sleep(10);
+    }
+  }
+
+  /** Waits until neither crawls. */
+  crawled(): Promise<void> {
+    return this.until(/lru_crawler_running/, (lines) => lines.every((line) => line.endsWith(' 0')));
+  }
+
   async stats(what: string, wanted: RegExp): Promise<[real: string[], engine: string[]]> {
     const replies = await Promise.all(this.#clients.map((client) => client.ask(`stats${what}\r\n`, END, 20_000)));
     const lines = (reply: Buffer): string[] =>
@@ -101,7 +115,7 @@ describeReal(['memcached'], 'the commands of LRU and crawler', () => {
         for (const command of COMMANDS) {
           const [real, engine] = await pair.ask(command);
           expect(engine, command).toBe(real);
-          if (real.startsWith('OK') && command.includes('crawl')) await sleep(30);
+          if (real.startsWith('OK') && command.includes('crawl')) await pair.crawled();
         }
         const [real, engine] = await pair.stats(' settings', /lru|temp|pct|factor|ttl/);
         expect(engine).toEqual(real);
@@ -165,7 +179,7 @@ describeReal(['memcached'], 'the crawler alone', () => {
     for (const command of ['tocrawl 10', 'crawl 1,3,6', 'tocrawl 0', 'crawl 9', 'crawl 63', 'crawl all']) {
       const replies = await pair.ask(`lru_crawler ${command}\r\n`);
       expect(replies[1]).toBe(replies[0]);
-      await sleep(400);
+      await pair.crawled();
       for (const what of ['', ' items']) {
         const [there, here] = await pair.stats(what, /crawler|number|mem_requested|reclaimed|unfetched|curr_items/);
         expect(here, command).toEqual(there);
@@ -242,10 +256,12 @@ describeReal(['memcached'], 'the hash table', () => {
         for (let i = 0; i < 1.6 * 2 ** power; i++) text += `set key:${i % 7}:${i} 0 0 1 noreply\r\nx\r\n`;
         await pair.ask(text);
         const table = /hash_|curr_items/;
-        await sleep(2_500);
         // Gets go on meanwhile.
         const [, hits] = await pair.ask(`get key:1:1 key:2:100 key:0:${7 * 1_000}\r\n`);
         expect(hits.match(/VALUE/g)).toHaveLength(3);
+        await pair.until(/hash_(power_level|is_expanding)/, (lines) =>
+          lines.join().endsWith(`hash_power_level ${power + 1},STAT hash_is_expanding 0`),
+        );
         const [real, engine] = await pair.stats('', table);
         expect(engine).toEqual(real);
         expect(engine.join()).toContain(`hash_power_level ${power + 1}`);

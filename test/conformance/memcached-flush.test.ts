@@ -79,6 +79,10 @@ const STORIES: [name: string, steps: Step[]][] = [
   ],
 ];
 
+/** On a busy machine a step may take longer than its second: then nothing can be said. */
+class Late extends Error {}
+const TRIES = 4;
+
 class Pair {
   readonly server: InProcess;
   readonly mine: number;
@@ -102,12 +106,18 @@ class Pair {
     this.server.advance(this.#second - before);
   }
 
+  /** @throws Late where the real server is in another second than the step was begun in */
+  async #checkSecond(): Promise<void> {
+    if ((await this.#theirTime()) !== this.#second) throw new Late();
+  }
+
   async same(step: string): Promise<void> {
     const withTime = (now: number): Buffer =>
       Buffer.from(`${step.replace(/\{T([+-]\d+)\}/g, (_, n) => String(now + Number(n)))}version\r\n`);
     const myTime = Number(parseStats(this.server.send(this.mine, 'stats\r\n'))['time']);
     const mine = this.server.send(this.mine, withTime(myTime));
     const theirs = (await this.theirs.ask(withTime(this.#second), VERSION_REPLY)).toString('latin1');
+    if (mine !== theirs) await this.#checkSecond();
     expect(mine, step).toBe(theirs);
     const [a, b] = [
       this.server.send(this.mine, 'stats\r\n'),
@@ -122,12 +132,23 @@ class Pair {
       'curr_items',
       'reclaimed',
     ]) {
+      if (a![name] !== b![name]) await this.#checkSecond();
       expect([name, a![name]], step).toEqual([name, b![name]]);
     }
   }
 }
 
 async function tell(steps: Step[], args: string[]): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await tellOnce(steps, args);
+    } catch (error) {
+      if (!(error instanceof Late) || tries === TRIES) throw error;
+    }
+  }
+}
+
+async function tellOnce(steps: Step[], args: string[]): Promise<void> {
   const real = await RealMemcached.start(args);
   try {
     const pair = new Pair(new InProcess(parseMemcachedOptions(args).settings, 256 * 1024 * 1024), await real.connect());

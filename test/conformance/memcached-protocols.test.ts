@@ -2,13 +2,11 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import * as B from '../../engines/memcached/protocol/binary.ts';
 import { parseMemcachedOptions } from '../../engines/servers/memcached-options.ts';
 import { InProcess } from '../memcached/in-process.ts';
-import { RealMemcached } from '../memcached/real-memcached.ts';
+import { RealMemcached, settle } from '../memcached/real-memcached.ts';
 import { describeReal } from '../support/real.ts';
 import { type BinaryParts, binaryRequest } from './memcached-binary-requests.ts';
 
 const TIMEOUT = { timeout: 60_000 };
-/** How long one waits to see that the real server has no more to say. */
-const SILENCE_MS = 80;
 const NEVER = Buffer.from('never\0');
 const ARENA_BYTES = 512 * 1024 * 1024;
 const KEY = Buffer.from('a');
@@ -82,6 +80,10 @@ for (const protocol of ['ascii', 'binary', 'auto']) {
   describeReal(['memcached'], `-B ${protocol}`, () => {
     let real: RealMemcached;
     const args = ['-B', protocol, '-o', 'no_lru_maintainer'];
+    const probe: [Buffer, Buffer] =
+      protocol === 'binary'
+        ? [noop(), Buffer.from([0, 0, 0, 7, ...Array(8).fill(0)])]
+        : [text('version\r\n'), text('\r\n')];
     const server = new InProcess(parseMemcachedOptions(args).settings, ARENA_BYTES);
     beforeAll(async () => {
       real = await RealMemcached.start(args);
@@ -96,9 +98,11 @@ for (const protocol of ['ascii', 'binary', 'auto']) {
         const where = `piece ${i} of ${pieces.map((each) => each.toString('latin1', 0, 60)).join(' | ')}`;
         server.feed(conn, piece);
         const mine = server.take(conn);
-        // The last reply ends as the engine's does; after it there may be more, which is waited for.
-        const theirs = mine.length > 0 ? [await socket.ask(piece, mine.subarray(-8), 2_000, mine.length)] : [];
-        theirs.push(await socket.ask(theirs.length === 0 ? piece : '', NEVER, SILENCE_MS));
+        // The last reply ends as the engine's does; after it there may be more.
+        socket.socket.write(piece);
+        const theirs = [await socket.ask('', mine.subarray(-8), undefined, mine.length)];
+        await settle(real, ...probe);
+        theirs.push(await socket.ask('', Buffer.alloc(0)));
         expect([where, mine.toString('latin1')]).toEqual([where, Buffer.concat(theirs).toString('latin1')]);
         expect([where, server.isClosed(conn)]).toEqual([where, socket.closed]);
         if (socket.closed) break;
@@ -121,7 +125,7 @@ for (const protocol of ['ascii', 'binary', 'auto']) {
         for (const length of [16_361, 20_000, 65_535]) {
           const socket = await real.connect();
           // The real server closes with bytes unread, so its end may come as an error.
-          expect((await socket.ask(long(length), NEVER, 1_000)).length).toBe(0);
+          expect((await socket.ask(long(length), NEVER)).length).toBe(0);
           expect(socket.closed).toBe(true);
           const conn = server.open();
           expect(server.send(conn, long(length))).toBe('');

@@ -59,7 +59,7 @@ class Pair {
   async ask(sent: string): Promise<[mine: string, theirs: string]> {
     const bytes = Buffer.from(`${sent}version\r\n`, 'latin1');
     const mine = this.server.send(this.mine, bytes);
-    const theirs = await this.theirs.ask(bytes, VERSION_REPLY, 5_000, Math.min(mine.length, VERSION_REPLY.length));
+    const theirs = await this.theirs.ask(bytes, VERSION_REPLY, undefined, Math.min(mine.length, VERSION_REPLY.length));
     return [mine, theirs.toString('latin1')];
   }
 

@@ -8,20 +8,12 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { entryUrl } from '../../engines/base/entry.ts';
 import { findProgram } from '../../harness/target/find-program.ts';
+import { freePort } from '../support/ports.ts';
 import { requireReal } from '../support/real.ts';
 
 const MAIN = fileURLToPath(entryUrl(import.meta.url, '../../harness/cli/cachelab-memcached.ts'));
 const TIMEOUT = { timeout: 60_000 };
 const require = createRequire(import.meta.url);
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = net.createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as net.AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
-}
 
 class Server {
   readonly child: ChildProcess;

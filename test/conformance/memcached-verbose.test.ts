@@ -12,9 +12,11 @@ import {
 import { parseMemcachedOptions } from '../../engines/servers/memcached-options.ts';
 import { InProcess } from '../memcached/in-process.ts';
 import { RealMemcached } from '../memcached/real-memcached.ts';
+import { waitFor } from '../support/processes.ts';
 import { describeReal } from '../support/real.ts';
 
-const SETTLE_MS = 150;
+/** The original writes its lines a little later than its answers. */
+const LINES_MS = 15_000;
 
 /** Lines without descriptors, and without those of threads and states that this core does not have. */
 function normal(lines: string[]): string[] {
@@ -102,8 +104,16 @@ describeReal(['memcached'], 'the log', () => {
       const real = await RealMemcached.start(args);
       try {
         const server = new InProcess(parseMemcachedOptions(args).settings, 256 * 1024 * 1024);
-        const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 15));
-        await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+        // The connection that found it listening.
+        await waitFor('its first connection is gone', () => real.log.includes('connection closed'), LINES_MS);
+        const theirs = (): string[] => normal(real.log.slice(seen).split('\n'));
+        // One request after the other, each read alone.
+        const settled = async (): Promise<void> => {
+          const lines = normal(server.logLines);
+          await waitFor('as many lines', () => theirs().length >= lines.length, LINES_MS).catch(() => {
+            expect(theirs()).toEqual(lines);
+          });
+        };
         const seen = real.log.length;
         for (const requests of [ASCII, binaryRequests()]) {
           const conn = server.open();
@@ -111,18 +121,20 @@ describeReal(['memcached'], 'the log', () => {
           for (const request of requests) {
             server.send(conn, request as string);
             socket.socket.write(request);
-            await pause();
+            await settled();
           }
           socket.socket.destroy();
           server.hangUp(conn);
-          await pause();
+          await settled();
         }
         const watcher = server.open();
         const socket = await real.connect();
         socket.socket.write('watch\r\n');
         server.send(watcher, 'watch\r\n');
-        await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
-        expect(normal(server.logLines)).toEqual(normal(real.log.slice(seen).split('\n')));
+        await settled();
+        // What were too many would come by now.
+        await new Promise((resolve) => setTimeout(resolve, 150));
+        expect(normal(server.logLines)).toEqual(theirs());
         expect(server.logLines).toContain(level === '-vv' ? '>20 STORED' : '> NOT FOUND a');
       } finally {
         await real.stop();

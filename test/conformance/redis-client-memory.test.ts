@@ -16,6 +16,15 @@ function field(text: unknown, name: string): number {
   return Number(new RegExp(`${name}[:=](-?\\d+)`).exec(String(text))![1]);
 }
 
+/** @throws Error when it does not come true */
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 10_000;
+  while (!(await holds())) {
+    if (Date.now() > deadline) throw new Error('Cannot wait any longer');
+    await pause(10);
+  }
+}
+
 interface Growth {
   opened: number;
   busy: number;
@@ -43,7 +52,8 @@ async function grow(server: TestServer): Promise<Growth> {
         .at(-2)!,
     );
   for (let i = 0; i < CLIENTS; i++) clients.push(await RespClient.connect({ path: server.path }));
-  await pause(30);
+  // Whoever could connect may not have been let in yet.
+  await until(async () => field(await main.command('INFO', 'clients'), 'connected_clients') > CLIENTS);
   const opened = ((await used()) - before) / CLIENTS;
   await look();
   for (const client of clients) await client.command('ECHO', 'x'.repeat(100));
@@ -95,8 +105,13 @@ describeReal(['redis-server'], 'memory of clients', () => {
       const large = await RespClient.connect({ path: server.path });
       await large.command('CLIENT', 'SETNAME', 'large');
       void large.raw(Buffer.from(`*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$900000\r\n${'y'.repeat(600_000)}`), 1).catch(() => {});
-      await pause(50);
+      await until(async () => {
+        const list = String(await main.command('CLIENT', 'LIST')).split('\n');
+        return list.some((line) => line.includes('name=large') && field(line, ' qbuf') >= 600_000);
+      });
       told.push(await main.command('CONFIG', 'SET', 'maxmemory-clients', '300kb'));
+      await until(async () => field(await main.command('INFO', 'stats'), 'evicted_clients') > 0);
+      // Nobody else goes in the turns of the clients that follow.
       await pause(1_300);
       const list = String(await main.command('CLIENT', 'LIST'));
       told.push(['small', 'large'].map((name) => list.includes(`name=${name} `)));

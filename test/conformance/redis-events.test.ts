@@ -56,9 +56,9 @@ class Pair {
     await actor.command('CONFIG', 'SET', 'notify-keyspace-events', 'KEAmn');
     await listener.command('HELLO', 3);
     await listener.command('CLIENT', 'TRACKING', 'ON', 'BCAST');
-    // The confirmation is a push, which nobody waits for.
+    // The confirmation is a push, which nobody waits for; it comes before the next answer.
     listener.socket.write(encodeCommand(['PSUBSCRIBE', '__key*__:*']));
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await listener.command('PING');
     listener.unasked.length = 0;
     return new Pair(actor, listener);
   }

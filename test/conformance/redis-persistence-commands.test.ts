@@ -5,18 +5,20 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmS
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
+import { waitFor } from '../support/processes.ts';
 import { describeReal } from '../support/real.ts';
 import { embeddedCommand, realCommand } from '../support/redis-pair.ts';
-import { RespClient, RespError, type RespValue } from '../support/resp-client.ts';
+import { encodeCommand, RespClient, RespError, type RespValue, settle } from '../support/resp-client.ts';
 
 const START_TIMEOUT_MS = 20_000;
 const POLL_MS = 10;
-/** A key that is loaded takes at least so long where a load is to be slow. */
-const SLOW_KEY_US = 500;
+/** A key that is loaded takes at least so long where a load is to be slow: half a minute for all, and whoever has seen enough ends it. */
+const SLOW_KEY_US = 5_000;
 const SLOW_KEYS = 6_000;
-/** With an append-only file others are served after so many commands: more of them, and faster. */
+/** With an append-only file others are served after every thousand commands: more of them, and faster. */
 const SLOW_COMMAND_US = 10;
 const SLOW_COMMANDS = 60_000;
+const FAILED_END = 'Errors trying to shut down the server';
 /** Saves in the background take seconds. */
 const SLOW_SAVES = ['--rdb-key-save-delay', '200'];
 
@@ -36,9 +38,13 @@ interface Server {
   readonly process: ChildProcess;
   readonly folder: string;
   readonly client: RespClient;
+  /** When the process and its children have ended and all that they said is read: the exit code. */
+  readonly closed: Promise<number | null>;
   /** What it said since the last look, without times, numbers and what only processes with children say. */
   log(): string[];
   said(text: string): Promise<void>;
+  /** How many times it has said that. */
+  count(text: string): number;
   connect(): Promise<RespClient>;
   kill(): Promise<void>;
 }
@@ -85,6 +91,7 @@ async function start(kind: 'ours' | 'real', folder: string, flags: readonly stri
   let output = '';
   child.stdout.on('data', (data: Buffer) => (output += data.toString()));
   child.stderr.on('data', (data: Buffer) => (output += data.toString()));
+  const closed = once(child, 'close').then(() => child.exitCode);
   const client = await connectTo(socket, child);
   let seen = 0;
   return {
@@ -92,6 +99,7 @@ async function start(kind: 'ours' | 'real', folder: string, flags: readonly stri
     process: child,
     folder,
     client,
+    closed,
     log() {
       const end = output.lastIndexOf('\n') + 1;
       const lines = output.slice(seen, Math.max(seen, end)).split('\n').filter(Boolean).map(plain);
@@ -107,12 +115,12 @@ async function start(kind: 'ours' | 'real', folder: string, flags: readonly stri
         await pause(POLL_MS);
       }
     },
+    count: (text) => output.split(text).length - 1,
     connect: () => connectTo(socket, child),
     async kill() {
       if (child.exitCode === null && child.signalCode === null) {
-        const ended = once(child, 'exit');
         child.kill('SIGKILL');
-        await ended;
+        await once(child, 'exit');
       }
     },
   };
@@ -146,6 +154,15 @@ async function onBoth(
     accounts.push(account);
   }
   expect(accounts[0]).toEqual(accounts[1]);
+}
+
+/** Runs commands in one breath and notes their replies: a server that loads has few moments for others. */
+async function runAtOnce(server: Server, note: (what: unknown) => void, commands: readonly string[]): Promise<void> {
+  const all = commands.map((line) => line.split(' ').map((word) => word.replaceAll('~', ' ')));
+  const replies = await server.client.raw(Buffer.concat(all.map((words) => encodeCommand(words))), all.length);
+  commands.forEach((line, i) => {
+    note([line, show(replies[i]!)]);
+  });
 }
 
 /** Runs commands one after the other and notes their replies. */
@@ -209,7 +226,7 @@ describeReal(['redis-server'], 'a command about files', () => {
       ]);
       note(await persistenceFields(server.client));
       await run(server, note, ['CONFIG SET appendonly yes', 'CONFIG GET appendonly', 'BGREWRITEAOF']);
-      await pause(100);
+      await settle(server.client);
       server.log();
       await run(server, note, [
         'SHUTDOWN',
@@ -220,14 +237,15 @@ describeReal(['redis-server'], 'a command about files', () => {
         'SHUTDOWN foo',
       ]);
       for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+        await settle(server.client);
+        const failures = server.count(FAILED_END);
         server.process.kill(signal);
-        await server.said(`Received ${signal} scheduling shutdown...`);
-        await pause(300);
+        // The next turn of the cron obeys, and cannot.
+        await waitFor(`the end by ${signal} fails`, () => server.count(FAILED_END) > failures, START_TIMEOUT_MS);
       }
       await run(server, note, ['GET b']);
-      const ended = once(server.process, 'exit');
       await server.client.command('SHUTDOWN', 'FORCE').catch(() => null);
-      note((await ended)[0]);
+      note(await server.closed);
       note(server.log());
     });
   });
@@ -334,13 +352,11 @@ describeReal(['redis-server'], 'a command about files', () => {
     it(`SHUTDOWN ends in the middle of ${name}`, { timeout: 60_000 }, async () => {
       await onBoth(SLOW_SAVES, async (server, note) => {
         await run(server, note, ['SET old 1', 'SAVE', 'DEBUG POPULATE 20000 k 100', ...first]);
+        await settle(server.client);
         server.log();
-        const ended = once(server.process, 'exit');
         for (const one of words) note(show(await server.client.command(...one).catch(() => 'gone')));
-        note((await ended)[0]);
+        note(await server.closed);
         note(server.log());
-        // The children of the original may still be about to remove theirs.
-        await pause(200);
         const files = readdirSync(server.folder, { recursive: true }).map(String).sort();
         note(files.filter((file) => !file.startsWith('temp-')));
         for (const flags of [[], ['--appendonly', 'yes']]) {
@@ -419,7 +435,7 @@ describeReal(['redis-server'], 'a load that takes long', () => {
         const account: unknown[] = [];
         const note = (value: unknown) => account.push(value);
         await server.said('Server initialized');
-        await run(server, note, [
+        await runAtOnce(server, note, [
           'PING',
           'GET a',
           'SET a 1',
@@ -430,15 +446,11 @@ describeReal(['redis-server'], 'a load that takes long', () => {
           'EXEC',
           'BLPOP l 1',
           'FLUSHALL',
-        ]);
-        await run(server, note, [
           'CONFIG SET appendonly yes',
           'CONFIG SET save 1~1',
           'CONFIG GET loading*',
           'WATCH a',
           'PUBLISH x y',
-        ]);
-        await run(server, note, [
           'CONFIG GET loading-process-events-interval-bytes',
           'SCRIPT EXISTS a',
           'EVAL return~1 0',
@@ -452,6 +464,7 @@ describeReal(['redis-server'], 'a load that takes long', () => {
         const listener = await server.connect();
         note(show(await listener.command('SUBSCRIBE', 'x')));
         await listener.close();
+        await server.client.command('CONFIG', 'SET', 'key-load-delay', '0');
         await server.said('ready to accept connections at');
         await server.client.command('CONFIG', 'SET', 'save', '');
         await run(server, note, ['DBSIZE', 'DEBUG DIGEST', 'PING']);
@@ -484,11 +497,11 @@ describeReal(['redis-server'], 'a load that takes long', () => {
         ]);
         await server.said('Loading RDB produced');
         await server.client.command('INFO');
+        await settle(server.client);
         server.log();
-        const ended = once(server.process, 'exit');
         if (how.startsWith('SIG')) server.process.kill(how as NodeJS.Signals);
         else server.client.command(...how.split(' ')).catch(() => null);
-        const [code] = await ended;
+        const code = await server.closed;
         accounts.push([code, server.log(), existsSync(join(folder, 'dump.rdb'))]);
         await server.client.close();
       }
@@ -503,7 +516,8 @@ describeReal(['redis-server'], 'a load that takes long', () => {
       await other.command('MULTI');
       await other.command('GET', 'a');
       const reloaded = server.client.command('DEBUG', 'RELOAD');
-      await pause(500);
+      // Lets it arrive first; whoever comes then is told when the load has begun.
+      await pause(50);
       note(show(await other.command('EXEC')));
       note(show(await other.command('GET', 'a')));
       note((await persistenceFields(other)).find((line) => line.startsWith('loading')));

@@ -2,14 +2,14 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startOurs, startReal, type TestServer } from '../redis/support/servers.ts';
 import { describeReal } from '../support/real.ts';
-import { RespClient, RespError, type RespValue } from '../support/resp-client.ts';
+import { RespClient, RespError, type RespValue, settle } from '../support/resp-client.ts';
 
 type Step = readonly [client: 'a' | 'b' | 'c', ...args: string[]];
 
-/** For replies that the server has sent and this process has not read yet. */
-const SETTLE_MS = 20;
-/** Long enough for any of the server's timers. */
-const PAUSE_MS = 300;
+/** A wait that runs out, though not in the step that begins it. */
+const WAIT_MS = 700;
+/** Longer than it, by more than the period of the server's cron. */
+const PAUSE_MS = 1_200;
 
 const show = (value: RespValue): unknown => {
   if (value instanceof RespError) return `error: ${value.message}`;
@@ -39,9 +39,7 @@ async function play(server: TestServer, steps: readonly Step[], protocol: string
             seen.push([name, args.join(' '), show(value)]);
           });
       }
-      // Whoever is answered by this step has been answered before the second of these is.
-      for (let i = 0; i < 2; i++) await clients.get('probe')!.command('PING');
-      await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+      await settle(clients.get('probe')!);
       all.push([at, seen.sort((x, y) => x[0].localeCompare(y[0]))]);
       seen = [];
     }
@@ -61,7 +59,7 @@ const SCRIPTS: Readonly<Record<string, readonly Step[]>> = {
   ],
   'XREAD waits for an id in the future, and times out': [
     ['a', 'XREAD', 'BLOCK', '0', 'STREAMS', 's', '10-5'],
-    ['b', 'XREAD', 'BLOCK', '60', 'STREAMS', 's', '$'],
+    ['b', 'XREAD', 'BLOCK', String(WAIT_MS), 'STREAMS', 's', '$'],
     ['c', 'PAUSE'],
     ['c', 'XADD', 's', '9-1', 'f', 'v'],
     ['c', 'XADD', 's', '10-5', 'f', 'v'],

@@ -10,6 +10,7 @@ import { Redis } from 'ioredis';
 import { createClient } from 'redis';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import type { ResultDocument } from '../../harness/result.ts';
+import { freePort } from '../support/ports.ts';
 import { describeReal } from '../support/real.ts';
 import { embeddedCommand, type StartedServer, startServer } from '../support/redis-pair.ts';
 
@@ -66,14 +67,6 @@ function makeCertificates(folder: string): void {
   // An end before the beginning: it has never been valid.
   sign('expired', 'ca', '-1');
   openssl(folder, 'pkey', '-in', 'server.key', '-aes128', '-passout', 'pass:secret', '-out', 'locked.key');
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 describeReal(['redis-cli', 'openssl'], 'a server with a TLS port', () => {

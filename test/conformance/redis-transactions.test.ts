@@ -154,7 +154,7 @@ const scripts: Readonly<Record<string, readonly string[]>> = {
     'A: EXEC',
   ],
   'SWAPDB with itself': ['A: SET k 1', 'A: WATCH k', 'B: SWAPDB 0 0', 'A: MULTI', 'A: EXEC'],
-  'a watched key that expires': ['A: SET k 1 PX 50', 'A: WATCH k', '* 80', 'A: MULTI', 'A: EXEC'],
+  'a watched key that expires': ['A& SET k 1 PX 200 ; WATCH k', '* 250', 'A: MULTI', 'A: EXEC'],
   'a watched key that had expired before': [
     'A: DEBUG SET-ACTIVE-EXPIRE 0',
     'A: SET k 1 PX 1',
@@ -215,7 +215,7 @@ const scripts: Readonly<Record<string, readonly string[]>> = {
     'A: DEBUG SET-ACTIVE-EXPIRE 1',
   ],
   'a key does not expire between commands of a transaction': [
-    'A& SET k 1 PX 40 ; MULTI ; GET k ; DEBUG SLEEP 0.06 ; GET k ; EXEC ; GET k',
+    'A& SET k 1 PX 200 ; MULTI ; GET k ; DEBUG SLEEP 0.25 ; GET k ; EXEC ; GET k',
   ],
   'SELECT inside a transaction stays': ['A: MULTI', 'A: SELECT 5', 'A: SET k 5', 'A: EXEC', 'A: GET k', 'B: GET k'],
   'RESET ends a transaction': ['A: WATCH k', 'A: MULTI', 'A: SET k 1', 'A: RESET', 'B: SET k 2', 'A: EXEC', 'A: GET k'],

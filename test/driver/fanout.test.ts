@@ -111,7 +111,7 @@ describeReal(['redis-server'], 'fan-out over a target in trouble', () => {
     const report = await runLoad(plan, {
       onMeasureStart: () => void setTimeout(() => server.process.kill('SIGKILL'), 500),
     });
-    expect(Date.now() - started).toBeLessThan(6_000);
+    expect(Date.now() - started).toBeLessThan(15_000);
     expect(report.aborted).toMatch(/is gone/);
     expect(report.fanout!.deliveries).toBeGreaterThan(100);
     await server.stop();

@@ -441,7 +441,7 @@ describe.each(targets)('Bad input to $title', (target) => {
         await sleep(10);
       }
     });
-    expect(longest).toBeLessThan(3_000);
+    expect(longest).toBeLessThan(10_000);
     // The original holds all replies to one get; those of one line of 20,000 keys are 20 MB.
     expect(most - before).toBeLessThan(RSS_NOISE + 24 * MIB);
     // Once they read, nothing is missing.
@@ -470,7 +470,7 @@ describe.each(targets)('Bad input to $title', (target) => {
         else void peer.reset();
       }
     });
-    expect(longest).toBeLessThan(3_000);
+    expect(longest).toBeLessThan(10_000);
     // The listening socket, the one of the test and the one that asks.
     await until('all are gone', async () => (await stat('curr_connections')) <= 3, 20_000);
   }, 40_000);

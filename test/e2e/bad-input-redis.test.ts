@@ -166,7 +166,7 @@ describe.each(targets)('Bad input to $title', (target) => {
   async function usedMemory(): Promise<number> {
     const peer = await Peer.connect(victim.port);
     await peer.write(command('INFO', 'memory'));
-    await until('INFO is answered', () => peer.text().includes('used_memory:'));
+    await until('INFO is answered', () => /used_memory:\d+\r/.test(peer.text()));
     peer.destroy();
     return Number(/used_memory:(\d+)/.exec(peer.text())?.[1]);
   }
@@ -296,7 +296,7 @@ describe.each(targets)('Bad input to $title', (target) => {
     await until('the connection is closed', () => peer.closed);
     expect(peer.length).toBeLessThan(400 * MIB);
     expect(most - before).toBeLessThan(16 * MIB + RSS_NOISE);
-    expect(longest).toBeLessThan(3_000);
+    expect(longest).toBeLessThan(10_000);
     await configure('client-output-buffer-limit', 'normal 0 0 0');
     await control.ask(command('DEL', 'big'), ':1\r\n');
   });
@@ -315,7 +315,7 @@ describe.each(targets)('Bad input to $title', (target) => {
         else void peer.reset();
       }
     });
-    expect(longest).toBeLessThan(3_000);
+    expect(longest).toBeLessThan(10_000);
     await until('all are gone', async () => (await clientsLeft()) <= 1, 20_000);
   }, 40_000);
 

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ResultDocument } from '../../harness/result.ts';
 import { findFreePort } from '../../harness/target/local-target.ts';
-import { childrenOf, commandOf, waitFor } from '../support/processes.ts';
+import { childrenOf, commandOf, cpuSeconds, waitFor } from '../support/processes.ts';
 import { describeReal } from '../support/real.ts';
 
 const MAIN = fileURLToPath(new URL('../../dist/harness/cli/main.js', import.meta.url));
@@ -219,7 +219,8 @@ describeReal(['redis-server', 'memcached'], 'cachelab run', () => {
   it('stops in order at Ctrl-C: partial result, exit code 130, no server left', async () => {
     const { child, ended } = start(['run', 'quickstart', ...TINY, ...REAL, '--duration', '20s']);
     const server = await waitForServer(child.pid as number, /redis-server/);
-    await new Promise((resolve) => setTimeout(resolve, 4_000));
+    // The data set and the warm-up cost less.
+    await waitFor('the server to be measured', () => cpuSeconds(server) > 1.5, 20_000);
     child.kill('SIGINT');
     const { code, stderr } = await ended;
     expect(stderr).toContain('what was measured is kept');
@@ -256,9 +257,9 @@ describeReal(['redis-server', 'memcached'], 'cachelab run', () => {
   });
 
   it('says that a server died in mid-run, goes on, keeps the rest, and exits with 1', async () => {
-    const { child, ended } = start(['run', 'quickstart', ...TINY, ...REAL, '--duration', '3s']);
+    const { child, ended } = start(['run', 'quickstart', ...TINY, ...REAL, '--duration', '6s']);
     const server = await waitForServer(child.pid as number, /redis-server/);
-    await new Promise((resolve) => setTimeout(resolve, 1_200));
+    await waitFor('the server to work', () => cpuSeconds(server) > 0.3);
     process.kill(server, 'SIGKILL');
     const { code, stderr } = await ended;
     expect(stderr).toMatch(/\[1\/2\] redis-server: FAILED: .*was ended by SIGKILL/);

@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { freePort } from '../support/ports.ts';
 import { waitFor } from '../support/processes.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -44,15 +45,6 @@ function ask(address: net.NetConnectOpts, bytes: string, mark: string): Promise<
       resolve(text);
     });
     socket.write(bytes);
-  });
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = net.createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as net.AddressInfo;
-      server.close(() => resolve(port));
-    });
   });
 }
 
@@ -141,7 +133,7 @@ describe('cachelab-memcached', () => {
       expect(match).not.toBeNull();
       expect(await ask({ host: '127.0.0.1', port: Number(match![1]) }, 'version\r\n', '\n')).toBe('VERSION 1.6.18\r\n');
       expect(existsSync(`${portFile}.lck`)).toBe(false);
-      await waitFor('the pid file', () => existsSync(join(folder, 'pid')));
+      await waitFor('the pid file', () => existsSync(join(folder, 'pid')) && statSync(join(folder, 'pid')).size > 0);
       expect(Number(readFileSync(join(folder, 'pid'), 'utf8'))).toBe(program.child.pid);
     },
   );
@@ -160,11 +152,14 @@ describe('cachelab-memcached', () => {
     const port = await freePort();
     const program = start('cachelab-memcached', ['-p', String(port), '-u', 'nobody', '-t', '1']);
     await listening({ host: '127.0.0.1', port });
-    const uids = /^Uid:\s+(\d+)\s+(\d+)/m.exec(readFileSync(`/proc/${program.child.pid}/status`, 'utf8'))!;
+    const uids = () =>
+      /^Uid:\s+(\d+)\s+(\d+)/m.exec(readFileSync(`/proc/${program.child.pid}/status`, 'utf8'))!.slice(1);
     const nobody = readFileSync('/etc/passwd', 'utf8')
       .split('\n')
       .find((line) => line.startsWith('nobody:'))!;
-    expect([uids[1], uids[2]]).toEqual([nobody.split(':')[2], nobody.split(':')[2]]);
+    const id = nobody.split(':')[2];
+    // It listens while it is still root.
+    await waitFor('it is nobody', () => uids().every((one) => one === id));
   });
 });
 
@@ -176,7 +171,7 @@ describe('cachelab-redis-server', () => {
     await listening({ host: '127.0.0.1', port });
     const reply = await ask({ host: '127.0.0.1', port }, 'CONFIG GET maxmemory\r\n', '52428800');
     expect(reply).toContain('maxmemory');
-    expect(await ask({ host: '127.0.0.1', port }, 'INFO server\r\n', 'process_id')).toContain(
+    expect(await ask({ host: '127.0.0.1', port }, 'INFO server\r\n', 'run_id')).toContain(
       `process_id:${program.child.pid}\r\n`,
     );
     program.child.kill('SIGTERM');

@@ -113,6 +113,7 @@ describe.each(loopNames)('the %s loop', (name) => {
   it('reads a 64 MiB value straight into place and lends it out again', async () => {
     const size = 64 * 2 ** 20;
     const released: number[] = [];
+    let hasPlace = false;
     running = startLoop(name, (loop, allocator) => {
       let value = 0;
       let ready = false;
@@ -121,6 +122,7 @@ describe.each(loopNames)('the %s loop', (name) => {
           if (!ready) {
             value = allocator.alloc(size);
             loop.readInto(conn, value, size);
+            hasPlace = true;
           }
           return end;
         },
@@ -143,7 +145,7 @@ describe.each(loopNames)('the %s loop', (name) => {
     const socket = await connect(port);
     const back = receive(socket, size + 2, 20_000);
     socket.write('P');
-    await sleep(50);
+    await until('the value has its place', () => hasPlace);
     socket.write(value);
     const bytes = await back;
     expect(bytes.subarray(0, 1).toString() + bytes.subarray(-1).toString()).toBe('<>');
@@ -218,8 +220,7 @@ describe.each(loopNames)('the %s loop', (name) => {
     expect((await exchange(port, [Buffer.from('abc')], 3)).toString()).toBe('abc');
     loop.close(conns[0]!, false);
     await until('both are closed', () => loop.connectionCount === 0);
-    await sleep(20);
-    expect(allocator.usedBytes).toBe(base);
+    await until('all is free', () => allocator.usedBytes === base);
     lazy.destroy();
   });
 

@@ -213,7 +213,8 @@ describe.each(loopNames)('signals to a server on the %s loop', (name) => {
       text += data;
     });
     const exit = new Promise<[number | null, string | null]>((resolve) => {
-      child.once('exit', (code, signal) => resolve([code, signal]));
+      // With all that it has written.
+      child.once('close', (code, signal) => resolve([code, signal]));
     });
     await until('the server is up', () => text.includes('up'), 10_000);
     return { child, exit, output: () => text };
@@ -225,9 +226,9 @@ describe.each(loopNames)('signals to a server on the %s loop', (name) => {
     const began = performance.now();
     child.kill('SIGTERM');
     expect(await exit).toEqual([0, null]);
-    expect(performance.now() - began).toBeLessThan(3_000);
+    expect(performance.now() - began).toBeLessThan(10_000);
     const delayMs = Number(/handled after ([\d.]+)/.exec(output())![1]);
-    expect(delayMs).toBeLessThan(2_000);
+    expect(delayMs).toBeLessThan(5_000);
     expect(output()).toContain('stopped by SIGTERM');
   });
 

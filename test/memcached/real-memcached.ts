@@ -6,7 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { requireReal } from '../support/real.ts';
 
-const START_TIMEOUT_MS = 5_000;
+const START_TIMEOUT_MS = 20_000;
+/** Where an answer is certain to come, on however busy a machine. */
+const REPLY_MS = 15_000;
 
 export class RealMemcached {
   readonly #child: ChildProcess;
@@ -37,7 +39,7 @@ export class RealMemcached {
     const real = new RealMemcached(child, folder, path);
     for (;;) {
       try {
-        (await real.connect()).socket.destroy();
+        await leave(await real.connect());
         return real;
       } catch (error) {
         if (Date.now() > deadline) throw error;
@@ -62,6 +64,33 @@ export class RealMemcached {
   }
 }
 
+/**
+ * Comes back when a server with one worker thread has done with all that this process has sent to it on any connection, and what it said is read:
+ * the worker finds the first of these requests ready together with those or later, and the second one in a later turn.
+ * @param request is answered, with something that ends with `mark`, whatever has come before
+ */
+export async function settle(
+  server: { connect(): Promise<RawConnection> },
+  request: Buffer | string = 'version\r\n',
+  mark: Buffer = Buffer.from('\r\n'),
+): Promise<void> {
+  const probe = await server.connect();
+  for (let i = 0; i < 2; i++) await probe.ask(request, mark);
+  for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
+  probe.socket.destroy();
+}
+
+/** Ends a connection and comes back when the server has closed it too. */
+export async function leave(connection: RawConnection): Promise<void> {
+  const { socket } = connection;
+  const gone = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  socket.resume();
+  socket.end();
+  const hard = setTimeout(() => socket.destroy(), REPLY_MS);
+  await gone;
+  clearTimeout(hard);
+}
+
 /** Sends bytes, gathers what comes back. */
 export class RawConnection {
   readonly socket: net.Socket;
@@ -76,10 +105,12 @@ export class RawConnection {
       this.#chunks.push(data);
       this.#wake?.();
     });
-    socket.on('close', () => {
-      this.closed = true;
-      this.#wake?.();
-    });
+    for (const event of ['end', 'close'] as const) {
+      socket.on(event, () => {
+        this.closed = true;
+        this.#wake?.();
+      });
+    }
   }
 
   /**
@@ -87,7 +118,7 @@ export class RawConnection {
    * @param atLeast bytes that are expected: a mark that arrives before them is one of the replies, not their end
    * @returns all output since the last call
    */
-  async ask(bytes: Buffer | string, mark: Buffer, timeoutMs = 3_000, atLeast = 0): Promise<Buffer> {
+  async ask(bytes: Buffer | string, mark: Buffer, timeoutMs = REPLY_MS, atLeast = 0): Promise<Buffer> {
     if (bytes.length > 0) this.socket.write(bytes);
     const deadline = Date.now() + timeoutMs;
     for (;;) {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemAvailable } from '../../engines/io/system.ts';
 import { findProgram } from '../../harness/target/find-program.ts';
+import { freePort } from './ports.ts';
 import { realRequired } from './real.ts';
 
 export const MIB = 1_048_576;
@@ -18,20 +19,12 @@ export function sleep(ms: number): Promise<void> {
 }
 
 /** @throws Error after `ms` */
-export async function until(what: string, holds: () => boolean | Promise<boolean>, ms = 5_000): Promise<void> {
+export async function until(what: string, holds: () => boolean | Promise<boolean>, ms = 15_000): Promise<void> {
   const end = Date.now() + ms;
   while (!(await holds())) {
     if (Date.now() > end) throw new Error(`Waited ${ms} ms in vain until ${what}`);
     await sleep(1);
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** A server process under attack. */
@@ -238,7 +231,7 @@ export async function play(
     if (misuse.send.length > 1) await barrier();
   }
   const asExpected = (): boolean => peer.length >= misuse.reply.length && peer.closed === closed;
-  await until('', asExpected, 3_000).catch(() => {});
+  await until('', asExpected, 10_000).catch(() => {});
   await barrier();
   await barrier();
   await sleep(5);

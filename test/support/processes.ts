@@ -34,3 +34,14 @@ export async function waitFor(what: string, isTrue: () => boolean, timeoutMs = 1
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
+
+/** Seconds that a process has spent on a processor; 0 when it is gone. */
+export function cpuSeconds(pid: number): number {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / 100;
+  } catch {
+    return 0;
+  }
+}

@@ -2,13 +2,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { entryUrl } from '../../engines/base/entry.ts';
 import { requireReal } from './real.ts';
-import { RespClient } from './resp-client.ts';
+import { RespClient, settle } from './resp-client.ts';
 
-const START_TIMEOUT_MS = 10_000;
+const START_TIMEOUT_MS = 20_000;
+/** How long a server that is to hang up may take. */
+const HANGUP_TIMEOUT_MS = 20_000;
 
 /** Command line of the compiled embedded server, without its options. */
 export function embeddedCommand(): [program: string, args: string[]] {
@@ -27,8 +30,10 @@ export interface StartedServer {
   readonly process: ChildProcess;
   readonly folder: string;
   readonly socket: string;
-  /** What it wrote so far, both outputs together. */
+  /** What it wrote so far, both outputs together: all of it once `closed` has come true. */
   output(): string;
+  /** When the process has ended and its outputs are read to their end; the exit code. */
+  readonly closed: Promise<number | null>;
   connect(): Promise<RespClient>;
   /** Ends it with SIGTERM (or kills it) and removes its folder. @returns the exit code */
   stop(): Promise<number | null>;
@@ -46,6 +51,7 @@ export async function startServer(
   writeFileSync(file, config);
   const standard = ['--port', '0', '--unixsocket', socket, '--save', '', '--dir', folder];
   const child = spawn(program, [...args, file, ...standard, ...options], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const closed = once(child, 'close').then(() => child.exitCode);
   let output = '';
   child.stdout.on('data', (data: Buffer) => (output += data.toString()));
   child.stderr.on('data', (data: Buffer) => (output += data.toString()));
@@ -53,6 +59,7 @@ export async function startServer(
   while (!output.includes('ready to accept connections at')) {
     if (child.exitCode !== null || Date.now() > deadline) {
       child.kill('SIGKILL');
+      await closed;
       rmSync(folder, { recursive: true, force: true });
       throw new Error(`Cannot start ${program}: ${output}`);
     }
@@ -63,13 +70,13 @@ export async function startServer(
     folder,
     socket,
     output: () => output,
+    closed,
     connect: () => RespClient.connect({ path: socket }),
     async stop() {
       if (child.exitCode === null && child.signalCode === null) {
-        const ended = once(child, 'exit');
         child.kill('SIGTERM');
         const hard = setTimeout(() => child.kill('SIGKILL'), 5_000);
-        await ended;
+        await closed;
         clearTimeout(hard);
       }
       rmSync(folder, { recursive: true, force: true });
@@ -102,37 +109,42 @@ export async function startRedisPair(options: readonly string[] = []): Promise<R
   }
 }
 
-/** Sends raw bytes on a fresh connection to one server and collects all that comes back within `quietMs` of silence. */
-export async function converse(server: StartedServer, bytes: string, quietMs = 100): Promise<string> {
-  const net = await import('node:net');
+/**
+ * Sends raw bytes on a fresh connection and collects all that comes back.
+ * @param end 'closed': until the server hangs up; 'answered': until it has done with these bytes, or hangs up
+ */
+export async function converse(
+  server: StartedServer,
+  bytes: string,
+  end: 'answered' | 'closed' = 'answered',
+): Promise<string> {
   const socket = net.connect({ path: server.socket });
   const chunks: Buffer[] = [];
-  return new Promise((resolve, reject) => {
-    let timer: NodeJS.Timeout | undefined;
-    const done = () => {
-      socket.destroy();
-      resolve(Buffer.concat(chunks).toString('latin1'));
-    };
-    const wait = () => {
-      clearTimeout(timer);
-      timer = setTimeout(done, quietMs);
-    };
-    socket.on('connect', () => {
-      // Also an empty write fails when the server has hung up already, and what it said is then lost.
-      if (bytes !== '') socket.write(Buffer.from(bytes, 'latin1'));
-      wait();
-    });
-    socket.on('data', (data) => {
-      chunks.push(data);
-      wait();
-    });
-    socket.on('close', () => {
-      clearTimeout(timer);
-      done();
-    });
-    // A server that hangs up on unread input resets the connection; what it said before counts.
-    socket.on('error', () =>
-      socket.bytesRead > 0 || chunks.length > 0 ? done() : reject(new Error('Cannot converse: the connection failed')),
-    );
+  socket.on('data', (data) => chunks.push(data));
+  // A server that hangs up on unread input resets the connection; what it said before counts.
+  socket.on('error', () => {});
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  const connected = new Promise<void>((resolve) => socket.once('connect', () => resolve()));
+  await Promise.race([connected, closed]);
+  // Also an empty write fails when the server has hung up already, and what it said is then lost.
+  if (bytes !== '') socket.write(Buffer.from(bytes, 'latin1'));
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((_, reject) => {
+    const error = new Error(`Cannot wait any longer for the server to hang up: ${JSON.stringify(bytes)}`);
+    timer = setTimeout(() => reject(error), HANGUP_TIMEOUT_MS);
   });
+  try {
+    await (end === 'closed' ? Promise.race([closed, late]) : Promise.race([closed, answeredBefore(server)]));
+  } finally {
+    clearTimeout(timer);
+    socket.destroy();
+  }
+  return Buffer.concat(chunks).toString('latin1');
+}
+
+/** Comes back when the server has answered all that has been sent to it so far, on whatever connection, and the answers are read. */
+async function answeredBefore(server: StartedServer): Promise<void> {
+  const probe = await server.connect();
+  await settle(probe);
+  await probe.close();
 }

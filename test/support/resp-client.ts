@@ -157,3 +157,13 @@ export class RespClient {
     return this.closed.finally(() => clearTimeout(hard));
   }
 }
+
+/**
+ * Comes back when the server has done with all that this process has sent to it on any connection, and what it said is read. A server on one thread
+ * finds `probe`'s first request ready together with those or later, and its second one in a later turn.
+ */
+export async function settle(probe: RespClient): Promise<void> {
+  for (let i = 0; i < 2; i++) await probe.command('PING');
+  // Their answers were in the sockets before the probe's was: they are read in the same turn of this process's loop, or in the next one.
+  for (let i = 0; i < 2; i++) await new Promise((resolve) => setImmediate(resolve));
+}

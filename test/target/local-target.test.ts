@@ -14,7 +14,7 @@ const MIB = 1_048_576;
 const settings = { scenario: makeScenario(), limitBytes: 32 * MIB, datasetBytes: 116_000, entries: 1_000 };
 const remoteOptions = { allowFlush: false };
 
-async function waitFor(what: () => boolean, timeoutMs = 8_000): Promise<void> {
+async function waitFor(what: () => boolean, timeoutMs = 20_000): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   while (!what()) {
     if (Date.now() > deadline) throw new Error('The condition did not come true in time');
@@ -146,7 +146,7 @@ describeReal(['redis-server'], 'A server that the watchdog was not told of', () 
       const args = ['--port', '0', '--unixsocket', keeper.folder + '/s', '--save', ''];
       const child = spawn('redis-server', args, { cwd: keeper.folder, stdio: 'ignore', detached: true });
       console.log(JSON.stringify({ pid: child.pid, folder: keeper.folder }));
-      setTimeout(() => process.kill(process.pid, 'SIGKILL'), 200);`;
+      setInterval(() => {}, 1000);`;
     const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
@@ -158,6 +158,7 @@ describeReal(['redis-server'], 'A server that the watchdog was not told of', () 
     const { pid, folder } = JSON.parse(text) as { pid: number; folder: string };
     const start = processStartTime(pid);
     expect(isAlive(pid, start)).toBe(true);
+    child.kill('SIGKILL');
     await waitFor(() => !isAlive(pid, start) && !existsSync(folder));
   });
 });
@@ -204,7 +205,7 @@ describeReal(['redis-server', 'memcached'], 'A server elsewhere', () => {
     createTarget(makeTarget({ kind: 'remote', engine, url }), keeper, { allowFlush });
 
   it('loses only the keys of the scenario, and everything with allowFlush', async () => {
-    const admin = await connectRedis((owners[0] as RunningTarget).endpoint, 1_000);
+    const admin = await connectRedis((owners[0] as RunningTarget).endpoint, 10_000);
     await admin.call('SET', 'mine', 'precious');
     const url = (owners[0] as RunningTarget).address;
     const target = remote('redis', url);
@@ -222,7 +223,7 @@ describeReal(['redis-server', 'memcached'], 'A server elsewhere', () => {
   });
 
   it('is refused where it already holds keys with the names of the scenario', async () => {
-    const admin = await connectRedis((owners[0] as RunningTarget).endpoint, 1_000);
+    const admin = await connectRedis((owners[0] as RunningTarget).endpoint, 10_000);
     await admin.call('SET', 'key:000000000007', 'theirs');
     const target = remote('redis', (owners[0] as RunningTarget).address);
     await expect(target.start(settings)).rejects.toThrow(/it already holds 1 keys .*--allow-flush/);
@@ -245,7 +246,7 @@ describeReal(['redis-server', 'memcached'], 'A server elsewhere', () => {
     ).start(settings);
     const { port } = guarded.endpoint.address as { port: number };
     expect((await guarded.facts()).configuration['requirepass']).toBe('***');
-    const admin = await connectRedis(guarded.endpoint, 1_000);
+    const admin = await connectRedis(guarded.endpoint, 10_000);
     await admin.call('ACL', 'SETUSER', 'me', 'on', '>p:w', '~*', '&*', '+@all');
     admin.close();
     for (const credentials of [':se%40cret', 'me:p%3Aw']) {

@@ -4,23 +4,12 @@ import dgram from 'node:dgram';
 import net from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { entryUrl } from '../../../engines/base/entry.ts';
+import { freePort } from '../../support/ports.ts';
 import { requireReal } from '../../support/real.ts';
 import { RawConnection } from '../real-memcached.ts';
 
 const MAIN = fileURLToPath(entryUrl(import.meta.url, '../../../harness/cli/main.ts'));
 const START_TIMEOUT_MS = 20_000;
-
-/** A port that is free for TCP and UDP at this moment. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = net.createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as net.AddressInfo;
-      const socket = dgram.createSocket('udp4');
-      socket.once('error', () => server.close(() => freePort().then(resolve, reject)));
-      socket.bind(port, '127.0.0.1', () => socket.close(() => server.close(() => resolve(port))));
-    });
-  });
-}
 
 export class NetworkServer {
   readonly child: ChildProcess;
@@ -35,7 +24,8 @@ export class NetworkServer {
     child.stderr!.on('data', (data: Buffer) => {
       this.errors += data.toString('latin1');
     });
-    this.exited = new Promise((resolve) => child.once('exit', resolve));
+    // With all that it has written.
+    this.exited = new Promise((resolve) => child.once('close', resolve));
   }
 
   /** Starts the process without waiting for more. @param args PORT stands for the number of its port */
@@ -107,7 +97,7 @@ export class UdpClient {
    * Sends a datagram and then `last`, a request whose answer ends with `mark`; waits for that answer.
    * @returns what came before it
    */
-  async ask(bytes: Uint8Array, last: Uint8Array, mark: Buffer, timeoutMs = 5_000): Promise<Buffer[]> {
+  async ask(bytes: Uint8Array, last: Uint8Array, mark: Buffer, timeoutMs = 15_000): Promise<Buffer[]> {
     this.send(bytes);
     this.send(last);
     const deadline = Date.now() + timeoutMs;
@@ -123,7 +113,7 @@ export class UdpClient {
    * @param enough told how many answers have ended
    * @returns what each request was answered, its datagrams in their order, by request id
    */
-  async gather(enough: (ended: number) => boolean, timeoutMs = 10_000): Promise<Map<number, string>> {
+  async gather(enough: (ended: number) => boolean, timeoutMs = 15_000): Promise<Map<number, string>> {
     const answers = new Map<number, string>();
     const deadline = Date.now() + timeoutMs;
     for (let ended = 0; !enough(ended); ) {

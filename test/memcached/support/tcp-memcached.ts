@@ -3,19 +3,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import net from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { entryUrl } from '../../../engines/base/entry.ts';
+import { freePort } from '../../support/ports.ts';
 import { requireReal } from '../../support/real.ts';
-import { RawConnection } from '../real-memcached.ts';
+import { leave, RawConnection } from '../real-memcached.ts';
 
 const MAIN = fileURLToPath(entryUrl(import.meta.url, '../../../harness/cli/main.ts'));
 const START_TIMEOUT_MS = 20_000;
-
-async function freePort(): Promise<number> {
-  const server = net.createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 export class TcpMemcached {
   readonly child: ChildProcess;
@@ -70,7 +63,7 @@ export class TcpMemcached {
     const deadline = Date.now() + START_TIMEOUT_MS;
     for (;;) {
       try {
-        (await server.connect()).socket.destroy();
+        await leave(await server.connect());
         return server;
       } catch {
         if (Date.now() > deadline || server.child.exitCode !== null) {

@@ -2,11 +2,8 @@
  * Plays the same lines on several connections to our server and to the original, one after the other, and shows what each said: replies,
  * and messages that nobody asked for.
  */
-import { encodeCommand, RespClient, RespError, type RespValue } from '../../support/resp-client.ts';
+import { encodeCommand, RespClient, RespError, type RespValue, settle } from '../../support/resp-client.ts';
 import type { TestServer } from './servers.ts';
-
-/** How long a script waits at its end for messages still under way. */
-const QUIET_MS = 30;
 
 /** A reply as plain text that can be compared. */
 export function showReply(value: RespValue): string {
@@ -31,7 +28,8 @@ function words(line: string): string[] {
 
 /**
  * @param lines "A: SET k v" plays a command on connection A; the connection is opened at its first line. "A! …" sends without waiting
- *   for a reply; "A? …" does not show the reply; "* 50" waits 50 ms; "A& a ; b" sends several commands at once. `$A` becomes the id of client A.
+ *   for a reply; "A? …" does not show the reply; "* 50" waits until all that was sent is done, and 50 ms more; "A& a ; b" sends several commands at
+ *   once. `$A` becomes the id of client A.
  * @param normal evens out what must differ (times, addresses)
  */
 export async function playScript(
@@ -42,9 +40,16 @@ export async function playScript(
   const clients = new Map<string, RespClient>();
   const ids = new Map<string, string>();
   const out: string[] = [];
+  // Opened when it is needed, so that both servers see it come at the same place.
+  let probe: RespClient | undefined;
+  const settled = async () => {
+    probe ??= await RespClient.connect({ path: server.path });
+    await settle(probe);
+  };
   try {
     for (const line of lines) {
       if (line.startsWith('*')) {
+        await settled();
         await new Promise((resolve) => setTimeout(resolve, Number(line.slice(1))));
         continue;
       }
@@ -66,7 +71,7 @@ export async function playScript(
         if (kind === ':') out.push(normal(`${line} -> ${showReply(reply)}`));
       }
     }
-    await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+    await settled();
     for (const [name, client] of clients) {
       for (const message of client.unasked) out.push(normal(`${name} heard ${showReply(message)}`));
     }
@@ -74,6 +79,6 @@ export async function playScript(
     for (const [name, id] of ids) text = text.replaceAll(new RegExp(`\\bid=${id}\\b`, 'g'), `id=$${name}`);
     return text.split('\n');
   } finally {
-    await Promise.all([...clients.values()].map((client) => client.close()));
+    await Promise.all([...clients.values(), ...(probe ? [probe] : [])].map((client) => client.close()));
   }
 }
