@@ -18,6 +18,9 @@ const MAIN = fileURLToPath(entryUrl(import.meta.url, '../../harness/cli/main.ts'
 const START_TIMEOUT_MS = 20_000;
 const TIMEOUT = { timeout: 60_000 };
 
+/** A port of this machine, or the path of a Unix socket. */
+type Where = number | { path: string };
+
 /** A server process of our own, from the compiled program. */
 class Served {
   readonly child: ChildProcess;
@@ -31,14 +34,14 @@ class Served {
     this.child.stderr!.on('data', (data: Buffer) => {
       this.stderr += data.toString();
     });
-    this.exited = new Promise((resolve) => this.child.once('exit', (code) => resolve(code)));
+    this.exited = new Promise((resolve) => this.child.once('close', (code) => resolve(code)));
   }
 
-  async ready(port: number): Promise<this> {
+  async ready(where: Where): Promise<this> {
     const deadline = Date.now() + START_TIMEOUT_MS;
     while (Date.now() < deadline && this.child.exitCode === null) {
       try {
-        (await connect(port)).socket.destroy();
+        (await connect(where)).socket.destroy();
         return this;
       } catch {
         await new Promise((resolve) => setTimeout(resolve, 50));
@@ -53,9 +56,9 @@ class Served {
   }
 }
 
-function connect(port: number): Promise<RawConnection> {
+function connect(where: Where): Promise<RawConnection> {
   return new Promise((resolve, reject) => {
-    const socket = net.connect(port, '127.0.0.1');
+    const socket = net.connect(typeof where === 'number' ? { port: where, host: '127.0.0.1' } : where);
     socket.once('error', reject);
     socket.once('connect', () => resolve(new RawConnection(socket)));
   });
@@ -222,12 +225,10 @@ describe('the process', () => {
     const path = join(folder, 'socket');
     const server = new Served(['-s', path]);
     running.push(server);
-    while (!existsSync(path) && server.child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 20));
-    const socket = net.connect({ path });
-    await new Promise((resolve) => socket.once('connect', resolve));
-    const client = new RawConnection(socket);
+    await server.ready({ path });
+    const client = await connect({ path });
     expect((await client.ask('version\r\n', END)).toString()).toBe('VERSION 1.6.18\r\n');
-    socket.destroy();
+    client.socket.destroy();
     await server.stop();
     rmSync(folder, { recursive: true });
   });

@@ -4,7 +4,7 @@ import { type InProcess, parseStats } from '../memcached/in-process.ts';
 import type { RawConnection } from '../memcached/real-memcached.ts';
 
 /** Both servers' clocks advance in whole seconds, but not at the same moment. */
-const SECONDS_APART = 3;
+const SECONDS_APART = 8;
 /** Seconds in replies to meta commands: time to live, time since the last access. */
 const SECONDS = /( [tl]|exp=-?|la=)(\d+)/g;
 

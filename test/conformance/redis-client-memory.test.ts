@@ -107,7 +107,7 @@ describeReal(['redis-server'], 'memory of clients', () => {
       void large.raw(Buffer.from(`*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$900000\r\n${'y'.repeat(600_000)}`), 1).catch(() => {});
       await until(async () => {
         const list = String(await main.command('CLIENT', 'LIST')).split('\n');
-        return list.some((line) => line.includes('name=large') && field(line, ' qbuf') >= 600_000);
+        return list.some((line) => line.includes('name=large') && field(line, ' tot-mem') > 600_000);
       });
       told.push(await main.command('CONFIG', 'SET', 'maxmemory-clients', '300kb'));
       await until(async () => field(await main.command('INFO', 'stats'), 'evicted_clients') > 0);

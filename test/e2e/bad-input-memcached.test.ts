@@ -346,6 +346,9 @@ describe.each(targets)('Bad input to $title', (target) => {
     const peer = await Peer.connect(victim.port);
     await peer.write('stats\r\n');
     await until('stats end', () => peer.text().endsWith('END\r\n'));
+    // When the server has closed it too it is counted no more.
+    peer.half();
+    await until('it is closed', () => peer.closed);
     peer.destroy();
     return Number(new RegExp(`STAT ${name} (\\d+)`).exec(peer.text())?.[1]);
   }

@@ -158,8 +158,10 @@ describe.each(targets)('Bad input to $title', (target) => {
       await until('INFO is answered', () => /connected_clients:\d+\r/.test(asker.text().slice(from)));
       count = Number(/connected_clients:(\d+)/.exec(asker.text().slice(from))?.[1]) - 1;
     }
+    // When the server has closed it too it is counted no more.
+    asker.half();
+    await until('it is closed', () => asker.closed);
     asker.destroy();
-    await sleep(20);
     return count;
   }
 

@@ -115,7 +115,8 @@ async function real(program: string, files: Files, flags: readonly string[]): Pr
   const child = spawn(program, [...standard, ...flags], { stdio: ['ignore', 'pipe', 'ignore'] });
   let said = '';
   child.stdout.on('data', (data: Buffer) => (said += data.toString('latin1')));
-  const ended = once(child, 'exit');
+  // With all that it has said.
+  const ended = once(child, 'close');
   try {
     const deadline = Date.now() + START_TIMEOUT_MS;
     while (child.exitCode === null && child.signalCode === null && Date.now() < deadline) {
@@ -129,10 +130,10 @@ async function real(program: string, files: Files, flags: readonly string[]): Pr
       await client.close();
       if (answers !== null && answers[0] === 'PONG') return String(answers[1]);
     }
-    lastSaid = said;
     // Some damage makes the original crash instead of refusing: an unlucky length, mostly. Its files are refused all the same.
     if (child.signalCode === null) expect(child.exitCode, 'the exit code of the original').toBe(1);
     await ended;
+    lastSaid = said;
     return REFUSED;
   } finally {
     child.kill('SIGKILL');

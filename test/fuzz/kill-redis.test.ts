@@ -162,7 +162,7 @@ async function killAgainAndAgain(
     const said = `kill ${kill}\n`;
     const counts = await Promise.all(writers.map((writer) => writer.look(looker)));
     writers.forEach((writer, i) => {
-      const owed = writer.owed(killedAt - lossMs);
+      const owed = writer.owed(lossMs === 0 ? Number.POSITIVE_INFINITY : killedAt - lossMs);
       if (counts[i]! < owed)
         expect.fail(`${said}writer ${i}: ${counts[i]} units of ${owed} are there\n${server.output()}`);
       units += counts[i]! - writer.first;
@@ -172,9 +172,10 @@ async function killAgainAndAgain(
     const work = [disturb(looker, random, words), ...writers.map((writer, i) => writer.run(clients[i]!, random))];
     await new Promise((resolve) => setTimeout(resolve, random.nextBelow(LIFE_MS)));
     const ended = once(server.process, 'exit');
+    // Before it, as this process may hear late of its end.
+    killedAt = Date.now();
     server.process.kill('SIGKILL');
     await ended;
-    killedAt = Date.now();
     await Promise.all(work);
     await Promise.all([looker, ...clients].map((client) => client.close()));
   }

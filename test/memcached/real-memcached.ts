@@ -9,6 +9,7 @@ import { requireReal } from '../support/real.ts';
 const START_TIMEOUT_MS = 20_000;
 /** Where an answer is certain to come, on however busy a machine. */
 const REPLY_MS = 15_000;
+const SETTLE_TURNS = 8;
 
 export class RealMemcached {
   readonly #child: ChildProcess;
@@ -66,7 +67,8 @@ export class RealMemcached {
 
 /**
  * Comes back when a server with one worker thread has done with all that this process has sent to it on any connection, and what it said is read:
- * the worker finds the first of these requests ready together with those or later, and the second one in a later turn.
+ * the worker finds the first of these requests ready together with those or later, and the second one in a later turn. There are some more for what it
+ * reads in pieces.
  * @param request is answered, with something that ends with `mark`, whatever has come before
  */
 export async function settle(
@@ -75,7 +77,7 @@ export async function settle(
   mark: Buffer = Buffer.from('\r\n'),
 ): Promise<void> {
   const probe = await server.connect();
-  for (let i = 0; i < 2; i++) await probe.ask(request, mark);
+  for (let i = 0; i < SETTLE_TURNS; i++) await probe.ask(request, mark);
   for (let i = 0; i < 3; i++) await new Promise((resolve) => setImmediate(resolve));
   probe.socket.destroy();
 }

@@ -31,6 +31,20 @@ function isAlive(pid: number): boolean {
   }
 }
 
+/** Connects at the first moment at which somebody listens. */
+async function connected(path: string): Promise<net.Socket> {
+  const deadline = Date.now() + 30_000;
+  for (;;) {
+    const socket = net.connect({ path });
+    const isOpen = await new Promise((resolve) => {
+      socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+    });
+    if (isOpen) return socket;
+    if (Date.now() > deadline) throw new Error(`Nobody listens on ${path}`);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
 const folder = mkdtempSync(join(tmpdir(), 'cachelab-threads-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -170,8 +184,7 @@ describe.skipIf(!systemAvailable())('a server with threads', { timeout: 60_000 }
     const path = join(folder, 'early');
     const child = spawn(process.execPath, [MAIN, 'serve', 'memcached', '-s', path, '-t', '8'], { stdio: 'ignore' });
     const ended = new Promise((resolve) => child.once('exit', resolve));
-    await waitFor('the socket is there', () => existsSync(path), 30_000);
-    const socket = net.connect({ path });
+    const socket = await connected(path);
     const answered = new Promise((resolve) => socket.once('data', resolve));
     socket.write('version\r\n');
     expect(String(await answered)).toBe('VERSION 1.6.18\r\n');
@@ -186,6 +199,7 @@ describe.skipIf(!systemAvailable())('a server with threads', { timeout: 60_000 }
     const args = [MAIN, 'serve', 'memcached', '-d', '-s', path, '-P', pidFile, '-t', '3'];
     const { status } = spawnSync(process.execPath, args, { stdio: 'ignore', timeout: 30_000 });
     expect(status).toBe(0);
+    await waitFor('its pid file', () => existsSync(pidFile) && readFileSync(pidFile, 'utf8') !== '');
     const pid = Number(readFileSync(pidFile, 'utf8'));
     expect(threadsOf(pid)).toBeGreaterThan(4);
     const socket = net.connect({ path });
@@ -211,7 +225,7 @@ describe.skipIf(!systemAvailable())('a server with threads', { timeout: 60_000 }
       child.stderr!.on('data', (data: Buffer) => {
         errors += data.toString();
       });
-      const code = await new Promise<number | null>((resolve) => child.once('exit', (status) => resolve(status)));
+      const code = await new Promise<number | null>((resolve) => child.once('close', (status) => resolve(status)));
       expect(code, errors).toBe(70);
       expect(errors).toMatch(/^Worker thread 1 has failed: .*made to fail/);
       expect(errors.split('made to fail').length).toBe(2);

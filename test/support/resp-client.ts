@@ -161,9 +161,10 @@ export class RespClient {
 /**
  * Comes back when the server has done with all that this process has sent to it on any connection, and what it said is read. A server on one thread
  * finds `probe`'s first request ready together with those or later, and its second one in a later turn.
+ * @param turns of the server's loop: two, and one more for each 16 KiB that it may have to read
  */
-export async function settle(probe: RespClient): Promise<void> {
-  for (let i = 0; i < 2; i++) await probe.command('PING');
+export async function settle(probe: RespClient, turns = 2): Promise<void> {
+  for (let i = 0; i < turns; i++) await probe.command('PING');
   // Their answers were in the sockets before the probe's was: they are read in the same turn of this process's loop, or in the next one.
   for (let i = 0; i < 2; i++) await new Promise((resolve) => setImmediate(resolve));
 }

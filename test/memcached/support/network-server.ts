@@ -6,10 +6,12 @@ import { fileURLToPath } from 'node:url';
 import { entryUrl } from '../../../engines/base/entry.ts';
 import { freePort } from '../../support/ports.ts';
 import { requireReal } from '../../support/real.ts';
-import { RawConnection } from '../real-memcached.ts';
+import { leave, RawConnection } from '../real-memcached.ts';
 
 const MAIN = fileURLToPath(entryUrl(import.meta.url, '../../../harness/cli/main.ts'));
 const START_TIMEOUT_MS = 20_000;
+/** Number of a request by UDP that nobody else makes. */
+const LAST_ATTEMPT = 0xfffe;
 
 export class NetworkServer {
   readonly child: ChildProcess;
@@ -52,7 +54,7 @@ export class NetworkServer {
     const deadline = Date.now() + START_TIMEOUT_MS;
     for (;;) {
       try {
-        (await server.connect()).socket.destroy();
+        await leave(await server.connect());
         return server;
       } catch {
         if (Date.now() > deadline || server.child.exitCode !== null) {
@@ -137,8 +139,16 @@ export class UdpClient {
       this.send(request);
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
-    // Late answers to further attempts.
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    // Answers to further attempts come before that to a last one, which is told by its number.
+    const last = Buffer.from(request);
+    last.writeUInt16BE(LAST_ATTEMPT, 0);
+    this.send(last);
+    while (this.#got.at(-1)!.readUInt16BE(0) !== LAST_ATTEMPT) {
+      if (Date.now() > deadline) throw new Error(`port ${this.#port} does not answer by UDP any more`);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    // Other threads may answer later than the one that had the last.
+    await new Promise((resolve) => setTimeout(resolve, 20));
     this.#got = [];
     return this;
   }

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { entryUrl } from '../../../engines/base/entry.ts';
-import { RawConnection } from '../real-memcached.ts';
+import { leave, RawConnection } from '../real-memcached.ts';
 
 const MAIN = fileURLToPath(entryUrl(import.meta.url, '../../../harness/cli/main.ts'));
 const START_TIMEOUT_MS = 20_000;
@@ -34,7 +34,7 @@ export class ServedMemcached {
     const deadline = Date.now() + START_TIMEOUT_MS;
     for (;;) {
       try {
-        (await served.connect()).socket.destroy();
+        await leave(await served.connect());
         return served;
       } catch {
         if (Date.now() > deadline || served.child.exitCode !== null) {
