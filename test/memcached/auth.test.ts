@@ -19,11 +19,16 @@ const HANGUP_MS = 200;
 const folder = mkdtempSync(join(tmpdir(), 'cachelab-auth-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** A server with one worker thread, and what it always answers, so that it can be told when it has nothing more to say. */
+type Probe = readonly [request: Buffer | string, mark: Buffer];
+
+/** A server with one worker thread. */
 interface Talker {
   connect(): Promise<RawConnection>;
-  readonly probe?: readonly [request: Buffer | string, mark: Buffer];
 }
+
+/** What is always answered, in each protocol, so that it can be told when a server has nothing more to say. */
+const ASCII_PROBE = ['get probe\r\n', Buffer.from('\r\n')] as const;
+const BINARY_PROBE = [request(0x0b), Buffer.from('1.6.18')] as const;
 
 /**
  * What comes back for each piece sent; "closed" where the connection ends, null where nothing comes.
@@ -33,12 +38,19 @@ async function converse(
   server: Talker,
   pieces: (string | Buffer)[],
   expected?: (string | null)[],
+  probe: Probe = ASCII_PROBE,
 ): Promise<(string | null)[]> {
   const connection = await server.connect();
   const replies: (string | null)[] = [];
   for (const [i, piece] of pieces.entries()) {
     const known = expected?.[i];
-    const bytes = await nextReply(server, connection, piece, known === null || known === 'closed' ? undefined : known);
+    const bytes = await nextReply(
+      server,
+      connection,
+      piece,
+      known === null || known === 'closed' ? undefined : known,
+      probe,
+    );
     replies.push(bytes.length > 0 ? bytes.toString('latin1') : connection.closed ? 'closed' : null);
   }
   connection.socket.destroy();
@@ -51,11 +63,12 @@ async function nextReply(
   connection: RawConnection,
   piece: string | Buffer,
   expected?: string,
+  probe: Probe = ASCII_PROBE,
 ): Promise<Buffer> {
   const bytes = typeof piece === 'string' ? Buffer.from(piece, 'latin1') : piece;
   if (expected !== undefined) return connection.ask(bytes, Buffer.from(expected, 'latin1'), REPLY_MS);
   connection.socket.write(bytes);
-  await settle(server, ...(server.probe ?? ['get probe\r\n', Buffer.from('\r\n')]));
+  await settle(server, ...probe);
   return connection.ask('', Buffer.alloc(0), 0);
 }
 
@@ -161,13 +174,14 @@ async function compareConversations(
   cases: readonly (string | Buffer)[][],
   real: NetworkServer,
   mine: NetworkServer,
+  probe: Probe,
 ): Promise<void> {
   for (let at = 0; at < cases.length; at += CONVERSATIONS_AT_ONCE) {
     const compared = cases.slice(at, at + CONVERSATIONS_AT_ONCE).map(async (pieces) => {
       const shown = pieces.map((piece) => piece.toString('latin1').slice(0, 60));
-      const realSays = await converse(real, pieces);
+      const realSays = await converse(real, pieces, undefined, probe);
       return [
-        [...shown, '->', ...(await converse(mine, pieces, realSays))],
+        [...shown, '->', ...(await converse(mine, pieces, realSays, probe))],
         [...shown, '->', ...realSays],
       ];
     });
@@ -220,7 +234,7 @@ describe('ASCII authentication (-Y)', () => {
 
   it.skipIf(noReal)('answers as the real server, whatever is sent', TIMEOUT, async () => {
     const real = await NetworkServer.start('real', ['-Y', file]);
-    await compareConversations(ASCII_CASES, real, mine);
+    await compareConversations(ASCII_CASES, real, mine, ASCII_PROBE);
     await real.stop();
   });
 
@@ -487,7 +501,7 @@ describe('SASL (-S)', () => {
       return context.skip('no memcached, or no Perl with DB_File');
     const real = await NetworkServer.start('real', ['-S'], { SASL_CONF_PATH: folder });
     const own = await NetworkServer.start('mine', ['-S'], { MEMCACHED_SASL_PWDB: passwords });
-    await compareConversations(SASL_CASES, real, own);
+    await compareConversations(SASL_CASES, real, own, BINARY_PROBE);
     await real.stop();
     await own.stop();
   });

@@ -33,7 +33,7 @@ class TinyDriver implements LoadDriver {
 
   async preload(plan: LoadPlan): Promise<{ keys: number; bytes: number; seconds: number }> {
     if (plan.endpoint.protocol !== 'redis') return { keys: 0, bytes: 0, seconds: 0 };
-    const admin = await connectRedis(plan.endpoint, 1_000);
+    const admin = await connectRedis(plan.endpoint, 10_000);
     await admin.call('SET', 'key:000000000001', 'x'.repeat(100));
     admin.close();
     return { keys: 1, bytes: 116, seconds: 0 };
@@ -42,11 +42,11 @@ class TinyDriver implements LoadDriver {
   async runLoad(plan: LoadPlan, hooks: LoadHooks = {}): Promise<LoadReport> {
     let pid: number;
     if (plan.endpoint.protocol === 'redis') {
-      const admin = await connectRedis(plan.endpoint, 1_000);
+      const admin = await connectRedis(plan.endpoint, 10_000);
       pid = Number((await admin.info('server'))['process_id']);
       admin.close();
     } else {
-      const admin = await connectMemcached(plan.endpoint, 1_000);
+      const admin = await connectMemcached(plan.endpoint, 10_000);
       pid = Number((await admin.stats())['pid']);
       admin.close();
     }
