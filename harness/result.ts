@@ -244,7 +244,9 @@ export interface ServerUsage {
   /** Seconds of CPU in the measured phase. */
   userS: number | null;
   systemS: number | null;
-  /** µs of CPU per operation. */
+  /** Seconds of CPU of its children (a snapshot of redis-server is one); absent in older results, whose CPU per operation is without it. */
+  childrenS?: number | null;
+  /** µs of CPU per operation, that of children among it. */
   cpuUsPerOperation: number | null;
   rssBytes: number | null;
   pssBytes: number | null;
@@ -296,7 +298,7 @@ export interface ClientUsage {
 
 /** One validity check of a run. */
 export interface Guard {
-  /** client-cpu, recovery, durability, send-lag, achieved-rate, hit-ratio, steady-state, stolen-cpu, verification, errors */
+  /** client-cpu, recovery, durability, send-lag, achieved-rate, hit-ratio, steady-state, stolen-cpu, other-programs, verification, errors */
   name: string;
   passed: boolean;
   /** What was seen and what the bound is, in a sentence. */

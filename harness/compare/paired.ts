@@ -29,7 +29,7 @@ export interface PairedDifference {
 }
 
 /** Guards that watch the speed of client, machine and server; what is in the cache does not depend on them. */
-const SPEED_GUARDS = new Set(['client-cpu', 'send-lag', 'achieved-rate', 'stolen-cpu']);
+const SPEED_GUARDS = new Set(['client-cpu', 'send-lag', 'achieved-rate', 'stolen-cpu', 'other-programs']);
 /** The hit ratio of both halves of a run may differ by so much where only its throughput was unsteady. */
 const HALVES_DIFFERENCE_MAX = 0.01;
 

@@ -4,6 +4,7 @@
  * silently averaged in.
  */
 import type { Guard, LatencySummary, OperationLatency, TimelineRow } from '../result.ts';
+import type { MachineUse } from './process-sample.ts';
 import { median, trend } from './statistics.ts';
 
 /** A driver thread that is busier than this (cores) is itself what limits the run. */
@@ -23,6 +24,12 @@ export const TREND_P_VALUE_MAX = 0.01;
 export const TREND_INTERVALS_MIN = 6;
 /** Share of the machine's CPU time that the hypervisor may take. */
 export const STOLEN_SHARE_MAX = 0.05;
+/**
+ * Other programs may take so much of the machine's CPU time, unless more than `IDLE_SHARE_MIN` of it was left over: on a machine with cores
+ * to spare they are in nobody's way.
+ */
+export const OTHERS_SHARE_MAX = 0.1;
+export const IDLE_SHARE_MIN = 0.2;
 /** Share of operations that may end in an error. */
 export const ERROR_SHARE_MAX = 0;
 
@@ -46,6 +53,8 @@ export interface ValidityInput {
   expectedHitRatio: number | null;
   /** See `stolenShare`; null where unknown. */
   stolenShare: number | null;
+  /** See `machineUse`; null where unknown, or where the server is none of our own processes. */
+  machineUse: MachineUse | null;
   /** Share of replies the scenario asks to have verified, 0: none. */
   verify: number;
 }
@@ -59,6 +68,7 @@ export function judgeValidity(input: ValidityInput): Guard[] {
     hitRatio(input),
     steadyState(input),
     stolenCpu(input),
+    otherPrograms(input),
     verification(input),
     errors(input),
   ];
@@ -149,8 +159,20 @@ function drift(values: readonly number[], scale: number): { rise: number; real: 
 function stolenCpu(input: ValidityInput): Guard | null {
   if (input.stolenShare === null) return null;
   const passed = input.stolenShare <= STOLEN_SHARE_MAX;
-  const detail = `${percent(input.stolenShare)} of this machine's CPU time went to others; bound ${percent(STOLEN_SHARE_MAX)}.`;
+  const detail = `The hypervisor kept ${percent(input.stolenShare)} of this machine's CPU time for others; bound ${percent(STOLEN_SHARE_MAX)}.`;
   return { name: 'stolen-cpu', passed, detail };
+}
+
+/** A closed loop takes what it can get, so no other guard sees that it got little. */
+function otherPrograms(input: ValidityInput): Guard | null {
+  if (input.machineUse === null) return null;
+  const { others, idle } = input.machineUse;
+  const passed = others <= OTHERS_SHARE_MAX || idle >= IDLE_SHARE_MIN;
+  const detail =
+    `Other programs used ${percent(others)} of this machine's CPU time, and ${percent(idle)} was left over; bound ${percent(OTHERS_SHARE_MAX)} ` +
+    `where less than ${percent(IDLE_SHARE_MIN)} is left.` +
+    (passed ? '' : ' Client and server had to wait for them: end them, or measure when the machine is quiet.');
+  return { name: 'other-programs', passed, detail };
 }
 
 /** That no value was checked is a fault of the measurement when it is less likely than this by chance. */

@@ -6,7 +6,14 @@
  */
 import type { Scenario } from '../../scenarios/spec.ts';
 import type { LoadPlan, LoadReport } from '../driver/load-plan.ts';
-import { type ProcessSample, sampleMachine, sampleProcess, stolenShare } from '../measure/process-sample.ts';
+import {
+  type MachineUse,
+  machineUse,
+  type ProcessSample,
+  sampleMachine,
+  sampleProcess,
+  stolenShare,
+} from '../measure/process-sample.ts';
 import type { MemoryLedger, MemoryPhase, RunResult, TimelineRow } from '../result.ts';
 import type { RunningTarget, Target, TargetFacts } from '../target/target.ts';
 import { expectedHitRatio } from '../workload/dataset-totals.ts';
@@ -70,6 +77,7 @@ export async function measure(measurement: Measurement): Promise<RunResult> {
       memoryPhases: phases,
       expectedHitRatio: null,
       stolenShare: null,
+      machineUse: null,
       persistence: null,
       failure: measurement.signal.aborted ? 'interrupted before the measured phase' : died ? `${died}: ${text}` : text,
     });
@@ -135,6 +143,7 @@ async function measureRunning(
     // A server elsewhere may have a limit that we do not know of.
     expectedHitRatio: isRemote ? null : expectedHitRatio(scenario),
     stolenShare: watched.stolen,
+    machineUse: watched.use,
     persistence,
     failure: interrupted ?? (died ? `${died}${watched.report.aborted ? `: ${watched.report.aborted}` : ''}` : null),
   });
@@ -163,6 +172,7 @@ interface Watched {
   before: ProcessSample | null;
   after: ProcessSample | null;
   stolen: number | null;
+  use: MachineUse | null;
   /** What the server did with its files; null where nothing was asked. */
   persistence: PersistenceWatch | null;
 }
@@ -175,6 +185,8 @@ async function watchLoad(measurement: Measurement, running: RunningTarget, plan:
   let after: ProcessSample | null = null;
   let machineBefore = sampleMachine();
   let machineAfter = machineBefore;
+  let ownBefore = process.cpuUsage();
+  let ownAfter = ownBefore;
   let last: { sample: ProcessSample; atMs: number } | null = null;
   const seen = new Map<number, { rss: number; serverCpu: number }>();
   const { persistent = null } = running;
@@ -194,7 +206,8 @@ async function watchLoad(measurement: Measurement, running: RunningTarget, plan:
     const atMs = performance.now();
     if (sample === null) return;
     if (last !== null && atMs > last.atMs) {
-      const cpuS = sample.userS + sample.systemS - last.sample.userS - last.sample.systemS;
+      // A child that ends between two looks may be missed once.
+      const cpuS = Math.max(0, cpuBetween(last.sample, sample) ?? 0);
       seen.set(row.t, { rss: sample.rssBytes, serverCpu: (cpuS * 1_000) / (atMs - last.atMs) });
     }
     last = { sample, atMs };
@@ -206,12 +219,14 @@ async function watchLoad(measurement: Measurement, running: RunningTarget, plan:
       before = pid === null ? null : sampleProcess(pid);
       last = before && { sample: before, atMs: performance.now() };
       machineBefore = sampleMachine();
+      ownBefore = process.cpuUsage();
       persistence?.start();
       progress.phase('measuring', scenario.durationS);
     },
     onMeasureEnd: () => {
       after = pid === null ? null : sampleProcess(pid);
       machineAfter = sampleMachine();
+      ownAfter = process.cpuUsage(ownBefore);
     },
   });
   const budgetS = scenario.warmUpS + scenario.durationS + OVERTIME_S;
@@ -234,12 +249,25 @@ async function watchLoad(measurement: Measurement, running: RunningTarget, plan:
       row.rss ??= sampled?.rss ?? null;
       row.serverCpu ??= sampled?.serverCpu ?? null;
     }
-    return { report, before, after: end, stolen: stolenShare(machineBefore, machineAfter), persistence };
+    const serverS = cpuBetween(before, end);
+    // A server that is none of our processes may yet be on this machine: it would count among the others.
+    const use =
+      serverS === null
+        ? null
+        : machineUse(machineBefore, machineAfter, serverS + (ownAfter.user + ownAfter.system) / 1e6);
+    return { report, before, after: end, stolen: stolenShare(machineBefore, machineAfter), use, persistence };
   } finally {
     for (const timer of timers) clearTimeout(timer);
     signal.removeEventListener('abort', stop);
     await persistence?.stop();
   }
+}
+
+/** Seconds of CPU of a process and its children between two samples of it; null where it is not the same one. */
+function cpuBetween(before: ProcessSample | null, after: ProcessSample | null): number | null {
+  if (before === null || after === null || before.startTicks !== after.startTicks) return null;
+  const total = ({ userS, systemS, childrenS }: ProcessSample): number => userS + systemS + childrenS;
+  return total(after) - total(before);
 }
 
 /** Fills in the payload: servers that do not count it hold a share of the data set whose average we know. */

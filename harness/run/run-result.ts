@@ -1,7 +1,7 @@
 /** Turns what the driver, the server and the system reported about one run into its entry of the result document. */
 import type { DurationSpec, EngineName, Scenario } from '../../scenarios/spec.ts';
 import type { LoadReport } from '../driver/load-plan.ts';
-import type { ProcessSample } from '../measure/process-sample.ts';
+import type { MachineUse, ProcessSample } from '../measure/process-sample.ts';
 import { judgeValidity } from '../measure/validity.ts';
 import type {
   CacheAsideResult,
@@ -27,6 +27,7 @@ export interface RunEvidence {
   memoryPhases: RunResult['memoryPhases'];
   expectedHitRatio: number | null;
   stolenShare: number | null;
+  machineUse: MachineUse | null;
   persistence: PersistenceResult | null;
   /** Why the run failed beside what the report says, or null. */
   failure: string | null;
@@ -59,13 +60,15 @@ function serverUsage(evidence: RunEvidence): ServerUsage | null {
   const same = before !== null && after !== null && before.startTicks === after.startTicks;
   const userS = same ? after.userS - before.userS : null;
   const systemS = same ? after.systemS - before.systemS : null;
+  const childrenS = same ? Math.max(0, after.childrenS - before.childrenS) : null;
   return {
     pid,
     userS,
     systemS,
+    childrenS,
     cpuUsPerOperation:
-      userS !== null && systemS !== null && report.operations > 0
-        ? ((userS + systemS) / report.operations) * 1e6
+      userS !== null && systemS !== null && childrenS !== null && report.operations > 0
+        ? ((userS + systemS + childrenS) / report.operations) * 1e6
         : null,
     rssBytes: after?.rssBytes ?? null,
     pssBytes: after?.pssBytes ?? null,
@@ -148,6 +151,7 @@ export function toRunResult(evidence: RunEvidence): RunResult {
     ...report,
     expectedHitRatio: evidence.expectedHitRatio,
     stolenShare: evidence.stolenShare,
+    machineUse: evidence.machineUse,
     verify: scenario.kind === 'load' && gets > 0 ? scenario.verify : 0,
   });
   const limit = memoryLimitGuard(evidence.engine, evidence.memory);

@@ -31,6 +31,7 @@ function sound(): ValidityInput {
     aborted: null,
     expectedHitRatio: 0.9,
     stolenShare: 0.001,
+    machineUse: { others: 0.03, idle: 0.1 },
     verify: 0.01,
   };
 }
@@ -41,7 +42,7 @@ function failed(input: ValidityInput): string[] {
     .map((guard) => guard.name);
 }
 
-test('a sound run passes all eight guards', () => {
+test('a sound run passes all nine guards', () => {
   expect(judgeValidity(sound()).map((guard) => guard.name)).toEqual([
     'client-cpu',
     'send-lag',
@@ -49,6 +50,7 @@ test('a sound run passes all eight guards', () => {
     'hit-ratio',
     'steady-state',
     'stolen-cpu',
+    'other-programs',
     'verification',
     'errors',
   ]);
@@ -79,6 +81,7 @@ test.each<[string, Partial<ValidityInput>]>([
     },
   ],
   ['stolen-cpu', { stolenShare: 0.2 }],
+  ['other-programs', { machineUse: { others: 0.4, idle: 0.02 } }],
   ['verification', { verified: { checked: 100, wrong: 1 } }],
   ['verification', { verified: { checked: 0, wrong: 0 } }],
   ['errors', { errors: 1, errorTexts: { 'OOM command not allowed': 1 } }],
@@ -95,6 +98,7 @@ test('guards that cannot be judged are left out, not passed', () => {
     offeredRate: null,
     expectedHitRatio: null,
     stolenShare: null,
+    machineUse: null,
     verify: 0,
   }).map((guard) => guard.name);
   expect(names).toEqual(['steady-state', 'errors']);
@@ -113,4 +117,8 @@ test('of a few hits none need have been drawn for a check', () => {
   expect(failed({ ...sound(), expectedHitRatio, verified, hits: 6, verify: 0.05 })).toEqual([]);
   expect(failed({ ...sound(), expectedHitRatio, verified, hits: 1, verify: 1 })).toEqual(['verification']);
   expect(failed({ ...sound(), expectedHitRatio, verified, hits: 500, verify: 0.05 })).toEqual(['verification']);
+});
+
+test('other programs are in nobody’s way where the machine has time to spare', () => {
+  expect(failed({ ...sound(), machineUse: { others: 0.4, idle: 0.3 } })).toEqual([]);
 });
