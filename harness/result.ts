@@ -308,7 +308,7 @@ export interface Guard {
 export interface Verdict {
   /** One line. */
   headline: string;
-  /** The answer in a paragraph. */
+  /** The answer in paragraphs, parted by empty lines. */
   text: string;
   confidence: 'high' | 'medium' | 'low';
   /** What speaks against over-reading it. */

@@ -37,7 +37,7 @@ interface Canvas {
   font: string;
   strokeStyle: string;
   fillStyle: string;
-  textAlign: string;
+  globalAlpha: number;
   save(): void;
   restore(): void;
   setLineDash(segments: number[]): void;
@@ -45,6 +45,8 @@ interface Canvas {
   moveTo(x: number, y: number): void;
   lineTo(x: number, y: number): void;
   stroke(): void;
+  fillRect(x: number, y: number, width: number, height: number): void;
+  measureText(text: string): { width: number };
   fillText(text: string, x: number, y: number): void;
 }
 
@@ -139,7 +141,11 @@ export function chartConfig(chart: Chart, palette: Palette, animate: boolean): C
       callback: (value: number | string) => (log ? logTick(Number(value), unit) : text(Number(value), unit)),
     },
   });
-  // Moments are drawn over the lines: dashed, from top to bottom, in the colour of whom they belong to.
+  // Moments and spans in the colour of whom they belong to; their names stand in rows above, none over another. Where all rows are taken a
+  // name is left out: the line is there, and the table has it.
+  const markRows = 4;
+  const markRowHeight = 11;
+  const marksHeight = (chart.marks?.length ?? 0) > 0 ? markRows * markRowHeight : 0;
   const marks = {
     id: 'marks',
     afterDatasetsDraw: (drawn: {
@@ -151,22 +157,35 @@ export function chartConfig(chart: Chart, palette: Palette, animate: boolean): C
       ctx.save();
       ctx.font = '10px sans-serif';
       ctx.setLineDash([2, 3]);
-      let texts = 0;
+      const takenTo: number[] = [];
+      const line = (x: number) => {
+        ctx.beginPath();
+        ctx.moveTo(x, chartArea.top);
+        ctx.lineTo(x, chartArea.bottom);
+        ctx.stroke();
+      };
       for (const mark of chart.marks ?? []) {
         const x = drawn.scales['x']!.getPixelForValue(mark.x);
         if (!(x >= chartArea.left && x <= chartArea.right)) continue;
         const color = palette.series[mark.color % palette.series.length]!;
         ctx.strokeStyle = color;
         ctx.fillStyle = color;
-        ctx.beginPath();
-        ctx.moveTo(x, chartArea.top);
-        ctx.lineTo(x, chartArea.bottom);
-        ctx.stroke();
-        // Texts of neighbours stand in different rows.
-        if (texts >= 40) continue;
-        const atEdge = x > chartArea.right - 90;
-        ctx.textAlign = atEdge ? 'right' : 'left';
-        ctx.fillText(mark.text, atEdge ? x - 2 : x + 2, chartArea.top + 10 + 11 * (texts++ % 6));
+        line(x);
+        if (mark.until !== undefined) {
+          const end = Math.min(chartArea.right, drawn.scales['x']!.getPixelForValue(mark.until));
+          line(end);
+          ctx.globalAlpha = 0.07;
+          ctx.fillRect(x, chartArea.top, end - x, chartArea.bottom - chartArea.top);
+          ctx.globalAlpha = 1;
+        }
+        const { width } = ctx.measureText(mark.text);
+        const start = Math.min(x, chartArea.right - width);
+        for (let row = 0; row < markRows; row++) {
+          if (start < (takenTo[row] ?? 0)) continue;
+          takenTo[row] = start + width + 6;
+          ctx.fillText(mark.text, start, chartArea.top - 4 - markRowHeight * row);
+          break;
+        }
       }
       ctx.restore();
     },
@@ -203,10 +222,17 @@ export function chartConfig(chart: Chart, palette: Palette, animate: boolean): C
       animation: animate ? { duration: 250 } : false,
       responsive: animate,
       maintainAspectRatio: false,
+      layout: { padding: { top: animate ? marksHeight : 0 } },
       interaction: { mode: isBar ? 'index' : 'nearest', intersect: false },
       plugins: {
         legend: { display: !oneBarEach, position: 'bottom', labels: { color: palette.text, boxWidth: 18 } },
-        title: { display: !animate, text: chart.title, color: palette.text, font: { size: 16 } },
+        title: {
+          display: !animate,
+          text: chart.title,
+          color: palette.text,
+          font: { size: 16 },
+          padding: { top: 10, bottom: 10 + marksHeight },
+        },
         tooltip: {
           callbacks: {
             title: (items: { label: string; parsed: { x: number } }[]) =>

@@ -75,7 +75,7 @@ ${HTML_SCRIPT}
 `;
 }
 
-/** A summary of more rows than this comes after the charts. */
+/** A summary, or another essential table, of more rows than this comes after the charts. */
 const LONG_TABLE_ROWS = 16;
 
 /** Draws, and draws anew when the reader's colour scheme changes. */
@@ -102,24 +102,32 @@ const HTML_SCRIPT = `  var dark = window.matchMedia('(prefers-color-scheme: dark
 function scenarioHtml(scenario: ScenarioView): string {
   const behindCharts = new Set(scenario.charts.map((chart) => chart.table));
   const [summary, ...others] = scenario.tables;
-  const rest = others.filter((table) => !behindCharts.has(table.id));
+  // What the scenario is about is read before the charts; the rest is looked up.
+  const essential = others.filter((table) => table.essential);
+  const rest = others.filter((table) => !table.essential && !behindCharts.has(table.id));
   // A matrix of many cells is better seen before it is read.
-  const long = summary !== undefined && summary.rows.length > LONG_TABLE_ROWS;
+  const isLong = (table: Table) => table.rows.length > LONG_TABLE_ROWS;
+  const long = summary !== undefined && isLong(summary);
+  const shown = (table: Table) => tableHtml(table, true);
   return `<section class="scenario" id="${scenario.id}">
 <h2>${escapeHtml(scenario.title)}</h2>
 <p class="question">${escapeHtml(scenario.question)}</p>
 <div class="answer card">
 <h3>${escapeHtml(scenario.headline)}</h3>
-<p>${escapeHtml(scenario.answer)}</p>
+${scenario.answer.map((paragraph) => `<p>${escapeHtml(paragraph)}</p>`).join('\n')}
 <p class="confidence">Confidence: <strong class="level-${escapeHtml(scenario.confidence)}">${escapeHtml(scenario.confidence)}</strong></p>
 ${list(scenario.caveats, 'caveats')}
 </div>
 ${summary && !long ? tableHtml(summary, true) : ''}
+${essential
+  .filter((table) => !isLong(table))
+  .map(shown)
+  .join('\n')}
 ${validityHtml(scenario)}
 ${list(scenario.notes, 'notes')}
 ${chartGroups(scenario)}
 ${summary && long ? tableHtml(summary, true) : ''}
-${rest.map((table) => tableHtml(table, true)).join('\n')}
+${[...essential.filter(isLong), ...rest].map(shown).join('\n')}
 <details class="card"><summary>Where these numbers come from</summary>
 ${definitionList(scenario.provenance)}
 ${scenario.appendices.map((part) => `<details><summary>${escapeHtml(part.title)}</summary><pre><code>${escapeHtml(part.text)}</code></pre></details>`).join('\n')}

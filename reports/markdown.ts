@@ -30,12 +30,14 @@ function scenarioParts(scenario: ScenarioView, pictures: ReadonlyMap<string, str
     `## ${escapeMarkdown(scenario.title)}`,
     `*${escapeMarkdown(scenario.question)}*`,
     `**${escapeMarkdown(scenario.headline)}**`,
-    escapeMarkdown(scenario.answer),
+    ...scenario.answer.map(escapeMarkdown),
     `Confidence: **${escapeMarkdown(scenario.confidence)}**.`,
   ];
   if (scenario.caveats.length > 0) parts.push(bullets(scenario.caveats));
   const [summary, ...others] = scenario.tables;
   if (summary) parts.push(tableText(summary));
+  const titled = (table: Table) => [`### ${escapeMarkdown(table.title)}`, ...noteText(table), tableText(table)];
+  parts.push(...others.filter((table) => table.essential).flatMap(titled));
   parts.push('### Validity', escapeMarkdown(scenario.validitySummary));
   if (scenario.validity.length > 0) {
     parts.push(bullets(scenario.validity.map((item) => `${item.status}: ${item.where}: ${item.detail}`)));
@@ -45,7 +47,7 @@ function scenarioParts(scenario: ScenarioView, pictures: ReadonlyMap<string, str
     const file = pictures.get(chart.id);
     if (file !== undefined) parts.push(`![${escapeMarkdown(chart.title)}](${encodeURI(file)})`);
   }
-  for (const table of others) parts.push(`### ${escapeMarkdown(table.title)}`, ...noteText(table), tableText(table));
+  parts.push(...others.filter((table) => !table.essential).flatMap(titled));
   parts.push('### Where these numbers come from', pairs(scenario.provenance));
   for (const part of scenario.appendices) {
     parts.push(`<details><summary>${escapeMarkdown(part.title)}</summary>`, fenced(part.text, ''), '</details>');

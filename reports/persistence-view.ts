@@ -52,37 +52,37 @@ export function persistenceTable(id: string, scenario: ScenarioResult): Table | 
   return {
     id: `${id}-persistence`,
     title: 'What persistence cost, and what it saved',
-    note: 'Snapshots and rewrites that ended in the measured phase, how long one took on average, the longest pause at its start, and the most memory copied because data changed meanwhile. The data set was saved before. Then the server was killed (SIGKILL) amid writes, started again and asked for every write it had acknowledged; the worst repetition counts. A kill ends the process, not the machine: what the kernel was given survives, so a loss of power would cost more.',
+    note: 'After the measured phase the server was killed (SIGKILL) amid writes, started again and asked for every write it had acknowledged; the worst repetition counts. A kill ends the process, not the machine: what the kernel was given survives, so a loss of power would cost more. Then: snapshots and rewrites that ended in the measured phase, how long one took on average, the longest pause at its start, the most memory copied because data changed meanwhile, and writes to the file that waited for an fsync. The data set was saved before.',
     essential: true,
     columns: [
       ...scenario.axes.map((axis) => left(printable(axis.field))),
       left('target'),
+      right('writes lost'),
+      right('oldest lost'),
+      right('recovery'),
+      right('keys back'),
+      right('files'),
       right('snapshots'),
       right('rewrites'),
       right('each took'),
       right('pause'),
       right('copied'),
       right('postponed'),
-      right('files'),
-      right('recovery'),
-      right('keys back'),
-      right('writes lost'),
-      right('oldest lost'),
     ],
     rows: cells.map((cell) => [
       ...scenario.axes.map((axis) => axisText(cell.axis[axis.field])),
       targetLabel(scenario, cell.targetId),
+      lostText(cell),
+      secondsText(worstOf(cell, (run) => run.persistence?.crash?.oldestLostS)),
+      secondsText(medianOf(cell, (run) => run.persistence?.crash?.recoveryS)),
+      formatNumber(medianOf(cell, (run) => run.persistence?.crash?.keysAfter)),
+      formatBytes(medianOf(cell, fileBytes)),
       formatNumber(medianOf(cell, (run) => run.persistence?.snapshots)),
       formatNumber(medianOf(cell, (run) => run.persistence?.rewrites)),
       secondsText(medianOf(cell, (run) => run.persistence?.snapshotS)),
       formatLatency(worstOf(cell, (run) => run.persistence?.pauseUs)),
       formatBytes(worstOf(cell, (run) => run.persistence?.copiedBytes)),
       formatNumber(medianOf(cell, (run) => run.persistence?.delayedFsyncs)),
-      formatBytes(medianOf(cell, fileBytes)),
-      secondsText(medianOf(cell, (run) => run.persistence?.crash?.recoveryS)),
-      formatNumber(medianOf(cell, (run) => run.persistence?.crash?.keysAfter)),
-      lostText(cell),
-      secondsText(worstOf(cell, (run) => run.persistence?.crash?.oldestLostS)),
     ]),
   };
 }
@@ -169,6 +169,30 @@ function colorOf(scenario: ScenarioResult, targetId: string): number {
   );
 }
 
+const SPAN_TEXT = { 'snapshot-start': 'snapshot', 'rewrite-start': 'rewrite' } as const;
+const SPAN_END = { 'snapshot-start': 'snapshot-end', 'rewrite-start': 'rewrite-end' } as const;
+
+/** What happened as marks: a snapshot or rewrite from its beginning to its end, or to the run's. */
+function marksOf(run: RunResult, color: number): ChartMark[] {
+  const events = run.persistence?.events ?? [];
+  return events.flatMap((event, at): ChartMark[] => {
+    switch (event.kind) {
+      case 'snapshot-start':
+      case 'rewrite-start': {
+        const end = events.slice(at).find((other) => other.kind === SPAN_END[event.kind as keyof typeof SPAN_END]);
+        const until = end?.t ?? Math.max(event.t, run.timeline.at(-1)?.t ?? 0);
+        return [{ x: event.t, until, color, text: SPAN_TEXT[event.kind] }];
+      }
+      case 'fsync':
+        return [{ x: event.t, color, text: 'fsync' }];
+      case 'write-postponed':
+        return [{ x: event.t, color, text: 'write waits' }];
+      default:
+        return [];
+    }
+  });
+}
+
 function courseChart(
   scenario: ScenarioResult,
   metric: CourseMetric,
@@ -186,16 +210,14 @@ function courseChart(
       }),
     ),
   );
-  const marks = courses.flatMap(({ cell, run }) =>
-    (run.persistence?.events ?? []).map(
-      (event): ChartMark => ({ x: event.t, color: colorOf(scenario, cell.targetId), text: EVENT_TEXT[event.kind] }),
-    ),
-  );
+  const marks = courses
+    .flatMap(({ cell, run }) => marksOf(run, colorOf(scenario, cell.targetId)))
+    .sort((a, b) => a.x - b.x);
   return {
     id: `${table}-${metric.id}`,
     group: `Course with ${where}`,
     title: `${metric.title} (${where})`,
-    description: `${metric.title} over time (first repetition), with vertical lines where a snapshot, rewrite or fsync was seen; each target's in its colour.`,
+    description: `${metric.title} over time (first repetition), shaded while a snapshot or rewrite ran, with vertical lines where an fsync was seen; each target's in its colour.`,
     kind: 'line',
     categories: null,
     xLabel: 'time since the start of the measurement',

@@ -35,7 +35,7 @@ export function buildScenarioView(scenario: ScenarioResult, index: number): Scen
     title: printable(scenario.title),
     question: printable(scenario.question),
     headline: printable(scenario.verdict.headline),
-    answer: printable(scenario.verdict.text),
+    answer: scenario.verdict.text.split('\n\n').map(printable),
     confidence: scenario.verdict.confidence,
     caveats: scenario.verdict.caveats.map(printable),
     notes: [

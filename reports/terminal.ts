@@ -36,7 +36,7 @@ function scenarioLines(scenario: ScenarioView, width: number, paint: (style: Sty
     lines.push(paint('bold', table.title), ...tableLines(table, width, paint), '');
   }
   lines.push(...fold(scenario.headline, width).map((line) => paint('bold', line)));
-  lines.push(...fold(scenario.answer, width));
+  lines.push(...scenario.answer.flatMap((paragraph) => [...fold(paragraph, width), '']));
   lines.push(paint('dim', `Confidence: ${scenario.confidence}.`));
   for (const caveat of scenario.caveats) lines.push(...bullet(caveat, width).map((line) => paint('dim', line)));
   const failed = scenario.validity.length > 0;

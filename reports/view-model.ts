@@ -35,9 +35,11 @@ export interface ChartSeries {
   points: [number, number | null][];
 }
 
-/** A moment that a chart over time marks by a vertical line. */
+/** A moment that a chart over time marks by a vertical line, or a span that it shades. */
 export interface ChartMark {
   x: number;
+  /** Where the span ends; absent for a moment. */
+  until?: number;
   /** Index into the palette. */
   color: number;
   text: string;
@@ -76,7 +78,8 @@ export interface ScenarioView {
   title: string;
   question: string;
   headline: string;
-  answer: string;
+  /** Paragraphs. */
+  answer: string[];
   confidence: string;
   caveats: string[];
   notes: string[];

@@ -74,16 +74,17 @@ export function modeFigures(result: ScenarioResult, targetId: string): ModeFigur
   });
 }
 
+const percentOf = (share: number): string => `${Math.round(share * 100)} %`;
+
 function costText({ mode, rate, tail }: ModeFigures): string | null {
   if (rate === null) return null;
   const change = rate - 1;
-  const share = `${Math.round(Math.abs(change) * 100)} %`;
   const cost = Math.abs(change) < COST_TOLD_MIN ? 'no difference in throughput that can be told' : null;
-  const told = cost ?? (change < 0 ? `${share} less throughput` : `${share} more throughput`);
-  return `${mode} ${told}${tail === null ? '' : `, p99.9 ${tail.toFixed(1)} times`}`;
+  const told = cost ?? `${percentOf(Math.abs(change))} ${change < 0 ? 'less' : 'more'} throughput`;
+  return `${mode} ${told}${tail === null ? '' : ` and ${tail.toFixed(1)} times the p99.9`}`;
 }
 
-function lossText(figures: readonly ModeFigures[]): string | null {
+function lossText(target: TargetResult, figures: readonly ModeFigures[]): string | null {
   const kept = figures.filter((one) => one.lostShare === 0).map((one) => one.mode);
   const lost = figures.filter((one) => one.lostShare !== null && one.lostShare > 0 && one.mode !== 'none');
   const parts = lost.map(
@@ -91,7 +92,36 @@ function lossText(figures: readonly ModeFigures[]): string | null {
       `${one.mode} lost up to ${Math.max(1, Math.round(one.lostShare! * 100))} % of the writes acknowledged just before, back to ${one.oldestLostS!.toFixed(1)} s`,
   );
   if (kept.length > 0) parts.push(`${kept.join(', ')} lost none`);
-  return parts.length === 0 ? null : `In a kill amid writes ${parts.join('; ')}.`;
+  if (parts.length > 0 && (figures.find((one) => one.mode === 'none')?.lostShare ?? 0) > 0) parts.push('none lost all');
+  return parts.length === 0 ? null : `When ${target.label} was killed amid writes ${parts.join('; ')}.`;
+}
+
+/** Which mode suits which need, and what it leaves of the throughput. */
+const NEEDS: readonly [mode: string, need: string][] = [
+  ['rdb', 'where all since the last snapshot may be lost'],
+  ['aof-everysec', 'where the last second or two may be lost in a power failure'],
+  ['aof-always', 'where no acknowledged write may be lost'],
+];
+
+/** What to do with it; null where the figures cannot carry advice. */
+function adviceText(figures: readonly ModeFigures[]): string | null {
+  if (scatter(figures) !== null) return null;
+  const parts = NEEDS.flatMap(([mode, need]) => {
+    const rate = figures.find((one) => one.mode === mode)?.rate ?? null;
+    if (rate === null) return [];
+    const cost = rate > 1 - COST_TOLD_MIN ? 'about all of' : `${percentOf(rate)} of`;
+    return [`${need}: ${mode} (${cost} the throughput of none)`];
+  });
+  return parts.length < 2 ? null : `To choose: ${parts.join('; ')}; where the data can be made again: none.`;
+}
+
+/**
+ * Files cost time: a mode that comes out faster than none shows how far the runs differ by chance.
+ * @returns the mode that is furthest ahead of none, or null where none is by more than is told at all
+ */
+function scatter(figures: readonly ModeFigures[]): ModeFigures | null {
+  const ahead = figures.filter((one) => one.rate !== null && one.rate > 1 + COST_TOLD_MIN);
+  return ahead.sort((a, b) => b.rate! - a.rate!)[0] ?? null;
 }
 
 /** The sentences about one target; empty where nothing can be said. */
@@ -105,31 +135,72 @@ function sentences(target: TargetResult, figures: readonly ModeFigures[]): strin
     .sort((a, b) => b.recoveryS! - a.recoveryS!)[0];
   return [
     costs.length === 0 ? null : `${target.label} against itself without persistence: ${costs.join('; ')}.`,
-    lossText(figures),
+    lossText(target, figures),
     slowest === undefined
       ? null
       : `The slowest start after it took ${formatUs(slowest.recoveryS! * 1e6)} (${slowest.mode}).`,
   ].filter((text) => text !== null);
 }
 
-/** @returns headline and sentences, or null where the scenario is not about modes of persistence */
-export function persistenceAnswer(result: ScenarioResult): { headline: string; text: string } | null {
-  if (!result.axes.some((axis) => axis.field === MODE_FIELD && axis.values.length > 1)) return null;
-  // What a reader can rely on is the real server; the embedded engine stands beside it.
-  const targets = [...result.targets].sort((a, b) => Number(a.kind === 'embedded') - Number(b.kind === 'embedded'));
-  const text = targets.flatMap((target) => sentences(target, modeFigures(result, target.id))).join(' ');
-  const first = targets[0];
-  if (first === undefined || text === '') return null;
-  const modes = modeFigures(result, first.id).filter((one) => one.mode !== 'none');
-  const costs = modes.filter((one) => one.rate !== null);
+/** What a reader must know before a mode is chosen for what it lost, or did not lose, here. */
+function caveatsOf(targets: readonly [TargetResult, readonly ModeFigures[]][]): string[] {
+  const caveats: string[] = [];
+  const crashed = targets.flatMap(([, figures]) => figures.filter((one) => one.lostShare !== null));
+  const inFiles = crashed.filter(
+    (one) => one.mode.startsWith('aof-') && one.mode !== 'aof-always' && one.lostShare === 0,
+  );
+  if (inFiles.length > 0) {
+    const modes = [...new Set(inFiles.map((one) => one.mode))].join(', ');
+    caveats.push(
+      `The process was killed, not the machine: ${modes} lost nothing because the kernel still had it. When power fails, what was not yet synced is lost: with appendfsync everysec up to two seconds, with appendfsync no as much as the kernel holds back (some 30 s on Linux).`,
+    );
+  }
+  if (crashed.some((one) => one.mode === 'rdb' && one.lostShare! > 0)) {
+    caveats.push(
+      'What rdb loses is all since its last finished snapshot began: here seconds, because snapshots were begun in this run; with a save point of an hour, up to an hour.',
+    );
+  }
+  for (const [target, figures] of targets) {
+    const ahead = scatter(figures);
+    if (ahead === null) continue;
+    caveats.push(
+      `On ${target.label} ${ahead.mode} came out ${percentOf(ahead.rate! - 1)} faster than none. Files cannot cause that: the runs differ by chance at least as much, so costs of that size are not known. Repeat it on a quiet machine, with --repetitions 3 or more.`,
+    );
+  }
+  return caveats;
+}
+
+function headlineOf({ label }: TargetResult, figures: readonly ModeFigures[]): string {
+  const modes = figures.filter((one) => one.mode !== 'none');
   const unjudged = modes.filter((one) => one.rate === null).map((one) => one.mode);
   const but = unjudged.length === 0 ? '' : ` (no valid runs of ${unjudged.join(', ')})`;
-  const dearest = costs.sort((a, b) => a.rate! - b.rate!)[0];
-  const headline =
-    dearest === undefined
-      ? `What a crash took from ${first.label} was measured; what persistence costs was not, for want of valid runs`
-      : dearest.rate! > 1 - COST_TOLD_MIN
-        ? `On ${first.label} no mode of persistence costs throughput that can be told${but}`
-        : `On ${first.label} the dearest mode of persistence, ${dearest.mode}, leaves ${Math.round(dearest.rate! * 100)} % of the throughput${but}`;
-  return { headline, text };
+  const dearest = modes.filter((one) => one.rate !== null).sort((a, b) => a.rate! - b.rate!)[0];
+  const ahead = scatter(figures);
+  if (dearest === undefined) {
+    return `What a crash took from ${label} was measured; what persistence costs was not, for want of valid runs`;
+  }
+  if (ahead !== null && 1 / dearest.rate! <= ahead.rate!) {
+    return `On ${label} the runs differed by chance more than any mode of persistence costs (${ahead.mode} came out ${percentOf(ahead.rate! - 1)} faster than none)${but}`;
+  }
+  if (dearest.rate! > 1 - COST_TOLD_MIN) {
+    return `On ${label} no mode of persistence costs throughput that can be told${but}`;
+  }
+  return `On ${label} the dearest mode of persistence, ${dearest.mode}, leaves ${percentOf(dearest.rate!)} of the throughput${but}`;
+}
+
+/** @returns headline, paragraphs and caveats, or null where the scenario is not about modes of persistence */
+export function persistenceAnswer(
+  result: ScenarioResult,
+): { headline: string; paragraphs: string[]; caveats: string[] } | null {
+  if (!result.axes.some((axis) => axis.field === MODE_FIELD && axis.values.length > 1)) return null;
+  // What a reader can rely on is the real server; the embedded engine stands beside it.
+  const targets = [...result.targets]
+    .sort((a, b) => Number(a.kind === 'embedded') - Number(b.kind === 'embedded'))
+    .map((target): [TargetResult, ModeFigures[]] => [target, modeFigures(result, target.id)]);
+  const paragraphs = targets.map((one) => sentences(...one).join(' ')).filter((text) => text !== '');
+  const first = targets[0];
+  if (first === undefined || paragraphs.length === 0) return null;
+  const advice = adviceText(first[1]);
+  if (advice !== null) paragraphs.unshift(advice);
+  return { headline: headlineOf(...first), paragraphs, caveats: caveatsOf(targets) };
 }

@@ -37,7 +37,13 @@ export function judge(result: ScenarioResult): Verdict {
   const verdict = judgeTargets(result);
   const answer = persistenceAnswer(result);
   // Where modes of persistence were varied, they are the question; how the targets compare comes after it.
-  return answer === null ? verdict : { ...verdict, headline: answer.headline, text: `${answer.text} ${verdict.text}` };
+  if (answer === null) return verdict;
+  return {
+    ...verdict,
+    headline: answer.headline,
+    text: [...answer.paragraphs, verdict.text].join('\n\n'),
+    caveats: [...answer.caveats, ...verdict.caveats],
+  };
 }
 
 function judgeTargets(result: ScenarioResult): Verdict {

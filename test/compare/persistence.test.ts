@@ -38,11 +38,49 @@ it('tells what each mode costs against none, and what a crash took', () => {
   expect(answer.headline).toBe(
     `On ${REDIS.label} the dearest mode of persistence, aof-always, leaves 10 % of the throughput`,
   );
-  expect(answer.text).toContain('rdb no difference in throughput that can be told');
-  expect(answer.text).toContain('aof-always 90 % less throughput');
-  expect(answer.text).toContain('rdb lost up to 42 % of the writes acknowledged just before, back to 0.8 s');
-  expect(answer.text).toContain('aof-always lost none');
-  expect(judge(result).headline).toBe(answer.headline);
+  const [advice, told, ...more] = answer.paragraphs;
+  expect(more).toEqual([]);
+  expect(advice).toContain('rdb (about all of the throughput of none)');
+  expect(advice).toContain('where no acknowledged write may be lost: aof-always (10 % of the throughput of none)');
+  expect(told).toContain('rdb no difference in throughput that can be told');
+  expect(told).toContain('aof-always 90 % less throughput');
+  expect(told).toContain(`When ${REDIS.label} was killed amid writes rdb lost up to 42 %`);
+  expect(told).toContain('of the writes acknowledged just before, back to 0.8 s; aof-always lost none; none lost all');
+  expect(answer.caveats).toEqual([expect.stringContaining('all since its last finished snapshot began')]);
+  const verdict = judge(result);
+  expect(verdict.headline).toBe(answer.headline);
+  expect(verdict.text.split('\n\n').slice(0, 2)).toEqual(answer.paragraphs);
+  expect(verdict.caveats.slice(0, 1)).toEqual(answer.caveats);
+});
+
+it('does not let a mode look safe that only outlived its process', () => {
+  const result = resultOf([
+    ['none', [crashed('none', 1_000)]],
+    ['aof-no', [crashed('aof-no', 0)]],
+    ['aof-everysec', [crashed('aof-everysec', 0)]],
+    ['aof-always', [crashed('aof-always', 0)]],
+  ]);
+  expect(persistenceAnswer(result)!.caveats).toEqual([
+    expect.stringMatching(/^The process was killed, not the machine: aof-no, aof-everysec lost nothing/),
+  ]);
+});
+
+it('takes a mode that is faster than none for chance, and gives no advice then', () => {
+  const rates = (none: number, rdb: number, always: number) =>
+    persistenceAnswer(
+      resultOf([
+        ['none', [crashed('none', 9, { rate: none })]],
+        ['rdb', [crashed('rdb', 0, { rate: rdb })]],
+        ['aof-always', [crashed('aof-always', 0, { rate: always })]],
+      ]),
+    )!;
+  const wild = rates(10_000, 49_400, 6_200);
+  expect(wild.headline).toContain('the runs differed by chance more than any mode of persistence costs');
+  expect(wild.headline).toContain('rdb came out 394 % faster than none');
+  expect(wild.paragraphs.join(' ')).not.toContain('To choose');
+  expect(wild.caveats).toEqual([expect.stringContaining('Files cannot cause that')]);
+  // A cost that is far larger than that is still told.
+  expect(rates(10_000, 12_000, 500).headline).toContain('aof-always, leaves 5 % of the throughput');
 });
 
 it('compares runs of one repetition, leaves out those that cannot be believed, and says which modes it could not judge', () => {

@@ -59,13 +59,35 @@ describe('the view model', () => {
       '99.9th percentile (aof-rdb, 90% set)',
       'Memory (aof-rdb, 90% set)',
     ]);
-    expect(courses[0]!.marks).toHaveLength(4 * scenario.targets.length);
-    expect(courses[0]!.marks![0]).toEqual({ x: 1.5, color: 0, text: 'snapshot begins' });
+    expect(courses[0]!.marks).toHaveLength(3 * scenario.targets.length);
+    expect(courses[0]!.marks![0]).toEqual({ x: 1.5, until: 3.25, color: 0, text: 'snapshot' });
+    // What bears the answer is read before charts and details.
+    const markdown = renderMarkdown(result, new Map(view.charts.map((chart) => [chart.id, `${chart.id}.png`])));
+    expect(markdown.indexOf('13 of 20,000')).toBeLessThan(markdown.indexOf('!['));
+    const html = renderHtml(result);
+    expect(html.indexOf('13 of 20,000')).toBeLessThan(html.indexOf('<figure'));
     for (const chart of courses) expect(view.tables.some((candidate) => candidate.id === chart.table)).toBe(true);
     for (const one of view.tables) for (const row of one.rows) expect(row.length).toBe(one.columns.length);
     expect(renderTerminal(result, { color: false, width: 120 })).toContain('13 of 20,000');
     expect(renderMarkdown(result)).toContain('1.50 s snapshot begins');
     expect(renderHtml(result)).toContain('write waits for fsync');
+  });
+
+  it('ends the span of a snapshot that was still under way with the run, and keeps the paragraphs of an answer apart', () => {
+    const scenario = sampleScenario();
+    scenario.verdict.text = 'One.\n\nTwo <b>.';
+    for (const { runs } of scenario.cells) {
+      runs[0]!.persistence = { ...samplePersistence(0), events: [{ t: 1.5, kind: 'rewrite-start' }] };
+    }
+    const result = sampleResult([scenario]);
+    const view = buildReportView(result).scenarios[0]!;
+    const course = view.charts.find((chart) => chart.group.startsWith('Course'))!;
+    const end = scenario.cells[0]!.runs[0]!.timeline.at(-1)!.t;
+    expect(course.marks![0]).toEqual({ x: 1.5, until: end, color: 0, text: 'rewrite' });
+    expect(view.answer).toEqual(['One.', 'Two <b>.']);
+    expect(renderHtml(result)).toContain('<p>One.</p>\n<p>Two &lt;b&gt;.</p>');
+    expect(renderMarkdown(result)).toContain('One.\n\nTwo &lt;b&gt;.');
+    expect(renderTerminal(result, { color: false })).toContain('One.\n\nTwo <b>.\n');
   });
 
   it('leaves failed runs out of the figures and lists why they failed', () => {
