@@ -19,14 +19,18 @@ export class ThreadSyncer implements FileSyncer {
     return Buffer.from(new Uint8Array(this.shared, SYNC_CELLS * 4, length)).toString();
   }
 
+  /** Begins the thread. The first sync does so too, but that takes a while in which writes would wait. */
+  start(): void {
+    if (this.worker !== null) return;
+    this.worker = new Worker(entryUrl(import.meta.url, './sync-worker.ts'), { workerData: this.shared });
+    this.worker.unref();
+    // It could not begin, or has ended: without this the server would end too.
+    this.worker.on('error', () => Atomics.store(this.cells, SYNC_DEAD, 1));
+  }
+
   sync(file: number): void {
     const { cells } = this;
-    if (this.worker === null) {
-      this.worker = new Worker(entryUrl(import.meta.url, './sync-worker.ts'), { workerData: this.shared });
-      this.worker.unref();
-      // It could not begin, or has ended: without this the server would end too.
-      this.worker.on('error', () => Atomics.store(cells, SYNC_DEAD, 1));
-    }
+    this.start();
     cells[SYNC_FILE] = file;
     Atomics.add(cells, SYNC_GIVEN, 1);
     Atomics.notify(cells, SYNC_GIVEN);

@@ -6,6 +6,7 @@ import { systemText } from '../base/system-text.ts';
 import { defaultConfig, type RedisConfig } from '../redis/config.ts';
 import { type ConfigFileError, createLoadedConfig, type LoadedConfig, loadConfigText } from '../redis/config-file.ts';
 import { quoteWord, splitWords } from '../redis/config-words.ts';
+import { bytesOfName, nativeName } from './native-names.ts';
 
 /** Options of this program that the original does not have; they may stand anywhere on the command line. */
 export interface EngineOptions {
@@ -114,11 +115,9 @@ export function optionLines(words: readonly string[]): { lines: string; fromStdi
   return { lines, fromStdin };
 }
 
-const latin1 = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
-
 function readConfigFile(path: string): string {
   try {
-    return readFileSync(path, 'latin1');
+    return readFileSync(nativeName(path), 'latin1');
   } catch (error) {
     throw new ConfigFileMissing(path, error);
   }
@@ -134,7 +133,7 @@ function includedTexts(path: string): string[] {
       .replace(/\?/g, '.')}$`,
   );
   const folder = dirname(path);
-  return readdirSync(folder)
+  return readdirSync(nativeName(folder), 'latin1')
     .filter((name) => pattern.test(name))
     .sort()
     .map((name) => readConfigFile(join(folder, name)));
@@ -142,7 +141,7 @@ function includedTexts(path: string): string[] {
 
 function changeFolder(path: string): string | null {
   try {
-    process.chdir(path);
+    process.chdir(nativeName(path));
     return null;
   } catch (error) {
     return systemText(error);
@@ -195,23 +194,23 @@ export function readCommandLine(argv: readonly string[], onStdin: () => void = (
   let configFile = '';
   let options = rest;
   if (rest.length > 0 && !rest[0]!.startsWith('-')) {
-    configFile = resolve(rest[0]!);
+    configFile = bytesOfName(resolve(rest[0]!));
     options = rest.slice(1);
   }
-  const { lines, fromStdin } = optionLines(options);
+  const { lines, fromStdin } = optionLines(options.map(bytesOfName));
   let text = configFile === '' ? '' : readConfigFile(configFile);
   if (fromStdin) {
     onStdin();
     text += readStdin();
   }
-  text += `\n${latin1(lines)}`;
+  text += `\n${lines}`;
   const config = defaultConfig();
-  config.dir = process.cwd();
+  config.dir = bytesOfName(process.cwd());
   const loaded = createLoadedConfig();
   const check = (directive: string, value: unknown) =>
     directive === 'activedefrag' && value === true && engine.allocator === 'debian' ? NO_DEFRAG : null;
   loadConfigText(config, text, { include: includedTexts, changeFolder, check }, loaded);
-  config.dir = process.cwd();
+  config.dir = bytesOfName(process.cwd());
   return { config, loaded, engine, configFile, fromStdin };
 }
 

@@ -7,6 +7,7 @@ import type { RedisConfig } from '../redis/config.ts';
 import { LOG_VERBOSE, LOG_WARNING } from '../redis/log-levels.ts';
 import { addReplyProto } from '../redis/protocol/reply.ts';
 import type { RedisCore } from '../redis/redis-core.ts';
+import { nativeName } from './native-names.ts';
 import { systemText } from './redis-conf.ts';
 import { readTlsSettings, TlsError } from './redis-tls.ts';
 
@@ -72,7 +73,7 @@ export async function listenEverywhere(
   if (config.tlsPort !== 0) listening += await listenTls(loop, config, log);
   if (config.unixsocket !== '') {
     try {
-      await loop.listenUnix(config.unixsocket, config.tcpBacklog, config.unixsocketperm);
+      await loop.listenUnix(nativeName(config.unixsocket), config.tcpBacklog, config.unixsocketperm);
       listening++;
     } catch (error) {
       const text = `Failed opening Unix socket: bind: ${systemText(error)}`;

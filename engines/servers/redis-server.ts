@@ -30,6 +30,7 @@ import { daemonReady, isDaemon, startDaemon } from './daemon.ts';
 import { ThreadSyncer } from './file-syncer.ts';
 import { createLocalDisk } from './local-disk.ts';
 import { checkLogFile, createLogFile } from './log-file.ts';
+import { bytesOfName, nativeName } from './native-names.ts';
 import { removePidFile, writePidFile } from './pid-file.ts';
 import {
   ConfigFileMissing,
@@ -105,7 +106,7 @@ function createHost(
         .slice(0, digits),
     changeFolder(path) {
       try {
-        process.chdir(path);
+        process.chdir(nativeName(path));
         return null;
       } catch (error) {
         return systemText(error);
@@ -169,10 +170,10 @@ function createAppliers(
         const shared = start.engine.dataFolder !== undefined;
         try {
           const folder = shared ? resolve(core().persistence.folder, config.dir) : config.dir;
-          if (!statSync(folder).isDirectory()) return 'Not a directory';
+          if (!statSync(nativeName(folder)).isDirectory()) return 'Not a directory';
           if (shared) core().persistence.folder = folder;
-          else process.chdir(folder);
-          config.dir = shared ? folder : process.cwd();
+          else process.chdir(nativeName(folder));
+          config.dir = shared ? folder : bytesOfName(process.cwd());
           return null;
         } catch (error) {
           return systemText(error);
@@ -270,7 +271,8 @@ async function loadData(core: RedisCore, loop: EventLoop, log: RedisLog, run: ()
     log.write(LOG_WARNING, `Fatal error loading the DB: ${reason}. Exiting.`);
     throw new StartError(reason);
   }
-  log.write(LOG_NOTICE, `DB loaded from disk: ${((nowUs() - startUs) / 1e6).toFixed(3)} seconds`);
+  const from = core.config.appendonly ? 'append only file' : 'disk';
+  log.write(LOG_NOTICE, `DB loaded from ${from}: ${((nowUs() - startUs) / 1e6).toFixed(3)} seconds`);
   return true;
 }
 
@@ -382,9 +384,10 @@ export async function startRedisServer(
     return Buffer.from('-ERR max number of clients reached\r\n');
   };
   const snapshots = mapping === null ? null : new ThreadSnapshots(memory, mapping);
-  core.persistence.folder = engine.dataFolder ?? '.';
+  core.persistence.folder = bytesOfName(engine.dataFolder ?? '.');
   core.persistence.snapshots = snapshots;
   const syncer = new ThreadSyncer();
+  if (config.appendonly && config.appendfsync === 'everysec') syncer.start();
   core.persistence.aof.sync.syncer = syncer;
   core.persistence.aof.sync.fatal = (text) => {
     log.write(LOG_WARNING, text);
@@ -398,7 +401,7 @@ export async function startRedisServer(
     if (error instanceof ListenError) throw new StartError(error.message);
     throw error;
   }
-  if (config.setProcTitle) process.title = processTitle(config, start.configFile, port);
+  if (config.setProcTitle) process.title = nativeName(processTitle(config, start.configFile, port));
   log.write(LOG_NOTICE, `Running mode=standalone, port=${port !== 0 ? port : config.tlsPort}.`);
   log.write(LOG_WARNING, 'Server initialized');
   admin.startupMemory = allocator.usedBytes;
@@ -496,7 +499,7 @@ export async function runRedisServer(argv: readonly string[]): Promise<number> {
     if (error !== null) process.stderr.write(`Cannot start in the background: ${error}\n`);
     return error === null ? 0 : 1;
   }
-  const log = openLog(config.logfile);
+  const log = openLog(nativeName(config.logfile));
   if (log === null) {
     daemonReady("can't open the log file");
     return 1;
@@ -512,7 +515,7 @@ export async function runRedisServer(argv: readonly string[]): Promise<number> {
   } else {
     log.write(LOG_WARNING, 'Configuration loaded');
   }
-  const pidFile = config.pidfile !== '' ? config.pidfile : config.daemonize ? PID_FILE_DEFAULT : '';
+  const pidFile = config.pidfile !== '' ? nativeName(config.pidfile) : config.daemonize ? PID_FILE_DEFAULT : '';
   let forget = () => {};
   let server: RunningServer;
   try {
@@ -575,7 +578,7 @@ async function serveUntilEnd(
   }
   if (config.unixsocket !== '') {
     log.write(LOG_NOTICE, 'Removing the unix socket file.');
-    rmSync(config.unixsocket, { force: true });
+    rmSync(nativeName(config.unixsocket), { force: true });
   }
   log.write(LOG_WARNING, 'Redis is now ready to exit, bye bye...');
   return code;

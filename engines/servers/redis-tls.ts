@@ -7,6 +7,7 @@ import type { EventLoop, TlsSettings } from '../io/event-loop.ts';
 import type { DirectiveName, RedisConfig } from '../redis/config.ts';
 import type { SettingApplier } from '../redis/config-set.ts';
 import { LOG_WARNING } from '../redis/log-levels.ts';
+import { nativeName } from './native-names.ts';
 import { systemText } from './redis-conf.ts';
 
 /** Settings that do not make a TLS server. */
@@ -26,7 +27,7 @@ const CERTIFICATE = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----/;
 
 function read(path: string, what: string): string {
   try {
-    return readFileSync(path, 'latin1');
+    return readFileSync(nativeName(path), 'latin1');
   } catch (error) {
     throw new TlsError(`${what}${systemText(error)}`);
   }
@@ -66,11 +67,11 @@ function authoritiesOf(config: RedisConfig): string[] {
     // OpenSSL looks a certificate up when it needs one and finds none in a folder that is not there; here all are read at the start.
     let names: string[] = [];
     try {
-      names = readdirSync(config.tlsCaCertDir);
+      names = readdirSync(nativeName(config.tlsCaCertDir));
     } catch {}
     for (const name of names.sort()) {
       try {
-        const text = readFileSync(join(config.tlsCaCertDir, name), 'latin1');
+        const text = readFileSync(join(nativeName(config.tlsCaCertDir), name), 'latin1');
         if (CERTIFICATE.test(text)) authorities.push(text);
       } catch {}
     }

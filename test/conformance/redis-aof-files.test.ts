@@ -212,10 +212,46 @@ describeReal(['redis-server'], 'append-only files', () => {
       );
     },
   };
-  for (const [title, put] of Object.entries(foundFiles)) {
-    it(`from before there were parts are taken over: ${title}`, { timeout: 30_000 }, async () => {
+  const put = (folder: string, files: Readonly<Record<string, Uint8Array | string>>): void => {
+    mkdirSync(join(folder, 'appendonlydir'));
+    for (const [name, bytes] of Object.entries(files)) writeFileSync(join(folder, 'appendonlydir', name), bytes);
+  };
+  const parts = { 'a.base.aof': old, 'a.incr.aof': encodeCommand(['SET', 'other', 'v']) };
+  const foundParts: Readonly<Record<string, (folder: string) => void>> = {
+    'with comments, in another order': (folder) =>
+      put(folder, {
+        ...parts,
+        'appendonly.aof.manifest':
+          '# mine\nfile a.incr.aof seq 3 type i\nTYPE base file a.base.aof seq 2x more words\n#\n',
+      }),
+    'with a history': (folder) =>
+      put(folder, {
+        ...parts,
+        'b.incr.aof': 'junk',
+        'appendonly.aof.manifest':
+          'file a.base.aof seq 2 type b\nfile b.incr.aof seq 9 type h\nfile a.incr.aof seq 3 type i\n',
+      }),
+    'none, in a manifest of comments': (folder) => put(folder, { 'appendonly.aof.manifest': '# nothing yet\n' }),
+  };
+  const infoOf = async (server: TestServer): Promise<string[]> => {
+    const client = await RespClient.connect({ path: server.path });
+    try {
+      const text = String(await client.command('INFO', 'persistence'));
+      return text.match(/^(aof_(base|current)_size|rdb_changes_since|rdb_last_load_keys_loaded).*/gm)!;
+    } finally {
+      await client.close();
+    }
+  };
+  for (const [title, prepare] of Object.entries({ ...foundFiles, ...foundParts })) {
+    const kind = title in foundFiles ? 'from before there were parts' : 'in parts';
+    it(`${kind} are taken over: ${title}`, { timeout: 30_000 }, async () => {
       pair = new EffectsPair();
-      await pair.start((folder) => put(folder));
+      await pair.start((folder) => prepare(folder));
+      const manifestText = (folder: string) =>
+        readFileSync(join(folder, 'appendonlydir/appendonly.aof.manifest'), 'utf8');
+      expect(manifestText(pair.oursFolder)).toEqual(manifestText(pair.realFolder));
+      // Of a file whose end it has cut off the original tells the size before.
+      if (!title.includes('breaks off')) expect(await infoOf(pair.ours), 'sizes').toEqual(await infoOf(pair.real));
       await each(pair, [['APPEND', 'k', 'w']]);
       const files = (folder: string) => ({
         data: readdirSync(folder).sort(),
@@ -230,4 +266,17 @@ describeReal(['redis-server'], 'append-only files', () => {
       );
     });
   }
+
+  it('have names of any bytes', { timeout: 30_000 }, async () => {
+    pair = new EffectsPair(['--appendfilename', 'ä "п".aof', '--appenddirname', 'dö r', '--dbfilename', 'ü.rdb']);
+    await pair.start();
+    await each(pair, [['SET', 'k', 'v'], ['SAVE']]);
+    const files = (folder: string) => [
+      ...readdirSync(folder).sort(),
+      ...readdirSync(join(folder, 'dö r')).sort(),
+      readFileSync(join(folder, 'dö r', 'ä "п".aof.manifest'), 'latin1'),
+    ];
+    expect(files(pair.oursFolder)).toEqual(files(pair.realFolder));
+    await pair.expectInterchange({ ours: await digestOf(pair.ours), real: await digestOf(pair.real) });
+  });
 });

@@ -230,7 +230,7 @@ function nothingFollows(disk: Disk, paths: readonly string[]): boolean {
 }
 
 /**
- * Loads every part.
+ * Loads every part. What the increments change counts as changed since the last save, as an RDB file does not have it.
  * @throws AofLoadError, RdbLoadError, what the disk throws, or ARENA_EXHAUSTED
  */
 export function* loadAppendOnlyFiles(
@@ -256,5 +256,4 @@ export function* loadAppendOnlyFiles(
   } finally {
     core.persistence.loading = false;
   }
-  core.dirty = 0;
 }

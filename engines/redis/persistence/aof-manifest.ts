@@ -15,6 +15,7 @@ export interface AofFile {
 /** A manifest that cannot be used; the message says why. */
 export class ManifestError extends Error {}
 
+/** With the end of the line. */
 const LINE_BYTES_MAX = 1_024;
 
 export class AofManifest {
@@ -34,18 +35,36 @@ export class AofManifest {
     return copy;
   }
 
+  /** Neither a base nor an increment. */
+  get isEmpty(): boolean {
+    return this.base === null && this.increments.length === 0;
+  }
+
+  /** A name that is to be removed must not be given again before that: the file would go with it. */
+  private isHistory(name: string): boolean {
+    return this.history.some((file) => file.name === name);
+  }
+
   /** Adds the next base file; the one before becomes history. @param suffix ".rdb" or ".aof" */
   addBase(prefix: string, suffix: string): AofFile {
-    if (this.base !== null) this.history.push({ ...this.base, type: 'h' });
-    this.baseSeq++;
-    this.base = { name: `${prefix}.${this.baseSeq}.base${suffix}`, seq: this.baseSeq, type: 'b' };
+    if (this.base !== null) this.history.unshift({ ...this.base, type: 'h' });
+    let name: string;
+    do {
+      this.baseSeq++;
+      name = `${prefix}.${this.baseSeq}.base${suffix}`;
+    } while (this.isHistory(name));
+    this.base = { name, seq: this.baseSeq, type: 'b' };
     return this.base;
   }
 
   /** Adds the next increment. */
   addIncrement(prefix: string): AofFile {
-    this.incrementSeq++;
-    const file: AofFile = { name: `${prefix}.${this.incrementSeq}.incr.aof`, seq: this.incrementSeq, type: 'i' };
+    let name: string;
+    do {
+      this.incrementSeq++;
+      name = `${prefix}.${this.incrementSeq}.incr.aof`;
+    } while (this.isHistory(name));
+    const file: AofFile = { name, seq: this.incrementSeq, type: 'i' };
     this.increments.push(file);
     return file;
   }
@@ -53,18 +72,14 @@ export class AofManifest {
   /** All increments but the last one become history, the last one too if `all`: a rewrite holds what they held. */
   retireIncrements(all = false): void {
     const last = all ? undefined : this.increments.pop();
-    for (const file of this.increments) this.history.push({ ...file, type: 'h' });
+    this.history.unshift(...this.increments.map((file) => ({ ...file, type: 'h' as const })));
     this.increments.length = 0;
     if (last !== undefined) this.increments.push(last);
   }
 
-  /** Files with the next numbers are not needed after all. Their numbers are not given again before they are removed. */
+  /** Files are not needed after all: they go with the history. */
   giveUp(files: readonly AofFile[]): void {
-    for (const file of files) {
-      if (file.type === 'b') this.baseSeq = file.seq;
-      else this.incrementSeq = file.seq;
-      this.history.push({ ...file, type: 'h' });
-    }
+    this.history.unshift(...files.map((file) => ({ ...file, type: 'h' as const })));
   }
 
   /** The file's text. */
@@ -79,32 +94,25 @@ export class AofManifest {
     if (text === '') throw new ManifestError('Found an empty AOF manifest');
     if (!text.endsWith('\n')) throw new ManifestError('The AOF manifest file contains too long line');
     let lastSeq = 0;
-    let baseSeqMax = 0;
-    let incrementSeqMax = 0;
     for (const line of text.slice(0, -1).split('\n')) {
       // The original's lines end at a NUL, and then it misses the end of the line.
-      if (line.length > LINE_BYTES_MAX || line.includes('\0'))
+      if (line.length >= LINE_BYTES_MAX || line.includes('\0'))
         throw new ManifestError('The AOF manifest file contains too long line');
       if (line.startsWith('#')) continue;
       const file = parseLine(line);
       if (file.type === 'b') {
         if (manifest.base !== null) throw new ManifestError('Found duplicate base file information');
         manifest.base = file;
-        baseSeqMax = Math.max(baseSeqMax, file.seq);
+        manifest.baseSeq = file.seq;
       } else if (file.type === 'h') {
         manifest.history.push(file);
-        // Their names must not be given again as long as they are to be removed.
-        if (file.name.includes('.base.')) baseSeqMax = Math.max(baseSeqMax, file.seq);
-        else incrementSeqMax = Math.max(incrementSeqMax, file.seq);
       } else {
         if (file.seq <= lastSeq) throw new ManifestError('Found a non-monotonic sequence number');
         lastSeq = file.seq;
         manifest.increments.push(file);
-        incrementSeqMax = Math.max(incrementSeqMax, file.seq);
+        manifest.incrementSeq = file.seq;
       }
     }
-    manifest.baseSeq = baseSeqMax;
-    manifest.incrementSeq = incrementSeqMax;
     return manifest;
   }
 }
@@ -125,7 +133,7 @@ function parseLine(line: string): AofFile {
     } else if (key === 'seq') seq = Number.parseInt(value, 10);
     else if (key === 'type') type = value[0] ?? '';
   }
-  if (name === '' || !(seq > 0) || type === '') throw bad();
+  if (name === '' || !(seq > 0) || !Number.isSafeInteger(seq + 1) || type === '') throw bad();
   if (type !== 'b' && type !== 'i' && type !== 'h') throw new ManifestError('Unknown AOF file type');
   return { name, seq, type };
 }

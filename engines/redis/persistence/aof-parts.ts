@@ -63,7 +63,7 @@ export class AofParts {
     const name = core.config.appendfilename;
     const old = `${core.persistence.folder}/${name}`;
     if (!disk.exists(old)) return manifest;
-    const noParts = manifest === null || (manifest.base === null && manifest.increments.length === 0);
+    const noParts = manifest === null || manifest.isEmpty;
     // The manifest was written, but the server ended before the file was moved.
     const begun = manifest?.increments.length === 0 && manifest.base?.name === name && !disk.exists(this.path(name));
     if (!noParts && !begun) return manifest;
@@ -83,20 +83,30 @@ export class AofParts {
 
   /** Bytes of all parts that count. */
   protected sizeOnDisk(): number {
-    const disk = this.core.disk!;
-    const { base, increments } = this.manifest;
-    let bytes = 0;
-    for (const { name } of [...(base === null ? [] : [base]), ...increments]) {
-      try {
-        const file = disk.open(this.path(name), 'read');
-        bytes += disk.size(file);
-        disk.close(file);
-      } catch (error) {
-        // Only the growth is reckoned from it.
-        this.core.log(LOG_WARNING, `Unable to obtain the AOF file ${name} length: ${systemText(error)}`);
-      }
-    }
+    let bytes = this.baseSizeOnDisk();
+    for (const { name } of this.manifest.increments) bytes += this.sizeOf(name);
     return bytes;
+  }
+
+  /** Bytes of the base; 0: there is none. */
+  protected baseSizeOnDisk(): number {
+    return this.manifest.base === null ? 0 : this.sizeOf(this.manifest.base.name);
+  }
+
+  private sizeOf(name: string): number {
+    const disk = this.core.disk!;
+    try {
+      const file = disk.open(this.path(name), 'read');
+      try {
+        return disk.size(file);
+      } finally {
+        disk.close(file);
+      }
+    } catch (error) {
+      // Only the growth is reckoned from it.
+      this.core.log(LOG_WARNING, `Unable to obtain the AOF file ${name} length: ${systemText(error)}`);
+      return 0;
+    }
   }
 
   /** Removes files that are no longer needed. */

@@ -75,7 +75,16 @@ export class AofSync {
   /** An increment that an earlier run has left: perhaps its end is in the system's memory only. */
   owe(file: FileHandle): void {
     this.owed.push(file);
-    this.giveOwed();
+  }
+
+  /** Syncs what an earlier run may not have, before anybody is served. What fails is tried again later. */
+  catchUp(): void {
+    if (this.synced === this.size && this.owed.length === 0) return;
+    try {
+      this.finish();
+    } catch (error) {
+      this.note(systemText(error), this.owed.length > 0);
+    }
   }
 
   /** Where nothing is synced in the background the present increment is now, so that it can be left. @throws what the disk throws */
@@ -90,8 +99,12 @@ export class AofSync {
     const { file } = this;
     this.file = NONE;
     if (file === NONE) return;
-    if (needed && (this.synced !== this.size || this.atWork === file)) this.owe(file);
-    else this.closeUnlessAtWork(file);
+    if (needed && (this.synced !== this.size || this.atWork === file)) {
+      this.owe(file);
+      this.giveOwed();
+    } else {
+      this.closeUnlessAtWork(file);
+    }
   }
 
   /** What is owed is no longer needed: another file holds it. */

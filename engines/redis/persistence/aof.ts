@@ -202,9 +202,10 @@ export class AppendOnlyFile extends AofParts {
     const disk = core.disk!;
     const { appendfilename } = core.config;
     disk.makeFolder(this.folder);
-    let next = manifest;
-    if (next === null) {
-      next = new AofManifest();
+    // An empty manifest is there where the lines are all comments.
+    const isNew = manifest === null || manifest.isEmpty;
+    const next = manifest ?? new AofManifest();
+    if (isNew) {
       const base = next.addBase(appendfilename, this.baseSuffix());
       core.log(LOG_NOTICE, `Creating AOF base file ${base.name} on server start`);
       writeBase(base.name);
@@ -217,12 +218,21 @@ export class AppendOnlyFile extends AofParts {
     const file = last === undefined ? this.openEmpty(name) : disk.open(this.path(name), 'append');
     const bytes = disk.size(file);
     this.sync.open(file, bytes, bytes === 0);
-    this.persist(next);
+    if (last === undefined) {
+      this.persist(next);
+    } else {
+      this.manifest = next;
+      // What the run before has named stays so when the power is cut, before more is built on it.
+      disk.syncFolder(this.folder);
+    }
     this.oweEarlierParts();
+    this.sync.catchUp();
+    this.collectGarbage();
     core.effects.forgetSelected();
     this.state = 'on';
-    this.size = this.sizeOnDisk();
-    this.rewriteBaseSize = this.size;
+    // A base that was just written is left out, as in the original.
+    this.size = isNew ? 0 : this.sizeOnDisk();
+    this.rewriteBaseSize = isNew ? 0 : this.baseSizeOnDisk();
     this.listen();
   }
 
@@ -328,12 +338,17 @@ export class AppendOnlyFile extends AofParts {
     if (this.state === 'waiting') this.state = 'on';
     this.size = this.sizeOnDisk();
     this.rewriteBaseSize = this.size;
-    if (core.config.aofDisableAutoGc) return;
+    this.collectGarbage();
+  }
+
+  /** Removes files that are no longer needed, unless they are to stay. */
+  private collectGarbage(): void {
+    if (this.core.config.aofDisableAutoGc) return;
     try {
       this.removeHistory();
     } catch (error) {
       // They stay in the manifest's history, and the next rewrite tries again.
-      core.log(LOG_WARNING, `Could not remove files of the AOF that are no longer needed: ${systemText(error)}`);
+      this.core.log(LOG_WARNING, `Could not remove files of the AOF that are no longer needed: ${systemText(error)}`);
     }
   }
 

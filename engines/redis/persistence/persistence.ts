@@ -429,6 +429,8 @@ export class Persistence {
   /** @param bytes of all files to be loaded */
   beginLoading(bytes: number): void {
     this.loading = true;
+    this.keysLoaded = 0;
+    this.keysExpired = 0;
     this.progress.begin(this.core.unixtime, bytes);
   }
 
