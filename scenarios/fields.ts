@@ -13,10 +13,12 @@ interface Range {
   above?: boolean;
 }
 
-function outside(value: number, range: Range): string | null {
+/** @param show a bound as it is written in a scenario */
+function outside(value: number, range: Range, show: (bound: number) => string = String): string | null {
   const { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY } = range;
-  if (value < min || (range.above && value === min)) return `must be ${range.above ? 'above' : 'at least'} ${min}`;
-  if (value > max) return `must be at most ${max}`;
+  if (value < min || (range.above && value === min))
+    return `must be ${range.above ? 'above' : 'at least'} ${show(min)}`;
+  if (value > max) return `must be at most ${show(max)}`;
   return range.whole && !Number.isInteger(value) ? 'must be a whole number' : null;
 }
 
@@ -26,12 +28,13 @@ function quantity(
   what: string,
   examples: (string | number)[],
   range: Range,
+  show?: (bound: number) => string,
 ) {
   return z
     .union([z.number(), z.string()], { error: `must be ${what} such as ${examples.join(', ')}` })
     .transform((written, context) => {
       const value = reader(written);
-      const error = typeof value === 'number' ? outside(value, range) : value.error;
+      const error = typeof value === 'number' ? outside(value, range, show) : value.error;
       if (typeof value === 'number' && error === null) return value;
       context.addIssue({ code: 'custom', message: error ?? '' });
       return z.NEVER;
@@ -42,9 +45,22 @@ function quantity(
 const MAX_VALUE = 512 * 1024 ** 2;
 const DAY = 86_400;
 
+/** Seconds with the largest unit that leaves a whole number: "50ms", "7d". */
+function durationText(value: number): string {
+  const units: [string, number][] = [
+    ['d', DAY],
+    ['h', 3_600],
+    ['min', 60],
+    ['s', 1],
+  ];
+  const [unit, size] = units.find(([, one]) => value >= one && value % one === 0) ?? ['ms', 1e-3];
+  return `${Math.round(value / size)}${unit}`;
+}
+
 const bytes = (range: Range) => quantity(readBytes, 'a size', ['100 B', '64 KiB', 4096], { max: MAX_VALUE, ...range });
-const seconds = (range: Range) => quantity(readSeconds, 'a duration', ['10s', '250ms', '5min'], range);
-const milliseconds = (range: Range) => quantity(readMilliseconds, 'a duration', ['5ms', '500us', '1s'], range);
+const seconds = (range: Range) => quantity(readSeconds, 'a duration', ['10s', '250ms', '5min'], range, durationText);
+const milliseconds = (range: Range) =>
+  quantity(readMilliseconds, 'a duration', ['5ms', '500us', '1s'], range, (ms) => durationText(ms / 1_000));
 const rate = () => quantity(readRate, 'a rate', ['5000/s', '20k/s'], { min: 0, above: true, max: 1e8 });
 const share = (range: Range) => quantity(readShare, 'a share', ['50%', 0.5], { min: 0, max: 1, ...range });
 const count = (range: Range) => quantity(readCount, 'a number', [100_000, '100k', '1M'], { whole: true, ...range });

@@ -537,10 +537,17 @@ function targetOfOption(plan: ScenarioPlan, written: string, taken: ReadonlySet<
   return { ...outcome.target, id };
 }
 
-/** How long a plan's runs last at least, in seconds, for so many targets: warm-up and measured phase, without start and preload. */
+/** A crash on purpose takes about so long: two seconds of writing, a start, and reading back. */
+const CRASH_S = 4;
+
+/** How long a plan's runs last at least, in seconds, for so many targets: warm-up, measured phase and crash, without start and preload. */
 export function plannedSeconds(plan: ScenarioPlan, targets: number): number {
   return plan.cells.reduce(
-    (sum, { scenario }) => sum + targets * scenario.repetitions * (scenario.warmUpS + scenario.durationS),
+    (sum, { scenario }) =>
+      sum +
+      targets *
+        scenario.repetitions *
+        (scenario.warmUpS + scenario.durationS + (scenario.persistence?.crash === true ? CRASH_S : 0)),
     0,
   );
 }

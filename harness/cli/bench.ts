@@ -60,6 +60,13 @@ export const benchCommand: CommandModule<object, BenchArguments> = {
       .option('time', { type: 'number', default: 300, describe: 'micro: milliseconds for each structure' })
       .option('out', { type: 'string', describe: 'Append the table to this file' }),
   handler: async (args) => {
+    if (!(Number.isInteger(args.rounds) && args.rounds >= 1)) {
+      throw new UsageError('Cannot measure: --rounds must be a whole number from 1');
+    }
+    if (!(args.scale > 0 && args.scale <= 100)) {
+      throw new UsageError('Cannot measure: --scale must be above 0, and at most 100');
+    }
+    if (!(args.time >= 1)) throw new UsageError('Cannot measure: --time must be at least 1 ms');
     if (args.what === 'micro') {
       await micro(args);
       return;

@@ -24,6 +24,14 @@ const EPILOGUE = [
   '3 with --strict: a run is inconclusive; 130 interrupted (what was measured is kept).',
 ].join('\n');
 
+/** What stands behind the commands that need something. */
+const WANTED: Record<string, string> = {
+  run: 'name a scenario (see `cachelab list`) or a file',
+  report: 'name a result.json, or the folder that holds one',
+  show: 'name a scenario (see `cachelab list`) or a file',
+  bench: 'say what: engines, persistence or micro',
+};
+
 /** @param args the words behind the program's name @returns the exit code */
 export async function runProgram(args: readonly string[]): Promise<number> {
   let code: number = EXIT_OK;
@@ -50,14 +58,17 @@ export async function runProgram(args: readonly string[]): Promise<number> {
     .epilogue(EPILOGUE)
     .version(cachelabVersion())
     .alias({ h: 'help', v: 'version' })
-    .demandCommand(1, 'Say what to do: run, report, serve, list, show, init, schema')
+    .demandCommand(1, 'Say what to do: run, report, serve, list, show, init, schema, bench')
     .strict()
     .recommendCommands()
     .wrap(Math.min(110, process.stdout.columns ?? 100))
     .exitProcess(false)
     .fail((message, error) => {
-      // A handler's error comes with `error`, a mistake in the command line with `message` only.
-      if (error) throw error;
+      // A handler's error comes with `error`; so does an option without its value, which is a mistake in the command line like others.
+      if (error && error.name !== 'YError') throw error;
+      if (message.startsWith('Not enough non-option arguments')) {
+        throw new UsageError(`Cannot ${args[0]} nothing: ${WANTED[String(args[0])] ?? 'a word is missing'}`);
+      }
       throw new UsageError(message.startsWith('Did you mean') ? `Unknown command "${args[0]}". ${message}` : message);
     });
   await parser.parseAsync();

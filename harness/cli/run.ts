@@ -68,12 +68,28 @@ export function runCommand(exit: (code: number) => void): CommandModule<object, 
         .option('out', {
           type: 'string',
           default: 'out',
+          requiresArg: true,
           coerce: lastGiven,
           describe: 'folder that receives a folder for this run',
         })
-        .option('repetitions', { type: 'number', coerce: lastGiven, describe: 'measure each cell so often' })
-        .option('duration', { type: 'string', coerce: lastGiven, describe: 'length of the measured phase, e.g. 5s' })
-        .option('seed', { type: 'string', coerce: lastGiven, describe: 'every random choice follows from it' })
+        .option('repetitions', {
+          type: 'number',
+          requiresArg: true,
+          coerce: lastGiven,
+          describe: 'measure each cell so often',
+        })
+        .option('duration', {
+          type: 'string',
+          requiresArg: true,
+          coerce: lastGiven,
+          describe: 'length of the measured phase, e.g. 5s',
+        })
+        .option('seed', {
+          type: 'string',
+          requiresArg: true,
+          coerce: lastGiven,
+          describe: 'every random choice follows from it',
+        })
         .option('png', { type: 'boolean', default: true, describe: 'write PNG charts (--no-png leaves them out)' })
         .option('allow-flush', {
           type: 'boolean',
@@ -135,6 +151,7 @@ function readPlans(args: RunArguments): ScenarioPlan[] {
 }
 
 async function run(args: RunArguments): Promise<number> {
+  if (args.out === '') throw new UsageError('Cannot write to --out "": name a folder');
   const plans = readPlans(args);
   const interruption = new AbortController();
   let interruptedBy: NodeJS.Signals | null = null;

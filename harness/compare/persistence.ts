@@ -91,8 +91,10 @@ function lossText(target: TargetResult, figures: readonly ModeFigures[]): string
     (one) =>
       `${one.mode} lost up to ${Math.max(1, Math.round(one.lostShare! * 100))} % of the writes acknowledged just before, back to ${one.oldestLostS!.toFixed(1)} s`,
   );
-  if (kept.length > 0) parts.push(`${kept.join(', ')} lost none`);
-  if (parts.length > 0 && (figures.find((one) => one.mode === 'none')?.lostShare ?? 0) > 0) parts.push('none lost all');
+  if (kept.length > 0) parts.push(`${kept.join(', ')} lost none of them`);
+  if (parts.length > 0 && figures.some((one) => one.mode === 'none' && (one.lostShare ?? 0) > 0)) {
+    parts.push('without persistence all data were lost');
+  }
   return parts.length === 0 ? null : `When ${target.label} was killed amid writes ${parts.join('; ')}.`;
 }
 
