@@ -76,6 +76,9 @@ export class LruCommands {
       if (!settings.lruCrawler) return this.#say('CLIENT_ERROR lru crawler disabled');
       if (what === 'crawl') return this.#crawl(CRAWL_EXPIRED, conn);
       if (!settings.dumpEnabled) return this.#say('ERROR metadump not allowed');
+      if (this.#core.input.hasRepliesBefore(line.tokenAt[0]!)) {
+        return this.#say('ERROR cannot pipeline other commands before metadump');
+      }
       return this.#crawl(CRAWL_METADUMP, conn);
     }
     if (count === 4 && (what === 'tocrawl' || what === 'sleep')) {

@@ -40,6 +40,12 @@ class Pair {
     return [replies[0]!.toString('latin1'), replies[1]!.toString('latin1')];
   }
 
+  /** Sends bytes to both. @returns what each replied up to `end` */
+  async exchange(text: string, end: Buffer): Promise<[real: string, engine: string]> {
+    const replies = await Promise.all(this.#clients.map((client) => client.ask(Buffer.from(text), end, 20_000)));
+    return [replies[0]!.toString('latin1'), replies[1]!.toString('latin1')];
+  }
+
   /** A dump is alone in its batch: the original does not look at what follows it until more comes. */
   async dump(what: string): Promise<[real: string, engine: string]> {
     const replies = await Promise.all(
@@ -124,6 +130,56 @@ describeReal(['memcached'], 'the commands of LRU and crawler', () => {
       }
     });
   }
+});
+
+/** Commands whose replies the original has not sent yet when the next one comes in the same packet. */
+const STACKED = [
+  ...[
+    'mg none v',
+    'mg k v',
+    'mg none v q',
+    'set a 0 0 1\r\nx',
+    'set a 0 0 1 noreply\r\nx',
+    'ms a 1\r\nx',
+    'ms a 1 q\r\nx',
+    'me k',
+  ],
+  ...[
+    'delete none',
+    'delete none noreply',
+    'version',
+    'verbosity 0',
+    'foo',
+    'incr none 1',
+    'touch none 0',
+    'stats settings',
+  ],
+  ...['flush_all 100000 noreply', 'lru_crawler enable', 'get k\r\nmg none v'],
+];
+/** Commands whose replies leave at once. */
+const SENT = ['get none', 'get k', 'mn', 'gat 0 k', 'mg none v\r\nget k', 'mg k v\r\nmn'];
+
+describeReal(['memcached'], 'a dump', () => {
+  it('is refused behind commands of the same packet whose replies have not left', TIMEOUT, async () => {
+    const pair = new Pair();
+    await pair.start();
+    const dump = 'lru_crawler metadump all\r\n';
+    const refused = 'ERROR cannot pipeline other commands before metadump\r\n';
+    try {
+      await pair.ask('set k 0 0 1\r\nx\r\n');
+      for (const [commands, end] of [[STACKED, refused] as const, [SENT, 'size=61\nEND\r\n'] as const]) {
+        for (const command of commands) {
+          const [real, engine] = await pair.exchange(`${command}\r\n${dump}`, Buffer.from(end));
+          expect(real.endsWith(end), command).toBe(true);
+          if (end === refused) expect(engine.split('\r\n').at(-2), command).toBe(refused.trim());
+          else expect(engine.endsWith(end), command).toBe(true);
+          await pair.crawled();
+        }
+      }
+    } finally {
+      await pair.stop();
+    }
+  });
 });
 
 /**
