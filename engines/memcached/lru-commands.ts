@@ -3,15 +3,11 @@ import type { AsciiLine } from './ascii-line.ts';
 import type { Core } from './core.ts';
 import { CRAWL_BUSY, CRAWL_ERROR, CRAWL_EXPIRED, CRAWL_METADUMP, REMAINING_SIZE } from './crawler.ts';
 import * as L from './layout.ts';
+import { parseDouble } from './numbers.ts';
 import * as R from './replies.ts';
 
 const HOT_WARM_PCT_MAX = 80;
 const CRAWLER_SLEEP_US_MAX = 1_000_000;
-
-/** What strtod reads whole, but for hexadecimal numbers. @returns NaN where it is none */
-function decimal(text: string): number {
-  return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN;
-}
 
 export class LruCommands {
   readonly #core: Core;
@@ -55,10 +51,11 @@ export class LruCommands {
     const line = this.#line;
     const hot = line.u32(2);
     const warm = line.u32(3);
-    const hotFactor = decimal(line.text(4));
-    const warmFactor = decimal(line.text(5));
-    if (hot < 0 || warm < 0 || Number.isNaN(hotFactor) || Number.isNaN(warmFactor)) return this.#say('ERROR');
-    if (hot + warm > HOT_WARM_PCT_MAX) return this.#say('ERROR hot and warm pcts must not exceed 80');
+    const hotFactor = parseDouble(line.text(4));
+    const warmFactor = parseDouble(line.text(5));
+    if (hot < 0 || warm < 0 || hotFactor === null || warmFactor === null) return this.#say('ERROR');
+    // Their sum wraps as the original's 32 bits do.
+    if ((hot + warm) >>> 0 > HOT_WARM_PCT_MAX) return this.#say('ERROR hot and warm pcts must not exceed 80');
     if (warmFactor <= 0 || hotFactor <= 0) return this.#say('ERROR hot/warm age factors must be greater than 0');
     settings.hotLruPct = hot;
     settings.warmLruPct = warm;
@@ -125,10 +122,14 @@ export class LruCommands {
     if (text === 'hash') return null;
     const ids = new Uint8Array(L.LRU_COUNT);
     if (text === 'all') return ids.fill(1);
+    const line = this.#line;
+    let at = line.tokenAt[2]!;
     for (const word of text.split(',')) {
+      const end = at + word.length;
+      const id = line.u32At(at, end);
+      at = end + 1;
       // Empty ones are skipped, as strtok does.
       if (word === '') continue;
-      const id = /^[+]?\d+$/.test(word) ? Number(word) : 0;
       if (id < 1 || id >= L.CLASS_COUNT) return undefined;
       for (const lru of [L.LRU_HOT, L.LRU_WARM, L.LRU_COLD, L.LRU_TEMP]) ids[id | lru] = 1;
     }

@@ -134,3 +134,17 @@ export function parseDouble(text: string): number | null {
   if (isOutOfRange || (value === Number.POSITIVE_INFINITY && infinite === undefined)) return null;
   return sign === '-' ? -value : value;
 }
+
+/** A double as C's `%.Nf` prints it: ties go to the even digit, however large it is, with its sign also where it is zero. */
+export function fixedAsC(value: number, digits: number): string {
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? 'nan' : value < 0 ? '-inf' : 'inf';
+  const sign = value < 0 || Object.is(value, -0) ? '-' : '';
+  const magnitude = Math.abs(value);
+  // From here on a double has no fraction, and toFixed would soon print an exponent.
+  if (magnitude >= 2 ** 53) return `${sign}${BigInt(magnitude)}.${'0'.repeat(digits)}`;
+  const halves = magnitude * 2 ** (digits + 1);
+  // Only an odd multiple of so small a power of two lies exactly between two decimals.
+  const isTie = Number.isInteger(halves) && halves % 2 === 1;
+  const lower = Math.floor(magnitude * 10 ** digits);
+  return sign + (isTie && lower % 2 === 0 ? (lower / 10 ** digits).toFixed(digits) : magnitude.toFixed(digits));
+}

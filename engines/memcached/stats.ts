@@ -6,6 +6,7 @@ import { resetLruCounters, sumOf } from './counters.ts';
 import * as L from './layout.ts';
 import { LOCK_LRU } from './lock-cells.ts';
 import { tailAge } from './lru.ts';
+import { fixedAsC } from './numbers.ts';
 import * as R from './replies.ts';
 import { threadsPerUdp } from './settings.ts';
 import { CELL_LISTEN_DISABLED } from './shared-block.ts';
@@ -23,8 +24,6 @@ const CACHEDUMP_BYTES_MAX = 2 * 1024 * 1024;
 const BUFFER_BYTES = 16_384;
 
 const yesNo = (value: boolean): string => (value ? 'yes' : 'no');
-/** As C's %.2f … without trailing digits: what `stats settings` prints for factors. */
-const fixed = (value: number, digits: number): string => value.toFixed(digits);
 
 export class StatsCommands {
   readonly #core: Core;
@@ -153,8 +152,8 @@ export class StatsCommands {
       ['version', VERSION],
       ['libevent', '2.1.12-stable'],
       ['pointer_size', 64],
-      ['rusage_user', fixed(usage.userSeconds, 6)],
-      ['rusage_system', fixed(usage.systemSeconds, 6)],
+      ['rusage_user', fixedAsC(usage.userSeconds, 6)],
+      ['rusage_system', fixedAsC(usage.systemSeconds, 6)],
       ['max_connections', s.maxConns],
       ['curr_connections', c.currConnections],
       ['total_connections', c.totalConnections],
@@ -269,7 +268,7 @@ export class StatsCommands {
       ['domain_socket', s.socketPath ?? 'NULL'],
       ['umask', s.access.toString(8)],
       ['shutdown_command', yesNo(s.shutdownCommand)],
-      ['growth_factor', fixed(s.factor, 2)],
+      ['growth_factor', fixedAsC(s.factor, 2)],
       ['chunk_size', s.chunkSize],
       ['num_threads', s.threads],
       ['num_threads_per_udp', threadsPerUdp(s)],
@@ -286,7 +285,7 @@ export class StatsCommands {
       ['hashpower_init', s.hashPowerInit],
       ['slab_reassign', yesNo(s.slabReassign)],
       ['slab_automove', s.slabAutomove],
-      ['slab_automove_ratio', fixed(s.slabAutomoveRatio, 2)],
+      ['slab_automove_ratio', fixedAsC(s.slabAutomoveRatio, 2)],
       ['slab_automove_window', s.slabAutomoveWindow],
       ['slab_chunk_max', s.slabChunkSizeMax],
       ['lru_crawler', yesNo(s.lruCrawler)],
@@ -298,10 +297,10 @@ export class StatsCommands {
       ['hash_algorithm', s.hashAlgorithm],
       ['lru_maintainer_thread', yesNo(s.lruMaintainer)],
       ['lru_segmented', yesNo(s.lruSegmented)],
-      ['hot_lru_pct', s.hotLruPct],
-      ['warm_lru_pct', s.warmLruPct],
-      ['hot_max_factor', fixed(s.hotMaxFactor, 2)],
-      ['warm_max_factor', fixed(s.warmMaxFactor, 2)],
+      ['hot_lru_pct', s.hotLruPct | 0],
+      ['warm_lru_pct', s.warmLruPct | 0],
+      ['hot_max_factor', fixedAsC(s.hotMaxFactor, 2)],
+      ['warm_max_factor', fixedAsC(s.warmMaxFactor, 2)],
       ['temp_lru', yesNo(s.tempLru)],
       ['temporary_ttl', s.temporaryTtl],
       ['idle_timeout', s.idleTimeout],
@@ -319,8 +318,8 @@ export class StatsCommands {
       ['ext_compact_under', s.ext.compactUnder],
       ['ext_drop_under', s.ext.dropUnder],
       ['ext_max_sleep', s.ext.maxSleep],
-      ['ext_max_frag', fixed(s.ext.maxFrag, 2)],
-      ['slab_automove_freeratio', fixed(s.slabAutomoveFreeRatio, 3)],
+      ['ext_max_frag', fixedAsC(s.ext.maxFrag, 2)],
+      ['slab_automove_freeratio', fixedAsC(s.slabAutomoveFreeRatio, 3)],
       ['ext_drop_unread', yesNo(s.ext.dropUnread)],
       ['ssl_enabled', 'no'],
       ['ssl_chain_cert', s.ssl.chainCert ?? '(null)'],

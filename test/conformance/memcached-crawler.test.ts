@@ -92,7 +92,8 @@ lru_crawler sleep 1000001|lru_crawler sleep 1000000|lru_crawler sleep a|lru_craw
 lru|lru x|lru x 1|lru mode|lru mode x|lru mode flat|lru mode segmented|lru mode segmented 1 2|lru mode flat noreply
 lru tune|lru tune 10 25 0.1 2.0|lru tune 10 25 0.1 2.0 noreply|lru tune 10 25 0.1|lru tune 50 40 0.1 2|lru tune a 40 0.1 2
 lru tune 10 40 0 2|lru tune 10 40 0.1 x|lru tune 10 40 0.1 -1|lru tune 10 40 0.1 1 2 3|lru tune 10 40 1x 2|lru tune 10 40 1e-1 .5
-lru temp_ttl|lru temp_ttl -1|lru temp_ttl 61|lru temp_ttl a|lru temp_ttl 61 noreply|lru temp_ttl 4294967296|lru temp_ttl 2147483648`
+lru temp_ttl|lru temp_ttl -1|lru temp_ttl 61|lru temp_ttl a|lru temp_ttl 61 noreply|lru temp_ttl 4294967296|lru temp_ttl 2147483648
+lru_crawler crawl 4294967297|lru_crawler crawl 1,+2,003|lru_crawler crawl 1\t|lru_crawler crawl -18446744073709551615|lru_crawler crawl 1,4294967296`
     .split(/[|\n]/)
     .map((line) => `${line}\r\n`);
 
@@ -130,6 +131,27 @@ describeReal(['memcached'], 'the commands of LRU and crawler', () => {
       }
     });
   }
+
+  it('takes and prints numbers as C reads and prints them', TIMEOUT, async () => {
+    const pair = new Pair();
+    await pair.start(['-o', 'slab_automove=0']);
+    try {
+      const factors = '0.125 0.375 -0 1e23 9007199254740993 inf -inf nan 0x1p3 1.005 1e400 1e-310 5\v .'.split(' ');
+      const percents = ['4294967295 20', '2147483648 2147483648', '4294967295 1', '-1 1', '10 18446744073709551615'];
+      for (const command of [
+        ...factors.flatMap((factor) => [`slabs automove ratio ${factor}`, `lru tune 10 20 ${factor} 1`]),
+        ...factors.map((factor) => `lru tune 10 20 1 ${factor}`),
+        ...percents.map((percent) => `lru tune ${percent} 1 1`),
+      ]) {
+        const [real, engine] = await pair.ask(`${command}\r\n`);
+        expect(engine, command).toBe(real);
+        const [theirs, ours] = await pair.stats(' settings', /pct|factor|ratio/);
+        expect(ours, command).toEqual(theirs);
+      }
+    } finally {
+      await pair.stop();
+    }
+  });
 });
 
 /** Commands whose replies the original has not sent yet when the next one comes in the same packet. */
