@@ -42,7 +42,8 @@ const CELL_RELEASED_PAGES = CELL_SLAB_MOVER + 8;
 /** Chunk sizes of the classes that settings ask for, by class number (0 stands for the pool and has none); the last is the largest class. */
 export function classSizes(settings: Settings): number[] {
   const sizes = [0];
-  let size = ITEM_STRUCT_BYTES + settings.chunkSize;
+  // Unsigned, as in the original: from less than nothing it wraps, and is beyond all classes.
+  let size = (ITEM_STRUCT_BYTES + settings.chunkSize) >>> 0;
   while (sizes.length < CLASS_MAX) {
     if (settings.slabSizes !== null) {
       if (sizes.length > settings.slabSizes.length) break;

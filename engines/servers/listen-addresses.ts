@@ -10,7 +10,7 @@ const TAG_MAX = 8;
 const PORT_MAX = 0xffff;
 
 export interface ListenAddress {
-  /** A name or an address; EVERYWHERE. */
+  /** A name or an address; EVERYWHERE. An empty one is nobody's name. */
   host: string;
   /** TCP and UDP port; 0: the system chooses. */
   port: number;
@@ -69,7 +69,7 @@ function parseOne(part: string, defaultPort: number, refuse: (text: string) => n
   }
   host ??= rest;
   return {
-    host: host === '' ? EVERYWHERE : host,
+    host,
     // -1 asks for any port; other numbers are cut to 16 bits as the system does it.
     port: port === -1 ? 0 : port & PORT_MAX,
     protocol,

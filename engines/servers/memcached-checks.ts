@@ -92,7 +92,7 @@ function parseSlabSizes(text: string, s: Settings): number[] {
   for (const part of text.split('-')) {
     if (part === '') continue;
     const size = strictUnsigned(part);
-    if (size === null || size < s.chunkSize || size > s.slabChunkSizeMax) {
+    if (size === null || size < s.chunkSize >>> 0 || size > s.slabChunkSizeMax) {
       refuse(`slab size ${size ?? 0} is out of valid range`);
     }
     if (last >= size) refuse(`slab size ${size} cannot be lower than or equal to a previous class size`);

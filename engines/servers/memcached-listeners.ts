@@ -94,6 +94,8 @@ export async function listenUdp<T extends { port: number }>(
 async function addressesOf(host: string): Promise<string[]> {
   if (host === EVERYWHERE) return ['0.0.0.0', '::'];
   if (isIP(host) !== 0) return [host];
+  // Node takes no name for loopback, C for a name that nobody has.
+  if (host === '') throw Object.assign(new Error('No host is named'), { code: 'ENOTFOUND' });
   return (await lookup(host, { all: true })).map(({ address }) => address);
 }
 

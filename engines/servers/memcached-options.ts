@@ -231,8 +231,8 @@ const settingFlags: Record<string, Flag> = {
   },
   n: ({ settings }, value) => {
     settings.chunkSize = atoi(value);
-    // Below 0 the original still makes classes, as long as an item's own struct leaves something.
-    if (settings.chunkSize === 0 || settings.chunkSize <= -ITEM_STRUCT_BYTES) {
+    // Below 0 the original still makes classes, or a single one where an item's own struct has it wrap. Without a byte left it dies.
+    if (settings.chunkSize === 0 || settings.chunkSize === -ITEM_STRUCT_BYTES) {
       throw new OptionError('Chunk size must be greater than 0', EX_FAILURE);
     }
   },
@@ -268,7 +268,8 @@ const settingFlags: Record<string, Flag> = {
     reading.protocol = true;
   },
   I: ({ settings }, value) => {
-    settings.itemSizeMax = atoi(value) * (UNITS[value.slice(-1)] ?? 1);
+    // 32 bits with a sign: gigabytes wrap.
+    settings.itemSizeMax = (atoi(value) * (UNITS[value.slice(-1)] ?? 1)) | 0;
   },
   S: ({ settings }) => {
     settings.sasl = true;

@@ -195,11 +195,11 @@ export async function runMemcachedServer(argv: string[]): Promise<number> {
     log(error.message);
     return error.exitCode;
   }
+  for (const warning of options.warnings) log(warning);
   if (options.show !== null) {
     process.stdout.write({ help: HELP_TEXT, license: LICENSE_TEXT, version: VERSION_TEXT }[options.show]);
     return 0;
   }
-  for (const warning of options.warnings) log(warning);
   try {
     readPasswords(options.settings, log);
   } catch (error) {

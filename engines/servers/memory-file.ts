@@ -43,7 +43,7 @@ export class MemoryFile {
     } catch (error) {
       const { message, syscall } = error as NodeJS.ErrnoException;
       const what = syscall === 'ftruncate' ? 'ftruncate failed' : 'failed to open file for mmap';
-      throw new OptionError(`${what}: ${message}`, EX_FAILURE);
+      throw new OptionError(`${what}: ${asSystemSaysIt(message)}`, EX_FAILURE);
     }
     const offset = arena.takePages(bytes / PAGE_BYTES);
     if (offset === 0)
@@ -102,4 +102,11 @@ function readLeft(path: string, settings: Settings, log: (line: string) => void)
 
 function seconds(): string {
   return (Date.now() / 1000).toFixed(6);
+}
+
+/** Node's text for a system error, "ENOENT: no such file or directory, open '…'", as C's strerror has it. */
+function asSystemSaysIt(message: string): string {
+  if (message.startsWith('EISDIR')) return 'Is a directory';
+  const text = /^[A-Z]+: (.+?), \w+/.exec(message)?.[1] ?? message;
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }

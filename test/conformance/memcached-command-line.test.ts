@@ -46,6 +46,8 @@ const REFUSED = `
 -S -B ascii|-S -B auto|-S -U 1|-S -B binary -U 5|-Y FILE -B auto|-Y FILE -B binary|-Y FILE -U 5
 -L -m 38|-l notls:127.0.0.1|-l [::1|-l tag_x:127.0.0.1|-l 127.0.0.1:x|-l proto[ascii:1.1.1.1|-l tag[:1.1.1.1|-l tag[]:1.1.1.1|-l tag[123456789]:1.1.1.1
 -l proto[proxy]:1.1.1.1|-l [::1]:x
+-t 99999999999999999999|-c 99999999999999999999|-R 9223372036854775807 -c 0|-R -9223372036854775809|-I 4095m -m 4000|-I 4096m|-I 2048m -m 9000|-o slab_automove_ratio=-0x1
+-o slab_sizes=96-112 -n -60|-o hashpower=4294967295|-o tail_repair_time=4294967305|-f 0x1|-f 0x|-f -inf
 -V|-vV|-V -Q|foo bar -V|--vers|--verb -V|-vvv -V|-t 65 -V|-C -F -X -W -A -V
 `;
 
@@ -65,6 +67,9 @@ const ACCEPTED = `
 -o slab_sizes=100-200-300|-o slab_sizes=48|-o slab_sizes=101-203|-o slab_sizes=100--200|-o ext_page_size=64|-o ext_item_size=5,ext_item_age=7,ext_low_ttl=3
 -o ext_drop_unread,ext_recache_rate=5,ext_compact_under=6,ext_drop_under=7,ext_max_sleep=8,ext_max_frag=0.5,ext_wbuf_size=8
 -o ssl_chain_cert=/x,ssl_key=/y,ssl_verify_mode=1,ssl_keyformat=1,ssl_ciphers=a,ssl_ca_cert=b,ssl_wbuf_size=4,ssl_session_cache,ssl_kernel_tls,ssl_min_version=3
+-f inf|-f 0x1p1|-f 0x1.8z|-f 1.125|-f infinitely|-n -60|-n 2147483648|-I 4097m -m 4000|-b 4294967301|-o hot_max_factor=nan
+-o slab_automove_ratio=nan|-o slab_automove_ratio=0x1p-1|-o slab_automove_freeratio=inf|-o slab_automove_freeratio=0.0625|-o temporary_ttl=4294967301
+-o temporary_ttl=2147483648|-o ext_max_frag=0x1p-3|-o warm_max_factor=1e30|-o idle_timeout=4294967301
 -l 127.0.0.1|-l 127.0.0.1,::1|-l 127.0.0.1 -l ::1|-l 127.0.0.1 -l 127.0|-l ,|-U 1|-U -1|-v|-Y FILE|-e MEMORY
 `;
 

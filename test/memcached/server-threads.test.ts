@@ -167,6 +167,32 @@ describe.skipIf(!systemAvailable())('a server with threads', { timeout: 60_000 }
     server.close();
   });
 
+  it.each([
+    [
+      '-l :11999',
+      'getaddrinfo(): Name or service not known\nfailed to listen on one of interface(s) :11999: Invalid argument',
+    ],
+    [
+      '-l 127.0.0.1,[]',
+      'getaddrinfo(): Name or service not known\nfailed to listen on one of interface(s) 127.0.0.1,[]: Invalid argument',
+    ],
+    ['-e /nonexistent/memory', 'failed to open file for mmap: No such file or directory'],
+    ['-e /', 'failed to open file for mmap: Is a directory'],
+  ])('does not start with %s, and says why as the original does', async (options, words) => {
+    const args = [MAIN, 'serve', 'memcached', '-p', '0', '-U', '0', ...options.split(' ')];
+    const port = options.startsWith('-l') ? ['-p', '-1'] : [];
+    const { status, stderr } = spawnSync(process.execPath, [...args, ...port], { encoding: 'utf8', timeout: 20_000 });
+    expect(stderr).toBe(`${words}\n`);
+    expect(status).not.toBe(0);
+  });
+
+  it('warns of many threads also where it only tells its version', () => {
+    const args = [MAIN, 'serve', 'memcached', '-t', '65', '-V'];
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 20_000 });
+    expect([status, stdout]).toEqual([0, 'memcached 1.6.18\n']);
+    expect(stderr).toMatch(/^WARNING: Setting a high number of workerthreads is not recommended\.\n/);
+  });
+
   // Root may raise every limit, so it takes another user, who must be able to read what is to be run.
   const nobody = ['--reuid', '65534', '--clear-groups'];
   const isReadable = spawnSync('setpriv', [...nobody, 'test', '-r', MAIN]).status === 0;
