@@ -1,5 +1,6 @@
 /** Where a Memcached-like server listens: TCP addresses and names, a Unix socket, sockets for datagrams. */
 import { lookup } from 'node:dns/promises';
+import { chmodSync } from 'node:fs';
 import { isIP } from 'node:net';
 import type { EventLoop, Listener } from '../io/event-loop.ts';
 import { removeStaleSocket } from '../io/stale-socket.ts';
@@ -10,6 +11,8 @@ import type { MemcachedOptions } from './memcached-options.ts';
 import { EX_OSERR, OptionError } from './option-error.ts';
 import type { BoundPort } from './port-file.ts';
 
+/** The bits of -a that count. */
+const PERMISSIONS = 0o777;
 /** What the original calls an error number. */
 const ERROR_TEXTS: Record<string, string> = {
   EADDRINUSE: 'Address already in use',
@@ -40,11 +43,14 @@ export async function listen(
   if (settings.socketPath !== null) {
     try {
       removeStaleSocket(settings.socketPath);
-      const listener = await loop.listenUnix(settings.socketPath, settings.backlog, settings.access);
+      const mode = settings.access & PERMISSIONS;
+      const listener = await loop.listenUnix(settings.socketPath, settings.backlog, mode);
+      // The loop takes 0 for "as the umask has it".
+      if (mode === 0) chmodSync(settings.socketPath, 0);
       announceListener(core, listener, 'unix');
       return [{ listener, place: 0 }];
     } catch (error) {
-      throw listenError(`failed to listen on UNIX socket: ${settings.socketPath}`, error);
+      throw listenError(`failed to listen on UNIX socket: ${settings.socketPath}`, error, false);
     }
   }
   const listeners: PlacedListener[] = [];
@@ -123,9 +129,10 @@ function whatFor({ settings }: MemcachedOptions, port: string): string {
 }
 
 /** In the original's words: what the system said of the last address, and then what was wanted. */
-function listenError(what: string, error: unknown): OptionError {
+function listenError(what: string, error: unknown, isNetwork = true): OptionError {
   const code = (error as { code?: string }).code ?? '';
-  if (code === 'EADDRINUSE') return new OptionError(`${what}: ${ERROR_TEXTS[code]}`, EX_OSERR);
+  // A port that is taken may be so on one of several addresses only: there the original speaks of it at the end.
+  if (code === 'EADDRINUSE' && isNetwork) return new OptionError(`${what}: ${ERROR_TEXTS[code]}`, EX_OSERR);
   const isName = code === 'ENOTFOUND' || code.startsWith('EAI_');
   const reason = isName
     ? 'getaddrinfo(): Name or service not known'

@@ -19,6 +19,8 @@ export interface MemcachedOptions {
   /** Nobody said where to listen: loopback it is (the original would take every interface). */
   listenDefault: boolean;
   daemonize: boolean;
+  /** -r: a daemon keeps its working folder, where the original would dump core. */
+  staysInFolder: boolean;
   pidFile: string | null;
   /** -u: whom to become when root has started the server; null: nobody else. */
   user: string | null;
@@ -110,6 +112,7 @@ export function parseMemcachedOptions(argv: readonly string[]): MemcachedOptions
     listenUdp: [],
     listenDefault: true,
     daemonize: false,
+    staysInFolder: false,
     pidFile: null,
     user: null,
     eventLoop: 'auto',
@@ -326,7 +329,10 @@ const processFlags: Record<string, Flag> = {
   },
   o: (reading, value) => applySuboptions(reading, value),
   k: withoutEffect('k'),
-  r: withoutEffect('r'),
+  r: (reading, value) => {
+    reading.options.staysInFolder = true;
+    withoutEffect('r')(reading, value);
+  },
   L: ({ settings }) => {
     settings.preallocate = true;
   },

@@ -14,11 +14,12 @@ import { ConnectionLimit } from './memcached-limits.ts';
 import { listen, listenUdp, type PlacedListener } from './memcached-listeners.ts';
 import { EX_OSERR, type MemcachedOptions, OptionError, parseMemcachedOptions } from './memcached-options.ts';
 import { followPasswordFile, readPasswords, rereadPasswords } from './memcached-passwords.ts';
+import { writeMemcachedPidFile } from './memcached-pid-file.ts';
 import { log, type MemcachedThread, makeThread, signalShutdown } from './memcached-thread.ts';
 import { EX_SOFTWARE, WorkerThreads } from './memcached-threads.ts';
 import { HELP_TEXT, LICENSE_TEXT, VERSION_TEXT } from './memcached-usage.ts';
 import { MemoryFile } from './memory-file.ts';
-import { removePidFile, writePidFile } from './pid-file.ts';
+import { removePidFile } from './pid-file.ts';
 import { type BoundPort, writePortFile } from './port-file.ts';
 import { listenForShutdown } from './signals.ts';
 
@@ -86,7 +87,7 @@ async function startAlone(
   const bound: BoundPort[] = [];
   const listeners = await listen(core, loop, options, bound);
   const datagrams = await listenUdp(options, bound, (host, port) => loop.listenUdp(host, port));
-  if (settings.socketPath === null) writePortFile(bound);
+  if (settings.socketPath === null) writePortFile(bound, log);
   settings.listenerProtocols = listeners.map(({ place }) => settings.listenerProtocols[place] ?? null);
   limit.listening(listeners.length, datagrams.length);
   return {
@@ -127,7 +128,7 @@ async function startThreads(
     const bound: BoundPort[] = [];
     listeners = await listen(core, loop, options, bound);
     datagrams.push(...(await listenUdp(options, bound, async (host, port) => loop.bindUdp!(host, port))));
-    if (settings.socketPath === null) writePortFile(bound);
+    if (settings.socketPath === null) writePortFile(bound, log);
   } catch (error) {
     await close();
     throw error;
@@ -213,6 +214,8 @@ export async function runMemcachedServer(argv: string[]): Promise<number> {
     log(daemon.error);
     return EX_OSERR;
   }
+  // As daemon(3) does it: a folder that the server was started in is not kept busy, and relative paths begin at the root.
+  if (options.daemonize && !options.staysInFolder) process.chdir('/');
   return serve(options);
 }
 
@@ -230,8 +233,7 @@ async function serve(options: MemcachedOptions): Promise<number> {
     return error.exitCode;
   }
   if (options.pidFile !== null) {
-    const problem = writePidFile(options.pidFile);
-    if (problem !== null) log(problem);
+    writeMemcachedPidFile(options.pidFile, log);
   }
   followPasswordFile(server.core, server.loop, log);
   let isGraceful = false;

@@ -11,6 +11,7 @@ import { type RestartState, readRestartMeta, writeRestartMeta } from '../memcach
 import type { Settings } from '../memcached/settings.ts';
 import type { Memory } from '../ports.ts';
 import { EX_FAILURE, OptionError } from './option-error.ts';
+import { systemErrorText } from './system-error-text.ts';
 
 const PAGE_BYTES = 4_096;
 const META_MODE = 0o600;
@@ -41,9 +42,9 @@ export class MemoryFile {
     try {
       fd = openForMapping(path, bytes);
     } catch (error) {
-      const { message, syscall } = error as NodeJS.ErrnoException;
+      const { syscall } = error as NodeJS.ErrnoException;
       const what = syscall === 'ftruncate' ? 'ftruncate failed' : 'failed to open file for mmap';
-      throw new OptionError(`${what}: ${asSystemSaysIt(message)}`, EX_FAILURE);
+      throw new OptionError(`${what}: ${systemErrorText(error)}`, EX_FAILURE);
     }
     const offset = arena.takePages(bytes / PAGE_BYTES);
     if (offset === 0)
@@ -102,11 +103,4 @@ function readLeft(path: string, settings: Settings, log: (line: string) => void)
 
 function seconds(): string {
   return (Date.now() / 1000).toFixed(6);
-}
-
-/** Node's text for a system error, "ENOENT: no such file or directory, open '…'", as C's strerror has it. */
-function asSystemSaysIt(message: string): string {
-  if (message.startsWith('EISDIR')) return 'Is a directory';
-  const text = /^[A-Z]+: (.+?), \w+/.exec(message)?.[1] ?? message;
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }

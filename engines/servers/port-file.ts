@@ -1,7 +1,7 @@
 /** The file that tells a script which ports a memcached has got: it may have asked for any (-p -1). */
 import { appendFileSync, renameSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
-import { EX_FAILURE, OptionError } from './option-error.ts';
+import { systemErrorText } from './system-error-text.ts';
 
 /** Names the file. */
 const VARIABLE = 'MEMCACHED_PORT_FILENAME';
@@ -15,9 +15,9 @@ export interface BoundPort {
 
 /**
  * Writes the ports into the file that the environment names, if it does. The file is there only when it is whole.
- * @throws OptionError where it cannot be written
+ * @param log is told where it cannot be written; the server runs on
  */
-export function writePortFile(ports: readonly BoundPort[]): void {
+export function writePortFile(ports: readonly BoundPort[], log: (line: string) => void): void {
   const path = process.env[VARIABLE];
   if (path === undefined || path === '') return;
   const lines = ports.map(
@@ -28,8 +28,6 @@ export function writePortFile(ports: readonly BoundPort[]): void {
     appendFileSync(unfinished, lines.join(''));
     renameSync(unfinished, path);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const reason = code === 'ENOENT' ? 'No such file or directory' : code === 'EACCES' ? 'Permission denied' : message;
-    throw new OptionError(`Failed to open "${unfinished}": ${reason}`, EX_FAILURE);
+    log(`Failed to open "${unfinished}": ${systemErrorText(error)}`);
   }
 }

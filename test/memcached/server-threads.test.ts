@@ -1,6 +1,15 @@
 /** The process with a dispatcher and workers: how it starts, ends, fails, and what it leaves behind. */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +25,8 @@ import { TcpMemcached } from './support/tcp-memcached.ts';
 const MAIN = fileURLToPath(entryUrl(import.meta.url, '../../harness/cli/main.ts'));
 const VERSION = Buffer.from('VERSION 1.6.18\r\n');
 const STORED = Buffer.from('STORED\r\n');
+/** How a process is run to its end. */
+const TEXT = { encoding: 'utf8', timeout: 20_000 } as const;
 const END = Buffer.from('END\r\n');
 
 function threadsOf(pid: number): number {
@@ -161,7 +172,7 @@ describe.skipIf(!systemAvailable())('a server with threads', { timeout: 60_000 }
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as net.AddressInfo;
     const args = [MAIN, 'serve', 'memcached', '-l', '127.0.0.1', '-p', String(port), '-t', '4'];
-    const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 20_000 });
+    const { status, stderr } = spawnSync(process.execPath, args, TEXT);
     expect(status).toBe(71);
     expect(stderr).toBe('failed to listen on one of interface(s) 127.0.0.1: Address already in use\n');
     server.close();
@@ -181,14 +192,56 @@ describe.skipIf(!systemAvailable())('a server with threads', { timeout: 60_000 }
   ])('does not start with %s, and says why as the original does', async (options, words) => {
     const args = [MAIN, 'serve', 'memcached', '-p', '0', '-U', '0', ...options.split(' ')];
     const port = options.startsWith('-l') ? ['-p', '-1'] : [];
-    const { status, stderr } = spawnSync(process.execPath, [...args, ...port], { encoding: 'utf8', timeout: 20_000 });
+    const { status, stderr } = spawnSync(process.execPath, [...args, ...port], TEXT);
     expect(stderr).toBe(`${words}\n`);
     expect(status).not.toBe(0);
   });
 
+  it('says of its files and sockets what the original says, and runs on where that does', async () => {
+    const pidFile = join(folder, 'pid');
+    writeFileSync(pidFile, `${process.pid}\n`);
+    const args = [MAIN, 'serve', 'memcached', '-l', '127.0.0.1', '-p', '-1', '-P', pidFile];
+    const env = { ...process.env, MEMCACHED_PORT_FILENAME: join(folder, 'missing', 'ports') };
+    const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
+    let errors = '';
+    child.stderr!.on('data', (data: Buffer) => {
+      errors += data.toString();
+    });
+    const ended = new Promise((resolve) => child.once('close', resolve));
+    await waitFor('its process id is written', () => readFileSync(pidFile, 'utf8') === `${child.pid}\n`);
+    child.kill('SIGTERM');
+    expect(await ended).toBe(0);
+    expect(errors).toBe(
+      `Failed to open "${join(folder, 'missing', 'ports.lck')}": No such file or directory\nWARNING: The pid file contained the following (running) pid: ${process.pid}\n`,
+    );
+    const file = join(folder, 'file');
+    writeFileSync(file, '');
+    const { status, stderr } = spawnSync(process.execPath, [MAIN, 'serve', 'memcached', '-s', file], TEXT);
+    expect([status, stderr]).toEqual([
+      71,
+      `bind(): Address already in use\nfailed to listen on UNIX socket: ${file}: Invalid argument\n`,
+    ]);
+  });
+
+  it.each([
+    ['0', 0],
+    ['9', 0],
+    ['1777', 0o777],
+  ])('gives its socket the permissions of -a %s alone', async (access, mode) => {
+    const path = join(folder, `access-${access}`);
+    // Only root could connect to some of them.
+    const child = spawn(process.execPath, [MAIN, 'serve', 'memcached', '-s', path, '-a', access], { stdio: 'ignore' });
+    const ended = new Promise((resolve) => child.once('close', resolve));
+    await waitFor('its socket may be used by whom it should', () => {
+      return existsSync(path) && (statSync(path).mode & 0o7777) === mode;
+    });
+    child.kill('SIGTERM');
+    await ended;
+  });
+
   it('warns of many threads also where it only tells its version', () => {
     const args = [MAIN, 'serve', 'memcached', '-t', '65', '-V'];
-    const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 20_000 });
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, TEXT);
     expect([status, stdout]).toEqual([0, 'memcached 1.6.18\n']);
     expect(stderr).toMatch(/^WARNING: Setting a high number of workerthreads is not recommended\.\n/);
   });
@@ -199,7 +252,7 @@ describe.skipIf(!systemAvailable())('a server with threads', { timeout: 60_000 }
   it.skipIf(!isReadable)('does not start when it may not open so many files', () => {
     const main = `${process.execPath} ${MAIN} serve memcached -s ${join(folder, 'limited')} -t 2 -c 4096`;
     const command = `ulimit -Sn 300 && ulimit -Hn 300 && exec setpriv ${nobody.join(' ')} ${main}`;
-    const { status, stderr } = spawnSync('/bin/bash', ['-c', command], { encoding: 'utf8', timeout: 20_000 });
+    const { status, stderr } = spawnSync('/bin/bash', ['-c', command], TEXT);
     expect(stderr).toBe(
       'failed to set rlimit for open files. Try starting as root or requesting smaller maxconns value.\n',
     );
@@ -228,6 +281,7 @@ describe.skipIf(!systemAvailable())('a server with threads', { timeout: 60_000 }
     await waitFor('its pid file', () => existsSync(pidFile) && readFileSync(pidFile, 'utf8') !== '');
     const pid = Number(readFileSync(pidFile, 'utf8'));
     expect(threadsOf(pid)).toBeGreaterThan(4);
+    expect(readlinkSync(`/proc/${pid}/cwd`)).toBe('/');
     const socket = net.connect({ path });
     const answered = new Promise((resolve) => socket.once('data', resolve));
     socket.write('version\r\n');
