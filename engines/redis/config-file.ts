@@ -74,6 +74,13 @@ export function loadConfigText(config: RedisConfig, text: string, options: LoadO
   }
 }
 
+/** Directives of earlier versions whose setting is gone; configurations in the wild still carry them. */
+const goneDirectives: readonly string[] = [
+  'list-max-ziplist-entries',
+  'list-max-ziplist-value',
+  'lua-replicate-commands',
+];
+
 function loadLine(
   config: RedisConfig,
   words: readonly string[],
@@ -101,10 +108,7 @@ function loadLine(
     loaded.ignored.push(name);
     return null;
   }
-  // Directives of earlier versions whose setting is gone; configurations in the wild still carry them.
-  if (name === 'list-max-ziplist-entries' || name === 'list-max-ziplist-value') {
-    if (words.length === 2) return null;
-  }
+  if (goneDirectives.includes(name) && words.length === 2) return null;
   if (name === 'sentinel') return 'sentinel directive while not in sentinel mode';
   return 'Bad directive or wrong number of arguments';
 }
@@ -116,16 +120,16 @@ function loadSetting(
   options: LoadOptions,
   loaded: LoadedConfig,
 ): string | null {
-  if (values.length === 0) return 'wrong number of arguments';
-  if (!setting.about.multi && values.length > 1) return 'wrong number of arguments';
-  const words = setting.about.multi && values.length === 1 ? (splitWords(values[0]!) ?? values) : values;
-  const parsed = parseSetting(setting, words.length === 0 ? [''] : words, config);
+  if (!setting.about.multi && values.length !== 1) return 'wrong number of arguments';
+  const inOneWord = setting.about.multi && values.length === 1 && values[0] !== '';
+  const words = inOneWord ? (splitWords(values[0]!) ?? values) : values;
+  const parsed = parseSetting(setting, words, config);
   if (parsed.error !== null) return parsed.error;
   const refusal = options.check?.(setting.directive, parsed.value) ?? null;
   if (refusal !== null) return refusal;
   let value = parsed.value;
-  // The first save line replaces the default points, each later one adds to them.
-  if (setting.directive === 'save' && loaded.named.has('save') && (value as unknown[]).length > 0) {
+  // The first save line replaces the default points, each later one adds to them; only an empty word takes all back.
+  if (setting.directive === 'save' && loaded.named.has('save') && values[0] !== '') {
     value = [...config.save, ...(value as typeof config.save)];
   }
   if (setting.directive === 'dir') {

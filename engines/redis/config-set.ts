@@ -68,7 +68,7 @@ export function setSettings(
   for (let i = 0; i < found.length; i++) {
     const setting = found[i]!;
     const value = pairs[i]![1];
-    const words = setting.about.multi ? value.split(' ') : [value];
+    const words = setting.about.multi ? (value === '' ? [] : value.split(' ')) : [value];
     const parsed = parseSetting(setting, words, config);
     if (parsed.error !== null) {
       undo();

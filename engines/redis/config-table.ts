@@ -182,7 +182,7 @@ export const directives = {
   'crash-log-enabled': bool(true, system),
   'crash-memcheck-enabled': bool(true, system),
   databases: integer(16, 1, INT_MAX, fixed),
-  'always-show-logo': bool(false, { ...fixed, inert: 'there is no logo' }),
+  'always-show-logo': bool(false, fixed),
   'set-proc-title': bool(true, fixed),
   'proc-title-template': text('{title} {listen-addr} {server-mode}'),
   dir: special<string>('', { protectedSetting: true }),

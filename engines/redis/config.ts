@@ -173,7 +173,7 @@ function parseSave(words: readonly string[]): Parsed {
 }
 
 function parseBufferLimits(words: readonly string[], present: unknown): Parsed {
-  if (words.length === 0 || words.length % 4 !== 0) {
+  if (words.length % 4 !== 0) {
     return bad('Wrong number of arguments in buffer limit configuration.');
   }
   const limits: Record<string, OutputBufferLimit> = { ...(present as Record<string, OutputBufferLimit>) };
@@ -307,7 +307,7 @@ function parseSpecial(setting: Setting, words: readonly string[], present: unkno
 
 /**
  * Reads the words of a setting.
- * @param words at least one; several only where the directive takes several
+ * @param words one; any number only where the directive takes several
  * @param config the present values (client-output-buffer-limit changes only the classes it names)
  */
 export function parseSetting(setting: Setting, words: readonly string[], config: RedisConfig): Parsed {

@@ -35,6 +35,11 @@ export class RedisLog {
     this.file.write(`${process.pid}:${this.role} ${logTime(new Date())} ${levelMarks[level]} ${line}\n`);
   }
 
+  /** Text without time and mark, as it stands. */
+  writeRaw(level: number, text: string): void {
+    if (level >= levelNames.indexOf(this.level)) this.file.write(text);
+  }
+
   /** The form of lines that a signal handler writes. */
   writeFromSignal(text: string): void {
     this.file.write(`${process.pid}:signal-handler (${Math.floor(Date.now() / 1000)}) ${text}\n`);

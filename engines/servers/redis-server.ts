@@ -43,6 +43,7 @@ import {
 } from './redis-conf.ts';
 import { ListenError, listenEverywhere, protectClients, refusesBeyondLoopback } from './redis-listeners.ts';
 import { RedisLog } from './redis-log.ts';
+import { logoText, wantsLogo } from './redis-logo.ts';
 import { allocatorReport } from './redis-malloc-report.ts';
 import { tlsAppliers } from './redis-tls.ts';
 import { listenForShutdown } from './signals.ts';
@@ -203,6 +204,11 @@ function createAppliers(
     ],
     ['activedefrag', (config: RedisConfig) => (config.activedefrag && !core().allocator.canDefrag ? NO_DEFRAG : null)],
   ] as const);
+}
+
+function announceMode(config: RedisConfig, log: RedisLog, port: number): void {
+  if (wantsLogo(config)) log.writeRaw(LOG_NOTICE, logoText(port));
+  else log.write(LOG_NOTICE, `Running mode=standalone, port=${port}.`);
 }
 
 /** Fills the process title's template. */
@@ -402,7 +408,7 @@ export async function startRedisServer(
     throw error;
   }
   if (config.setProcTitle) process.title = nativeName(processTitle(config, start.configFile, port));
-  log.write(LOG_NOTICE, `Running mode=standalone, port=${port !== 0 ? port : config.tlsPort}.`);
+  announceMode(config, log, port !== 0 ? port : config.tlsPort);
   log.write(LOG_WARNING, 'Server initialized');
   admin.startupMemory = allocator.usedBytes;
   // Whoever waits for the next line may look for the pid file or send a signal at once.

@@ -107,7 +107,14 @@ describeReal(['redis-server'], 'administrative commands against redis-server', (
       ...['hz 10 maxmemory 5mb save x', 'proto-max-bulk-len 1', 'tcp-keepalive 0', 'tcp-keepalive 300'],
     ];
     for (const setting of settings) await expectSame(`CONFIG SET ${setting}`);
-    for (const value of ['normal 1mb 2k 3', 'replica 1 2 3 pubsub 4 5 6', 'normal 1', 'foo 1 2 3', 'normal 1 2 x']) {
+    for (const value of [
+      'normal 1mb 2k 3',
+      'replica 1 2 3 pubsub 4 5 6',
+      'normal 1',
+      'foo 1 2 3',
+      'normal 1 2 x',
+      '',
+    ]) {
       const [mine, theirs] = await both('CONFIG', 'SET', 'client-output-buffer-limit', value);
       expect(plain(mine)).toEqual(plain(theirs));
     }
@@ -117,9 +124,13 @@ describeReal(['redis-server'], 'administrative commands against redis-server', (
       const [mine, theirs] = await both('CONFIG', 'SET', 'save', value);
       expect(plain(mine)).toEqual(plain(theirs));
     }
-    for (const value of ['0.1 33.333333333 100', '50 99 99.9']) {
+    for (const value of ['0.1 33.333333333 100', '', '50 99 99.9']) {
       await both('CONFIG', 'SET', 'latency-tracking-info-percentiles', value);
       await expectSame('CONFIG GET latency-tracking-info-percentiles');
+    }
+    for (const name of ['oom-score-adj-values', 'shutdown-on-sigint', 'bind-source-addr', 'save']) {
+      const [mine, theirs] = await both('CONFIG', 'SET', name, '');
+      expect(plain(mine)).toEqual(plain(theirs));
     }
     for (const pattern of ['client-out* save hz', 'MAXMEMORY*', 'nothing', 'Timeout timeout', 'list-*', 'h[zy]']) {
       await expectSame(`CONFIG GET ${pattern}`);

@@ -303,6 +303,26 @@ describeReal(['redis-server'], 'a command about files', () => {
     });
   });
 
+  it('leaves what it starts to the end of the transaction that it is part of', { timeout: 60_000 }, async () => {
+    await onBoth([], async (server, note) => {
+      await run(server, note, ['MULTI', 'SET a 1', 'BGREWRITEAOF', 'BGREWRITEAOF', 'EXEC']);
+      await server.said('rewrite finished successfully');
+      await idle(server);
+      await run(server, note, ['MULTI', 'SET a 2', 'BGSAVE', 'BGSAVE SCHEDULE', 'EXEC']);
+      await server.said('Background saving terminated with success');
+      await idle(server);
+      server.log();
+      await run(server, note, ['MULTI', 'SET a 3', 'CONFIG SET appendonly yes', 'EXEC']);
+      await waitFor('the second rewrite', () => server.count('rewrite finished successfully') > 1, START_TIMEOUT_MS);
+      await idle(server);
+      note(server.log());
+      note(readdirSync(server.folder, { recursive: true }).map(String).sort());
+      await run(server, note, ['MULTI', 'SET a 4', 'CONFIG SET appendonly no', 'CONFIG SET appendonly yes', 'EXEC']);
+      await idle(server);
+      await run(server, note, ['SET a 5', 'DEBUG LOADAOF', 'GET a']);
+    });
+  });
+
   it('ends a snapshot that is not wanted any more, and leaves the file of the one before', {
     timeout: 90_000,
   }, async () => {

@@ -96,6 +96,22 @@ describeReal(['redis-server'], 'a wrong configuration', () => {
       'maxmemory-policy foo',
       'cluster-port x',
     ],
+    // A line without words is right for some; the next one then ends the start.
+    ...[
+      'save',
+      'bind',
+      'client-output-buffer-limit',
+      'client-output-buffer-limit ""',
+      'oom-score-adj-values',
+      'latency-tracking-info-percentiles',
+      'latency-tracking-info-percentiles ""',
+      'shutdown-on-sigint',
+      'shutdown-on-sigint ""',
+      'requirepass',
+      'replicaof',
+      'lua-replicate-commands no',
+      'lua-replicate-commands',
+    ].map((line) => `${line}\nbogus`),
   ];
 
   it('ends the start with the same words and the same exit code', async () => {
@@ -136,6 +152,15 @@ describeReal(['redis-server'], 'a wrong configuration', () => {
 });
 
 describe('a server process', () => {
+  it('shows its port and process id once it listens where the logo is asked for', async () => {
+    const shown = await start(['--always-show-logo', 'yes']);
+    expect(shown.output()).toMatch(new RegExp(` Port: 0\n[^\n]* PID: ${shown.process.pid}\n`));
+    expect(shown.output()).not.toContain('Running mode');
+    const hidden = await start();
+    expect(hidden.output()).toContain('Running mode=standalone, port=0.');
+    expect(hidden.output()).not.toContain(' PID: ');
+  });
+
   it('refuses to serve other machines without a password while protected mode is on', async () => {
     const { code, output } = await runToEnd(embeddedCommand(), ['--port', '1', '--bind', '0.0.0.0']);
     expect(code).toBe(1);

@@ -52,6 +52,14 @@ describe('a configuration text', () => {
     ]);
   });
 
+  it('takes back the save points with an empty word, and adds none with no word', () => {
+    expect(shown(load('save').config, 'save')).toBe('');
+    expect(shown(load('save\nsave 60 1\nsave').config, 'save')).toBe('60 1');
+    expect(shown(load('save 60 1\nsave ""').config, 'save')).toBe('');
+    expect(shown(load('bind').config, 'bind')).toBe('');
+    expect(shown(load('latency-tracking-info-percentiles').config, 'latency-tracking-info-percentiles')).toBe('');
+  });
+
   it('is refused with the line that is wrong', () => {
     try {
       load('port 1\n\nhz ten\n');

@@ -39,7 +39,8 @@ function bgsave(core: RedisCore, c: Client): void {
   const saver = core.persistence;
   if (saver.saving && !saver.rewriting) {
     addReplyError(c, 'Background save already in progress');
-  } else if (saver.saving && schedule) {
+  } else if (core.inExec || (saver.saving && schedule)) {
+    // A transaction does not wait for a child to be started.
     saver.scheduled = true;
     addReplyStatus(c, 'Background saving scheduled');
   } else if (saver.saving) {
@@ -58,7 +59,7 @@ function bgrewriteaof(core: RedisCore, c: Client): void {
   const saver = core.persistence;
   if (saver.rewriting) {
     addReplyError(c, 'Background append only file rewriting already in progress');
-  } else if (saver.saving) {
+  } else if (saver.saving || core.inExec) {
     saver.rewriteScheduled = true;
     addReplyStatus(c, 'Background append only file rewriting scheduled');
   } else if (saver.rewriteInBackground() === 'started') {

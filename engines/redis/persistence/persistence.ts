@@ -471,6 +471,14 @@ export class Persistence {
     const { core } = this;
     if (on && this.aof.state !== 'off') return true;
     if (on) {
+      if (!this.saving && core.inExec) {
+        core.log(
+          LOG_WARNING,
+          'AOF was enabled during a transaction. An AOF background was scheduled to start when possible.',
+        );
+        this.rewriteScheduled = true;
+        return true;
+      }
       if (!this.saving) {
         if (this.rewriteInBackground() === 'started') return true;
         core.log(
