@@ -8,7 +8,7 @@ export default defineConfig({
     pool: 'forks',
     // Two cores: more workers would only make the servers under test wait for one another.
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
   },
 });

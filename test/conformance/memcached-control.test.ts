@@ -17,7 +17,6 @@ const COMMANDS = [
   ...forms('verbosity'),
   ...forms('cache_memlimit'),
   'cache_memlimit 100\r\ncache_memlimit 1000000001\r\ncache_memlimit 64\r\n',
-  ...forms('flush_all'),
   ...forms('version'),
   ...forms('shutdown').filter((command) => command !== 'shutdown\r\n' && command !== 'shutdown \r\n'),
   'shutdown graceful noreply\r\n',
@@ -42,6 +41,8 @@ const COMMANDS = [
   'stats sizes\r\nwatch\r\n',
   'stats detail dump\r\nwatch\r\n',
   'watch evictions  fetchers \r\n',
+  // Last, as what is stored behind them is there or not by the second.
+  ...forms('flush_all'),
 ];
 
 const VARIANTS = [[], ['-A'], ['-F', '-W']];

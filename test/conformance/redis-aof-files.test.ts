@@ -30,6 +30,11 @@ async function each(pair: EffectsPair, commands: readonly (readonly string[])[])
   );
 }
 
+/** Waits until another second of the wall clock has just begun. */
+function nextSecond(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 1_100 - (Date.now() % 1_000)));
+}
+
 /** BGREWRITEAOF, and waits for its end. */
 async function rewrite(server: TestServer): Promise<void> {
   const client = await RespClient.connect({ path: server.path });
@@ -142,10 +147,11 @@ describeReal(['redis-server'], 'append-only files', () => {
       const even = (all: string[][]) => all.map(([word, ...rest]) => [word!.replace(/^#TS:\d{10}$/, '#TS'), ...rest]);
       return [even(mine), even(theirs)];
     };
-    // Into a second that neither base is marked with.
-    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    // Into a second that neither base is marked with, and not to its end: what is sent at once is to be marked once.
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await nextSecond();
     await each(pair, [['SET', 'k', 'v'], ['MULTI'], ['SET', 'k', 'w'], ['SET', 'l', 'w'], ['EXEC']]);
-    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    await nextSecond();
     await each(pair, [['MULTI'], ['SET', 'k', 'w'], ['SET', 'l', 'w'], ['EXEC'], ['SET', 'm', 'v']]);
     let [mine, theirs] = marks();
     expect(mine).toEqual(theirs);

@@ -156,7 +156,7 @@ async function onBoth(
   expect(accounts[0]).toEqual(accounts[1]);
 }
 
-/** Runs commands in one breath and notes their replies: a server that loads has few moments for others. */
+/** Runs commands in one breath and notes their replies: a server that loads has few moments for others, and what goes on meanwhile ends. */
 async function runAtOnce(server: Server, note: (what: unknown) => void, commands: readonly string[]): Promise<void> {
   const all = commands.map((line) => line.split(' ').map((word) => word.replaceAll('~', ' ')));
   const replies = await server.client.raw(Buffer.concat(all.map((words) => encodeCommand(words))), all.length);
@@ -285,17 +285,18 @@ describeReal(['redis-server'], 'a command about files', () => {
 
   it('waits for another or refuses as the original does', { timeout: 90_000 }, async () => {
     await onBoth(['--rdb-key-save-delay', '100'], async (server, note) => {
-      await run(server, note, [
-        'DEBUG POPULATE 8000 k 100',
+      await run(server, note, ['DEBUG POPULATE 8000 k 100']);
+      await runAtOnce(server, note, [
         'BGSAVE',
         'BGSAVE',
         'BGSAVE SCHEDULE',
         'SAVE',
         'BGREWRITEAOF',
+        'BGREWRITEAOF',
+        'DBSIZE',
       ]);
-      await run(server, note, ['BGREWRITEAOF', 'DBSIZE']);
       await idle(server);
-      await run(server, note, ['BGREWRITEAOF', 'BGREWRITEAOF', 'BGSAVE', 'BGSAVE SCHEDULE', 'SHUTDOWN ABORT']);
+      await runAtOnce(server, note, ['BGREWRITEAOF', 'BGREWRITEAOF', 'BGSAVE', 'BGSAVE SCHEDULE', 'SHUTDOWN ABORT']);
       await idle(server);
       await run(server, note, ['CONFIG SET appendonly yes', 'DBSIZE']);
       await idle(server);
