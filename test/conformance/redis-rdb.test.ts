@@ -183,6 +183,8 @@ const cases: readonly Case[] = [
     settings: [
       ['rdbcompression', 'no'],
       ['maxmemory-policy', 'allkeys-lfu'],
+      // Frequencies fall with every minute that begins.
+      ['lfu-decay-time', '0'],
     ],
     access: 'frequency',
     inBackground: false,

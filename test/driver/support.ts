@@ -20,7 +20,7 @@ async function start(program: 'redis-server' | 'memcached', args: (socket: strin
   const path = join(folder, 's.sock');
   const child = spawn(requireReal(program)!, args(path), { cwd: folder, stdio: 'ignore' });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  for (let i = 0; i < 200 && !(await connects(path)); i++) await new Promise((resolve) => setTimeout(resolve, 20));
+  for (let i = 0; i < 1_000 && !(await connects(path)); i++) await new Promise((resolve) => setTimeout(resolve, 20));
   return {
     path,
     process: child,
