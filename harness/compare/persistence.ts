@@ -12,6 +12,8 @@ interface ModeFigures {
   /** Throughput and p99.9 over those without persistence, in the median over the cells; null where no pair of runs can be believed. */
   rate: number | null;
   tail: number | null;
+  /** Repetitions that these come from: the fewest of a cell. */
+  pairs: number;
   /** Over all runs that came to a crash; the worst. null without any. */
   lostShare: number | null;
   oldestLostS: number | null;
@@ -67,6 +69,7 @@ export function modeFigures(result: ScenarioResult, targetId: string): ModeFigur
       mode: String(mode),
       rate: mode === 'none' ? 1 : median(ratios(cells, bases, (run) => run.achievedRate)),
       tail: mode === 'none' ? 1 : median(ratios(cells, bases, tailOf)),
+      pairs: Math.min(...cells.map((cell) => ratios([cell], bases, (run) => run.achievedRate).length)),
       lostShare: worst(numbers((crash) => crash.lost! / crash.acknowledged)),
       oldestLostS: worst(numbers((crash) => crash.oldestLostS ?? 0)),
       recoveryS: worst(numbers((crash) => crash.recoveryS)),
@@ -190,10 +193,13 @@ function headlineOf({ label }: TargetResult, figures: readonly ModeFigures[]): s
   return `On ${label} the dearest mode of persistence, ${dearest.mode}, leaves ${percentOf(dearest.rate!)} of the throughput${but}`;
 }
 
-/** @returns headline, paragraphs and caveats, or null where the scenario is not about modes of persistence */
+/**
+ * @returns headline, paragraphs and caveats, with the pairs of runs behind the headline and the share of its target's runs that count; null where the
+ *   scenario is not about modes of persistence
+ */
 export function persistenceAnswer(
   result: ScenarioResult,
-): { headline: string; paragraphs: string[]; caveats: string[] } | null {
+): { headline: string; paragraphs: string[]; caveats: string[]; pairs: number; share: number } | null {
   if (!result.axes.some((axis) => axis.field === MODE_FIELD && axis.values.length > 1)) return null;
   // What a reader can rely on is the real server; the embedded engine stands beside it.
   const targets = [...result.targets]
@@ -204,5 +210,13 @@ export function persistenceAnswer(
   if (first === undefined || paragraphs.length === 0) return null;
   const advice = adviceText(first[1]);
   if (advice !== null) paragraphs.unshift(advice);
-  return { headline: headlineOf(...first), paragraphs, caveats: caveatsOf(targets) };
+  const runs = result.cells.filter((cell) => cell.targetId === first[0].id).flatMap((cell) => cell.runs);
+  return {
+    headline: headlineOf(...first),
+    paragraphs,
+    caveats: caveatsOf(targets),
+    // A headline that chance decides is not made surer by repetitions.
+    pairs: scatter(first[1]) === null ? Math.min(...first[1].map((one) => one.pairs)) : 0,
+    share: runs.filter(isBelieved).length / Math.max(1, runs.length),
+  };
 }

@@ -41,6 +41,7 @@ export function judge(result: ScenarioResult): Verdict {
   return {
     ...verdict,
     headline: answer.headline,
+    confidence: confidenceOf(answer.pairs, answer.share),
     text: [...answer.paragraphs, verdict.text].join('\n\n'),
     caveats: [...answer.caveats, ...verdict.caveats],
   };
@@ -75,8 +76,6 @@ function judgePair(result: ScenarioResult, pair: Pair, caveats: string[]): Verdi
   const claims = findings.filter((finding) => finding.differences.some((one) => one.winner !== 0));
   const pairs = Math.min(...findings.flatMap((finding) => finding.differences.map((one) => one.pairs)));
   const share = believed.length / Math.max(1, runs.length);
-  const confidence =
-    pairs >= MANY_PAIRS && share === 1 ? 'high' : pairs >= FEW_PAIRS && share >= 0.8 ? 'medium' : 'low';
   return {
     headline: claims.length === 0 ? noDifference(pair) : headlineOf(claims, pair),
     text: [
@@ -87,9 +86,15 @@ function judgePair(result: ScenarioResult, pair: Pair, caveats: string[]): Verdi
     ]
       .filter((text) => text !== null)
       .join(' '),
-    confidence,
+    confidence: confidenceOf(pairs, share),
     caveats,
   };
+}
+
+/** @param pairs of runs behind each figure @param share of all runs that count */
+function confidenceOf(pairs: number, share: number): Verdict['confidence'] {
+  if (pairs >= MANY_PAIRS && share === 1) return 'high';
+  return pairs >= FEW_PAIRS && share >= 0.8 ? 'medium' : 'low';
 }
 
 /** A sentence may begin with "in"; a target's label stays as its owner wrote it. */
@@ -296,7 +301,7 @@ function caveatsOf(result: ScenarioResult): string[] {
   }
   if (result.targets.some((target) => target.kind === 'embedded')) {
     caveats.push(
-      "Embedded engines are cachelab's own: their hit ratio and memory stand for the original's, their speed does not.",
+      "Embedded engines are cachelab's own: their hit ratio and the memory that they count as used stand for the original's; their speed does not, nor does their resident set, which holds Node.js too.",
     );
   }
   if (result.targets.some((target) => target.kind !== 'remote')) {

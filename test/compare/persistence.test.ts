@@ -67,6 +67,21 @@ it('does not let a mode look safe that only outlived its process', () => {
   ]);
 });
 
+it('is as sure as the repetitions of its target, whatever there was to compare it with', () => {
+  const of = (repetitions: number, failedGuard?: string) =>
+    judge(
+      resultOf(
+        ['none', 'rdb', 'aof-always'].map((mode): [string, RunResult[]] => [
+          mode,
+          Array.from({ length: repetitions }, (_, i) =>
+            crashed(mode, 0, i === 0 && failedGuard ? { failedGuard } : {}, i + 1),
+          ),
+        ]),
+      ),
+    ).confidence;
+  expect([of(1), of(3), of(5), of(5, 'stolen-cpu')]).toEqual(['low', 'medium', 'high', 'medium']);
+});
+
 it('takes a mode that is faster than none for chance, and gives no advice then', () => {
   const rates = (none: number, rdb: number, always: number) =>
     persistenceAnswer(
