@@ -1,4 +1,7 @@
-/** What `-h` and `-i` print: the flags of memcached 1.6.18 and what this server makes of them. */
+/**
+ * What `-h` and `-i` print: the flags of memcached 1.6.18 and what this server makes of them. Scripts look in here for what was built in (the original's
+ * own tests for `ext_path`, `enable-ssl` and `proxy_config`), so what is not there is not called by those names.
+ */
 import { VERSION } from '../memcached/version.ts';
 
 /** `-V`. */
@@ -53,7 +56,7 @@ export const HELP_TEXT = `memcached ${VERSION}
 -Y, --auth-file=<file>    authentication of ascii clients; lines of user:pass
 -e, --memory-file=<file>  keep items in a file, best in memory (tmpfs); what a stop
                           with SIGUSR1 leaves there is found by the next start
--Z, --enable-ssl          not there
+-Z                        TLS: not there
 -o, --extended            options with names, joined by commas
    - (no_)maxconns_fast:  refuse connections beyond -c at once (default: on)
    - hashpower:           buckets of the hash table at the start, as a power of two
@@ -82,10 +85,10 @@ export const HELP_TEXT = `memcached ${VERSION}
    - watcher_logbuf_size, worker_logbuf_size
                           kilobytes for watchers' lines (default: 256, 64; as in
                           1.6.18 the latter's number is taken for slab_sizes too)
-   - read_buf_mem_limit:  megabytes for connections' buffers (default: 0, no limit)
+   - read_buf_mem_limit:  accepted, no effect: a connection's buffers have bounds of their own
    - modern:              no effect
    - no_modern:           the defaults of 1.4
-   - ext_*, ssl_*:        checked and shown; external storage (ext_path) and TLS (-Z)
+   - ext_*, ssl_*:        checked and shown; external storage and TLS (-Z)
                           are not there
 -N, --napi_ids            accepted, no effect here
     --event-loop=<name>   cachelab's own: epoll, libuv or auto (default)
