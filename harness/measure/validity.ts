@@ -53,7 +53,7 @@ export interface ValidityInput {
   expectedHitRatio: number | null;
   /** See `stolenShare`; null where unknown. */
   stolenShare: number | null;
-  /** See `machineUse`; null where unknown, or where the server is none of our own processes. */
+  /** See `machineUse`; null where unknown, or where a server that is none of our own processes is on this machine. */
   machineUse: MachineUse | null;
   /** Share of replies the scenario asks to have verified, 0: none. */
   verify: number;

@@ -23,6 +23,7 @@ import { PersistenceWatch, saveDataSet } from './persistence-watch.ts';
 import { grouped, type Progress } from './progress.ts';
 import { RunError } from './run-error.ts';
 import { emptyReport, toRunResult } from './run-result.ts';
+import { isOnThisMachine } from './same-machine.ts';
 
 /** A driver that does not come back so long after its time is told to stop … */
 const OVERTIME_S = 60;
@@ -249,8 +250,9 @@ async function watchLoad(measurement: Measurement, running: RunningTarget, plan:
       row.rss ??= sampled?.rss ?? null;
       row.serverCpu ??= sampled?.serverCpu ?? null;
     }
-    const serverS = cpuBetween(before, end);
-    // A server that is none of our processes may yet be on this machine: it would count among the others.
+    // A server that is none of our processes but on this machine would count among the others, so there nothing is told of them.
+    const elsewhere = pid === null && !(await isOnThisMachine(plan.endpoint.address));
+    const serverS = elsewhere ? 0 : cpuBetween(before, end);
     const use =
       serverS === null
         ? null
