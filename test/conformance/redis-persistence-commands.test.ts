@@ -321,6 +321,11 @@ describeReal(['redis-server'], 'a command about files', () => {
       await run(server, note, ['MULTI', 'SET a 4', 'CONFIG SET appendonly no', 'CONFIG SET appendonly yes', 'EXEC']);
       await idle(server);
       await run(server, note, ['SET a 5', 'DEBUG LOADAOF', 'GET a']);
+      server.log();
+      await run(server, note, ['CONFIG SET rdb-key-save-delay 10000000', 'BGREWRITEAOF', 'CONFIG SET appendonly no']);
+      await server.said('Killing running AOF rewrite child');
+      await idle(server);
+      note(server.log());
     });
   });
 

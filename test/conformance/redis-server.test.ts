@@ -151,6 +151,27 @@ describeReal(['redis-server'], 'a wrong configuration', () => {
   });
 });
 
+describeReal(['redis-server'], 'a damaged snapshot', () => {
+  it('ends the start with both check sums in the log', async () => {
+    const folder = temporary();
+    const server = await startServer(realCommand(), ['--dir', folder]);
+    running.push(server);
+    const client = await server.connect();
+    await client.command('SET', 'a', '1');
+    await client.command('SAVE');
+    await client.close();
+    const file = join(folder, 'dump.rdb');
+    const bytes = readFileSync(file);
+    bytes.write('foobar00', bytes.length - 8, 'latin1');
+    writeFileSync(file, bytes);
+    const options = ['--port', '0', '--unixsocket', join(folder, 's'), '--dir', folder];
+    const ends = [await runToEnd(embeddedCommand(), options), await runToEnd(realCommand(), options)];
+    const sums = ends.map(({ code, output }) => [code, /^.*Wrong RDB checksum.*$/m.exec(output)?.[0]]);
+    expect(sums[0]).toEqual(sums[1]);
+    for (const { output } of ends) expect(output).toContain('RDB CRC error');
+  });
+});
+
 describe('a server process', () => {
   it('shows its port and process id once it listens where the logo is asked for', async () => {
     const shown = await start(['--always-show-logo', 'yes']);

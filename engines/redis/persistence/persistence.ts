@@ -294,6 +294,8 @@ export class Persistence {
     if (!this.saving || this.snapshots === null) return;
     this.aborted = true;
     const { latency } = this.core;
+    // No process is behind it; whoever reads logs looks for this line all the same.
+    if (this.rewriting) this.core.log(LOG_NOTICE, `Killing running AOF rewrite child: ${this.core.host.pid}`);
     const begun = latency.begin();
     this.snapshots.abort();
     // The thread that writes it removes it.

@@ -165,6 +165,9 @@ function readAux(core: RedisCore, r: RdbReader): void {
   }
 }
 
+/** A number of 64 bits as C's %llx prints it. */
+const hex = (high: number, low: number): string => ((BigInt(high >>> 0) << 32n) | BigInt(low >>> 0)).toString(16);
+
 function checkSum(core: RedisCore, source: RdbFileSource, version: number): void {
   const r = source.reader;
   if (version < 5) return;
@@ -177,7 +180,10 @@ function checkSum(core: RedisCore, source: RdbFileSource, version: number): void
   if (r.low === 0 && r.high === 0) {
     core.log(LOG_NOTICE, 'RDB file was saved with checksum disabled: no check performed.');
   } else if (r.low !== low >>> 0 || r.high !== high) {
-    throw new RdbLoadError('Wrong RDB checksum: the file is damaged');
+    // What is computed is what is expected.
+    const sums = `expected: (${hex(high, low)}) but got (${hex(r.high, r.low)})`;
+    core.log(LOG_WARNING, `Wrong RDB checksum ${sums}. Aborting now.`);
+    throw new RdbLoadError('RDB CRC error: the file is damaged');
   }
 }
 
