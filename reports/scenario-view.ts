@@ -331,15 +331,17 @@ function validity(scenario: ScenarioResult): { items: ValidityItem[]; summary: s
   const summary =
     runs === 0
       ? 'No run was made.'
-      : `${good} of ${runs} runs passed every check${good === runs ? '.' : '; the others are listed below and must not be relied on.'}`;
+      : `${good} of ${runs} runs passed every check${good === runs ? '.' : '; the others are listed below and must not be relied on, although tables and charts show them.'}`;
   return { items, summary };
 }
 
 function runItems(run: RunResult, where: string): ValidityItem[] {
   const items: ValidityItem[] = [];
   if (run.failure !== null) items.push({ status: 'failed', where, detail: printable(run.failure) });
+  // What was interrupted has no figures that could be judged.
+  const interrupted = run.failure?.startsWith('interrupted') === true;
   for (const guard of run.validity) {
-    if (!guard.passed) {
+    if (!guard.passed && !interrupted) {
       const status = run.status === 'failed' ? 'failed' : 'inconclusive';
       items.push({ status, where, detail: `${printable(guard.name)}: ${printable(guard.detail)}` });
     }

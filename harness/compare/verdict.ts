@@ -291,7 +291,10 @@ function caveatsOf(result: ScenarioResult): string[] {
         `${inconclusive.length} of ${own.length} runs of ${label(target.id)} are INCONCLUSIVE (${names.join(', ')}) and take no part in the comparison of speed.`,
       );
     }
-    if (failed.length > 0) caveats.push(`${failed.length} of ${own.length} runs of ${label(target.id)} failed.`);
+    // That somebody stopped the run is no fault of the server that was being measured.
+    const broken = failed.filter((run) => run.failure?.startsWith('interrupted') !== true);
+    if (broken.length > 0) caveats.push(`${broken.length} of ${own.length} runs of ${label(target.id)} failed.`);
+    if (broken.length < failed.length) caveats.push(`A run of ${label(target.id)} was interrupted and does not count.`);
   }
   const repetitions = Math.max(0, ...runs.map((run) => run.repetition));
   if (repetitions < FEW_PAIRS && runs.length > 0) {

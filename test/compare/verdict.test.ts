@@ -108,6 +108,13 @@ describe('a verdict', () => {
     expect(verdict.headline).toBe('No answer: the server was ended by SIGKILL');
   });
 
+  it('does not count an interruption as a failure of the server', () => {
+    const stopped: MadeUp = { status: 'failed', failure: 'interrupted before the measured phase' };
+    const { caveats } = of([...five({}), stopped], five({}));
+    expect(caveats.join(' ')).toContain('A run of redis-server was interrupted and does not count.');
+    expect(caveats.join(' ')).not.toContain('failed');
+  });
+
   it('tells cells of a matrix apart', () => {
     const cells = [
       ...pairOf(five({ rate: 50_000 }), five({ rate: 60_000 }), { 'dataset.keys': 10 }),

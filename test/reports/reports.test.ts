@@ -90,6 +90,15 @@ describe('the view model', () => {
     expect(renderTerminal(result, { color: false })).toContain('One.\n\nTwo <b>.\n');
   });
 
+  it('says of an interrupted run that it was, and judges nothing else of it', () => {
+    const scenario = sampleScenario();
+    const empty = { name: 'errors', passed: false, detail: 'Not one operation was answered.' };
+    const failure = 'interrupted before the measured phase';
+    scenario.cells[0]!.runs = [sampleRun(0, { status: 'failed', failure, validity: [empty] })];
+    const { validity } = buildReportView(sampleResult([scenario])).scenarios[0]!;
+    expect(validity.filter((item) => item.status === 'failed').map((item) => item.detail)).toEqual([failure]);
+  });
+
   it('leaves failed runs out of the figures and lists why they failed', () => {
     const scenario = sampleScenario({ repetitions: 3 });
     scenario.cells[0]!.runs[1] = sampleRun(0, {
