@@ -11,7 +11,7 @@ const { Unconnected } = await compiled('base/unconnected.js');
 const { Core } = await compiled('memcached/core.js');
 const { createRandom } = await compiled('base/random.js');
 
-const { handle, settings, placement, seed, milliseconds, keys, sizes } = workerData;
+const { handle, settings, placement, seed, milliseconds, leastCommands, keys, sizes } = workerData;
 const INPUT_BYTES = 512 * 1024;
 const OUTPUT_BYTES = 512 * 1024;
 const LEASES_MAX = 6;
@@ -112,7 +112,8 @@ let commands = 0;
 let hits = 0;
 const answers = {};
 const deadline = Date.now() + milliseconds;
-while (Date.now() < deadline && Atomics.load(stop, 0) === 0) {
+// The main thread says when it has seen enough; until then, and until this one has done its share, it goes on, but not for ever.
+while (Date.now() < deadline && (Atomics.load(stop, 0) === 0 || commands < leastCommands)) {
   commands++;
   const key = random.nextBelow(keys);
   const dice = random.nextBelow(100);
