@@ -1,6 +1,6 @@
 /** Snapshot files between our engine and the original: what either saves the other loads as the same data. */
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, readFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createRandom } from '../../engines/base/random.ts';
@@ -264,6 +264,43 @@ describeReal(['redis-server', 'redis-check-rdb'], 'a snapshot file', () => {
       });
     }
   }
+
+  it('with empty containers and times before the epoch is read as by the original', { timeout: 60_000 }, async () => {
+    const ziplist = '\x0b\0\0\0\x0a\0\0\0\0\0\xff';
+    const listpack = '\x07\0\0\0\0\0\xff';
+    const text = (bytes: string) => String.fromCharCode(bytes.length) + bytes;
+    /** Type by type, what follows the key. */
+    const values: readonly (readonly [type: number, value: string])[] = [
+      ...[1, 2, 3, 4, 5, 14, 18].map((type) => [type, '\0'] as const),
+      ...[10, 12, 13].map((type) => [type, text(ziplist)] as const),
+      ...[16, 17].map((type) => [type, text(listpack)] as const),
+      [14, `\x01${text(ziplist)}`],
+      [18, `\x01\x02${text(listpack)}`],
+    ];
+    const strings = [
+      '\xfc\xfb\xff\xff\xff\xff\xff\xff\xff',
+      '\xfc\xff\xff\xff\xff\xff\xff\xff\xff',
+      '\xfd\0\x5e\xd0\xb2',
+    ];
+    const keys = [
+      ...values.map(([type, value], i) => String.fromCharCode(type) + text(`empty ${i}`) + value),
+      ...strings.map((time, i) => `${time}\0${text(`string ${i}`)}\x01v`),
+    ];
+    const file = Buffer.from(`REDIS0010\xfe\0${keys.join('')}\xff${'\0'.repeat(8)}`, 'latin1');
+    const [mine, theirs] = await Promise.all(
+      [ours, real].map(async (side) => {
+        writeFileSync(join(side.server.folder, 'dump.rdb'), file);
+        const replies = await send(side, [
+          ['DEBUG', 'RELOAD', 'NOSAVE'],
+          ['KEYS', '*'],
+          ['TTL', 'string 1'],
+        ]);
+        return replies.map(show);
+      }),
+    );
+    expect(mine).toEqual(theirs);
+    expect(mine![1]).toEqual(['string 1']);
+  });
 
   it('without a checksum is read by either', { timeout: 60_000 }, async () => {
     const flags = ['--rdbchecksum', 'no'];

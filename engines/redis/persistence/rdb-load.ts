@@ -52,14 +52,17 @@ function text(r: RdbReader): string {
   return r.readString() ? r.heap.latin1(r.stringOffset, r.stringLength) : '';
 }
 
+/** The one negative time that is none; others have gone by. */
+const NO_EXPIRY: bigint = -1n;
+
 /** What precedes a key and belongs to it. */
 class KeyContext {
-  expiry = -1n;
+  expiry = NO_EXPIRY;
   idleSeconds = -1;
   frequency = -1;
 
   reset(): void {
-    this.expiry = -1n;
+    this.expiry = NO_EXPIRY;
     this.idleSeconds = -1;
     this.frequency = -1;
   }
@@ -95,7 +98,7 @@ function addKey(core: RedisCore, db: Db, key: number, value: number, expiry: big
   const h = core.heap;
   const entry = dictInsert(h, db.dict, key);
   dictSetValue(h, entry, value);
-  if (expiry >= 0n) dictSetIntBig(h, dictInsert(h, db.expires, key), expiry);
+  if (expiry !== NO_EXPIRY) dictSetIntBig(h, dictInsert(h, db.expires, key), expiry);
 }
 
 function readKey(
@@ -130,7 +133,7 @@ function readKey(
     const error = brokenAt(source, `the value of key '${name()}' is broken`);
     sdsFree(h, key);
     throw error;
-  } else if (context.expiry >= 0n && context.expiry < BigInt(core.nowMs)) {
+  } else if (context.expiry !== NO_EXPIRY && context.expiry < BigInt(core.nowMs)) {
     sdsFree(h, key);
     decrRefCount(h, value);
     result.keysExpired++;

@@ -309,7 +309,11 @@ function loadFields(r: RdbReader): number {
   const h = r.heap;
   const count = r.readLength();
   // A field and its value take at least two bytes, so what a length promises beyond that is broken before room is made for it.
-  if (r.failed || count === 0 || count > r.left / 2) return 0;
+  if (r.failed || count > r.left / 2) return 0;
+  if (count === 0) {
+    r.emptyKey = true;
+    return 0;
+  }
   const o = createHashObject(h);
   let whole = false;
   try {
@@ -379,7 +383,8 @@ function loadListpack(r: RdbReader, rdbType: number): number {
   if (lp === 0) return 0;
   let whole = false;
   try {
-    whole = lpFirst(h, lp) !== 0 && listpackHoldsPairs(h, lp);
+    r.emptyKey = lpFirst(h, lp) === 0;
+    whole = !r.emptyKey && listpackHoldsPairs(h, lp);
   } finally {
     if (!whole) lpFree(h, lp);
   }

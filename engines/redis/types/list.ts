@@ -208,7 +208,10 @@ function loadRdb(r: RdbReader, rdbType: number): number {
     if (rdbType === RDB_TYPE_LIST) whole = loadElements(r, ql);
     else if (rdbType === RDB_TYPE_LIST_ZIPLIST) whole = loadZiplist(r, ql);
     else whole = loadNodes(r, ql, rdbType);
-    whole = whole && quicklistCount(h, ql) > 0;
+    if (whole && quicklistCount(h, ql) === 0) {
+      r.emptyKey = true;
+      whole = false;
+    }
   } finally {
     if (!whole) quicklistFree(h, ql);
   }

@@ -306,7 +306,11 @@ function loadMembers(r: RdbReader): number {
   const h = r.heap;
   const count = r.readLength();
   // A member takes at least a byte, so what a length promises beyond that is broken before room is made for it.
-  if (r.failed || count === 0 || count > r.left) return 0;
+  if (r.failed || count > r.left) return 0;
+  if (count === 0) {
+    r.emptyKey = true;
+    return 0;
+  }
   const o = count > intsetEntriesMax(h) ? createSetObject(h) : createIntsetObject(h);
   let whole = false;
   try {

@@ -180,7 +180,11 @@ function loadMembers(r: RdbReader, rdbType: number): number {
   const h = r.heap;
   let left = r.readLength();
   // A member and its score take three bytes at least, so a length beyond what is there is a lie.
-  if (r.failed || left === 0 || left > r.left) return r.fail();
+  if (r.failed || left > r.left) return r.fail();
+  if (left === 0) {
+    r.emptyKey = true;
+    return 0;
+  }
   const o = createZset(h);
   let longest = 0;
   let total = 0;
@@ -230,8 +234,9 @@ function loadListpack(r: RdbReader, rdbType: number): number {
   }
   if (lp === 0) return r.fail();
   if (!holdsPairs(h, lp)) {
+    r.emptyKey = lpValidateIntegrity(h, lp, lpBytes(h, lp), true) && zzlFirst(h, lp) === 0;
     lpFree(h, lp);
-    return r.fail();
+    return r.emptyKey ? 0 : r.fail();
   }
   return convertIfLarge(h, wrapZsetListpack(h, lpShrinkToFit(h, lp)));
 }
