@@ -211,9 +211,9 @@ export class Core implements ConnectionHandler {
     if (this.settings.idleTimeout > 0) this.connections.closeIdle();
   }
 
-  /** Goes on with the clock of a server that has begun at `processStarted` (seconds since 1970) and is `now` seconds old. */
+  /** Goes on with the clock of a server that has begun at `processStarted` (seconds since 1970) and is `now` seconds old by its own count. */
   continueClock(processStarted: number, now: number): void {
-    this.#startMs = this.clock.monoUs() / 1000 - this.clock.wallMs() + processStarted * 1000 + START_SECONDS * 1000;
+    this.#startMs = this.clock.monoUs() / 1000 - (this.clock.wallMs() % 1000) - (now - START_SECONDS) * 1000;
     this.items.now = now;
     this.items.processStarted = processStarted;
   }

@@ -61,10 +61,16 @@ export function writeRestartMeta(settings: Settings, state: RestartState): strin
 
 /**
  * @param log takes the original's messages about what is wrong
+ * @param wallSeconds Unix time; a server that has stopped later than now cannot be gone on with
  * @returns null where the memory file must not be used
  */
-export function readRestartMeta(text: string, settings: Settings, log: (line: string) => void): RestartState | null {
-  const reader = new MetaReader(settings, log);
+export function readRestartMeta(
+  text: string,
+  settings: Settings,
+  log: (line: string) => void,
+  wallSeconds: number,
+): RestartState | null {
+  const reader = new MetaReader(settings, log, wallSeconds);
   return reader.read(text.split('\n'));
 }
 
@@ -72,11 +78,13 @@ class MetaReader {
   readonly #settings: Settings;
   readonly #expected: Map<string, string>;
   readonly #log: (line: string) => void;
+  readonly #wallSeconds: number;
   readonly #state: Partial<RestartState> = {};
   readonly #seen = new Set<string>();
 
-  constructor(settings: Settings, log: (line: string) => void) {
+  constructor(settings: Settings, log: (line: string) => void, wallSeconds: number) {
     this.#settings = settings;
+    this.#wallSeconds = wallSeconds;
     this.#expected = new Map(settingLines(settings));
     this.#log = log;
   }
@@ -144,6 +152,7 @@ class MetaReader {
       return true;
     }
     if (!/^\d{1,15}$/.test(value)) return false;
+    if (key === 'stop_time' && Number(value) > this.#wallSeconds) return false;
     if (key === 'hashpower' && !this.#isHashPower(Number(value))) return false;
     this.#state[number[1]] = Number(value);
     return true;

@@ -12,7 +12,8 @@ const CLOCK_MAX_S = 2 ** 31;
  */
 export function restoreCore(core: Core, state: RestartState): string | null {
   const { items, settings } = core;
-  const now = Math.floor(core.clock.wallMs() / 1000) - state.processStarted;
+  // The clock goes on from where it stopped, by the time that has passed: whether the time of the day was set meanwhile does not matter.
+  const now = state.currentTime + Math.floor(core.clock.wallMs() / 1000) - state.stopTime;
   const damage =
     now < state.currentTime || now > CLOCK_MAX_S
       ? `its clock, ${state.currentTime}, does not fit to the time of the day`
@@ -38,7 +39,8 @@ export function prepareRestart(core: Core): RestartState {
     currentTime: items.now,
     processStarted: items.processStarted,
     stopTime: Math.floor(core.clock.wallMs() / 1000),
-    currentCas: items.casIds.last,
+    // Counts one, as the original's does.
+    currentCas: items.casIds.next(),
     oldestCas: items.oldestCas,
     loggerGid: core.logger.lastGid,
     hashPower: items.table.power,

@@ -96,7 +96,7 @@ function readLeft(path: string, settings: Settings, log: (line: string) => void)
     log('[restart] no metadata save file, starting with a clean cache');
     return null;
   }
-  const state = readRestartMeta(text, settings, log);
+  const state = readRestartMeta(text, settings, log, Math.floor(Date.now() / 1000));
   if (state === null) log('[restart] failed to validate metadata, starting with a clean cache');
   return state;
 }

@@ -87,6 +87,21 @@ describe('A memory file', () => {
     expect(renewed.send(again, 'get key3\r\n')).toBe('END\r\n');
   });
 
+  it('goes on with its clock though the time of the day was set while the server ran', () => {
+    const old = start(null);
+    const conn = old.open();
+    old.send(conn, 'set a 0 1000 1\r\nx\r\n');
+    old.core.onClose(conn, 0);
+    const state = prepareRestart(old.core);
+    const file = fileOf(old);
+    const renewed = start(file, START_MS + 10_000);
+    // As if it had begun an hour earlier by the clock on the wall.
+    const set = { ...state, processStarted: state.processStarted - 3_600 };
+    expect(restoreCore(renewed.core, set)).toBeNull();
+    renewed.advance(5);
+    expect(renewed.send(renewed.open(), 'mg a t\r\n')).toBe('HD t985\r\n');
+  });
+
   it('frees what was neither stored nor read to its end when the server stopped', () => {
     const old = start(null);
     const conn = fill(old);
@@ -160,7 +175,7 @@ describe('The description beside a memory file', () => {
 
   function read(changed: string, s: Settings = settings): { state: RestartState | null; messages: string[] } {
     const messages: string[] = [];
-    return { state: readRestartMeta(changed, s, (line) => messages.push(line)), messages };
+    return { state: readRestartMeta(changed, s, (line) => messages.push(line), 1_795_417_501), messages };
   }
 
   it('is the text that the original writes', () => {
@@ -212,6 +227,7 @@ Kmmap_oldbase 0x7f8df3400000
       ['[restart] failed to parse mmap_oldbase: x', incompatible('mmap_oldbase', 'x')],
     ],
     [text.replace('hashpower 16', 'hashpower 7'), [incompatible('hashpower', '7'), missing]],
+    [text.replace('7501', '7502'), [incompatible('stop_time', '1795417502'), missing]],
     [text.split('\n').slice(0, 5).join('\n'), [missing]],
   ])(
     'is refused as the original refuses it, or instead of ending as the original does: case %#',
