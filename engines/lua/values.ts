@@ -240,6 +240,25 @@ export function replyError(c: Client, text: string, counted: boolean): void {
   else addReplyError(c, `-${text}`);
 }
 
+const ARRAY = 0;
+const MAP = 1;
+const SET = 2;
+/**
+ * What has to be free on the stack for one value. It is one less than a value takes at most, as the real globals lie at the bottom of our
+ * stacks and the original gives up at the same depth without them; Lua itself keeps five slots in reserve.
+ */
+const STACK_SLOTS = 3;
+
+/** A table whose values are being replied. */
+interface OpenTable {
+  readonly kind: number;
+  readonly count: number;
+  /** Values of an array that have been begun. */
+  at: number;
+  /** A map's key has been replied; its value is at the top. */
+  valueWaits: boolean;
+}
+
 /** Writes the value on top of a stack as a reply. */
 export class ValueWriter {
   private readonly machine: LuaMachine;
@@ -250,13 +269,31 @@ export class ValueWriter {
 
   /** Replies the value at the top and pops it. @param scriptResp the protocol version that the script chose */
   reply(c: Client, L: LuaState, scriptResp: number): void {
+    // Tables may lie in each other thousands of levels deep, which the stack of this language could not follow.
+    const open: OpenTable[] = [];
+    let begun = this.begin(c, L, scriptResp);
+    for (;;) {
+      if (begun !== null) open.push(begun);
+      let innermost = open.at(-1);
+      while (innermost !== undefined && !this.advance(L, innermost)) {
+        open.pop();
+        innermost = open.at(-1);
+      }
+      if (innermost === undefined) return;
+      begun = this.begin(c, L, scriptResp);
+    }
+  }
+
+  /** Replies the value at the top and pops it, or, when it holds others, replies their number and leaves it there. */
+  private begin(c: Client, L: LuaState, scriptResp: number): OpenTable | null {
     const { machine } = this;
     const { x } = machine;
-    if (x.lua_checkstack(L, 6) === 0) {
+    if (x.lua_checkstack(L, STACK_SLOTS) === 0) {
       addReplyError(c, 'reached lua stack limit');
       x.lua_settop(L, -2);
-      return;
+      return null;
     }
+    let begun: OpenTable | null = null;
     switch (x.lua_type(L, -1)) {
       case LUA_TSTRING: {
         const at = machine.toBytes(L, -1);
@@ -274,12 +311,43 @@ export class ValueWriter {
         this.number(c, x.lua_tonumber(L, -1));
         break;
       case LUA_TTABLE:
-        this.table(c, L, scriptResp);
+        begun = this.table(c, L);
         break;
       default:
         addReplyNull(c);
     }
-    x.lua_settop(L, -2);
+    if (begun === null) x.lua_settop(L, -2);
+    return begun;
+  }
+
+  /** Pushes the next value of an open table; where there is none the table is popped. @returns whether there is one */
+  private advance(L: LuaState, table: OpenTable): boolean {
+    const { x } = this.machine;
+    if (table.kind === ARRAY) {
+      if (table.at < table.count) {
+        x.lua_rawgeti(L, -1, ++table.at);
+        return true;
+      }
+      x.lua_settop(L, -2);
+      return false;
+    }
+    if (table.valueWaits) {
+      table.valueWaits = false;
+      return true;
+    }
+    // The fields lie in a table within the table.
+    if (x.lua_next(L, -2) === 0) {
+      x.lua_settop(L, -3);
+      return false;
+    }
+    if (table.kind === SET) {
+      this.pop(L);
+      x.lua_pushvalue(L, -1);
+    } else {
+      x.lua_pushvalue(L, -2);
+      table.valueWaits = true;
+    }
+    return true;
   }
 
   /** A number loses its fraction, as a C cast does it: what does not fit into 64 bits becomes the smallest integer. */
@@ -307,7 +375,7 @@ export class ValueWriter {
     this.machine.x.lua_settop(L, -2);
   }
 
-  private table(c: Client, L: LuaState, scriptResp: number): void {
+  private table(c: Client, L: LuaState): OpenTable | null {
     const { machine } = this;
     const { x } = machine;
     if (this.has(L, 'err', LUA_TSTRING)) {
@@ -329,20 +397,19 @@ export class ValueWriter {
       else if (c.resp === 2) addReplyBulkString(c, text);
       else addReplyProto(c, `,${text}\r\n`);
     } else if (this.has(L, 'map', LUA_TTABLE)) {
-      this.map(c, L, scriptResp);
-      this.pop(L);
+      return this.fields(c, L, MAP);
     } else if (this.has(L, 'set', LUA_TTABLE)) {
-      this.set(c, L, scriptResp);
-      this.pop(L);
+      return this.fields(c, L, SET);
     } else if (this.has(L, 'big_number', LUA_TSTRING)) {
       const text = machine.toLatin1(L, -1)!;
       this.pop(L);
       addReplyBigNumber(c, cString(text).replace(/[\r\n]/g, ' '));
     } else if (this.has(L, 'verbatim_string', LUA_TTABLE)) {
-      if (!this.verbatim(c, L)) this.array(c, L, scriptResp);
+      if (!this.verbatim(c, L)) return this.array(c, L);
     } else {
-      this.array(c, L, scriptResp);
+      return this.array(c, L);
     }
+    return null;
   }
 
   private verbatim(c: Client, L: LuaState): boolean {
@@ -362,7 +429,7 @@ export class ValueWriter {
     return done;
   }
 
-  private array(c: Client, L: LuaState, scriptResp: number): void {
+  private array(c: Client, L: LuaState): OpenTable {
     const { x } = this.machine;
     let count = 0;
     for (;;) {
@@ -373,10 +440,7 @@ export class ValueWriter {
       count++;
     }
     addReplyArrayLen(c, count);
-    for (let i = 1; i <= count; i++) {
-      x.lua_rawgeti(L, -1, i);
-      this.reply(c, L, scriptResp);
-    }
+    return { kind: ARRAY, count, at: 0, valueWaits: false };
   }
 
   /** Number of fields of the table at the top. */
@@ -391,26 +455,12 @@ export class ValueWriter {
     return count;
   }
 
-  private map(c: Client, L: LuaState, scriptResp: number): void {
-    const { x } = this.machine;
-    addReplyMapLen(c, this.count(L));
-    x.lua_pushnil(L);
-    while (x.lua_next(L, -2) !== 0) {
-      x.lua_pushvalue(L, -2);
-      this.reply(c, L, scriptResp);
-      this.reply(c, L, scriptResp);
-    }
-  }
-
-  private set(c: Client, L: LuaState, scriptResp: number): void {
-    const { x } = this.machine;
-    addReplySetLen(c, this.count(L));
-    x.lua_pushnil(L);
-    while (x.lua_next(L, -2) !== 0) {
-      this.pop(L);
-      x.lua_pushvalue(L, -1);
-      this.reply(c, L, scriptResp);
-    }
+  private fields(c: Client, L: LuaState, kind: number): OpenTable {
+    const count = this.count(L);
+    if (kind === MAP) addReplyMapLen(c, count);
+    else addReplySetLen(c, count);
+    this.machine.x.lua_pushnil(L);
+    return { kind, count, at: 0, valueWaits: false };
   }
 }
 

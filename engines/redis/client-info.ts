@@ -43,6 +43,11 @@ export function isUnixSocket(c: Client): boolean {
   return c.addr.startsWith('/') || (c.addr.endsWith(':0') && !c.addr.includes('.') && !c.addr.startsWith('['));
 }
 
+/** Whether a client may do what only clients on this machine may. */
+export function isLocalClient(c: Client): boolean {
+  return isUnixSocket(c) || c.addr.startsWith('127.') || c.addr.startsWith('[::1]') || c.conn < 0;
+}
+
 /** The fields of CLIENT LIST, without a line end. */
 export function clientInfo(core: RedisCore, c: Client): string {
   const transport = core.transport;

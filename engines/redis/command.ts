@@ -218,7 +218,8 @@ export class CommandTable {
 
   /** By a full name such as "set" or "config|get". For tools and tests. */
   byName(fullName: string): Command | null {
-    const [first, rest] = fullName.toLowerCase().split('|', 2);
+    const [first, rest, more] = fullName.toLowerCase().split('|', 3);
+    if (more !== undefined) return null;
     const command = this.all.find((one) => one.name === first) ?? null;
     if (rest === undefined || command === null) return command;
     return command.subcommands?.byName(rest) ?? null;

@@ -15,7 +15,7 @@ import {
   CLIENT_TRACKING_CACHING,
   type Client,
 } from './client.ts';
-import { isUnixSocket } from './client-info.ts';
+import { isLocalClient } from './client-info.ts';
 import {
   CMD_ADMIN,
   CMD_ALLOW_BUSY,
@@ -271,9 +271,7 @@ function heldBack(core: RedisCore, command: Command, flags: number): boolean {
 
 function protectedCommandAllowed(core: RedisCore, c: Client, command: Command): boolean {
   const allowed = command.fullName === 'debug' ? core.protectedCommands : core.config.enableModuleCommand;
-  if (allowed === 'yes') return true;
-  if (allowed !== 'local') return false;
-  return isUnixSocket(c) || c.addr.startsWith('127.') || c.addr.startsWith('[::1]') || c.conn < 0;
+  return allowed === 'yes' || (allowed === 'local' && isLocalClient(c));
 }
 
 /** Commands that come upon expired keys by chance, whose ends have nothing to do with each other. */

@@ -184,6 +184,7 @@ function timeLimitUs(tenacity: number): number {
 function settle(core: RedisCore, result: number): number {
   const stats = core.stats;
   core.evictionRunning = result === EVICT_RUNNING;
+  if (core.evictionRunning) core.hooks.backgroundWork?.();
   if (result === EVICT_OK) {
     if (stats.lastEvictionExceededUs !== 0) {
       stats.totalEvictionExceededUs += core.clock.monoUs() - stats.lastEvictionExceededUs;
@@ -263,6 +264,13 @@ function evictUntilFits(core: RedisCore, excess: number, startUs: number): numbe
     if (keys % KEYS_PER_CLOCK === 0 && core.clock.monoUs() - startUs > limitUs) return settle(core, EVICT_RUNNING);
   }
   return settle(core, EVICT_OK);
+}
+
+/** Evicts from the next turn on, without waiting for a command: memory is to fit into less than before. */
+export function startEviction(core: RedisCore): void {
+  if (core.config.maxmemory === 0) return;
+  core.evictionRunning = true;
+  core.hooks.backgroundWork?.();
 }
 
 /** Nothing is left to evict, but memory may still come from values that are being freed lazily: for that there is time until the limit. */

@@ -16,7 +16,7 @@ import { databasesCron } from './databases-cron.ts';
 import { Db } from './db.ts';
 import { Defrag } from './defrag.ts';
 import { Effects } from './effects.ts';
-import { EvictionPool, performEvictions } from './evict.ts';
+import { EVICT_RUNNING, EvictionPool, performEvictions } from './evict.ts';
 import { activeExpireCycle, ExpireState } from './expire.ts';
 import { LatencyMonitor } from './latency-monitor.ts';
 import { LazyFree } from './lazyfree.ts';
@@ -356,7 +356,7 @@ export class RedisCore implements ConnectionHandler {
     // Nothing may change data that are still coming, and no log listens yet.
     if (this.persistence.starting) return;
     if (this.activeExpireEnabled) activeExpireCycle(this, true);
-    if (this.evictionRunning) performEvictions(this);
+    if (this.evictionRunning) this.evictionRunning = performEvictions(this) === EVICT_RUNNING;
     if (this.lazyFree.busy) this.lazyFree.endOfTurn(this);
     if (this.blocked.timed > 0) endTimedOutWaits(this);
     if (this.tracking.totalPrefixes !== 0) this.tracking.broadcast();
@@ -402,6 +402,8 @@ export class RedisCore implements ConnectionHandler {
     this.refreshTime();
     const freeing = this.lazyFree.onTimer(this);
     const tidying = this.persistence.onTimer();
+    // The turn that follows evicts.
+    if (this.evictionRunning) return 0;
     return freeing < 0 || tidying < 0 ? Math.max(freeing, tidying) : Math.min(freeing, tidying);
   }
 

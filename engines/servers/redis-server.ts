@@ -22,6 +22,7 @@ import { noShutdownOptions, prepareShutdown } from '../redis/commands/persistenc
 import type { RedisConfig } from '../redis/config.ts';
 import { ConfigFileError, inertNotices } from '../redis/config-file.ts';
 import type { SettingAppliers } from '../redis/config-set.ts';
+import { startEviction } from '../redis/evict.ts';
 import { LOG_NOTICE, LOG_WARNING } from '../redis/log-levels.ts';
 import { createRedisCore, type RedisCore } from '../redis/redis-core.ts';
 import { createCommandTable } from '../redis/registry.ts';
@@ -161,6 +162,7 @@ function createAppliers(
               `(${used}). Keys will be evicted or writes refused, depending on maxmemory-policy.`,
           );
         }
+        startEviction(core());
         return null;
       },
     ],
@@ -185,6 +187,14 @@ function createAppliers(
       'appendonly',
       (config: RedisConfig) =>
         core().persistence.setAppendOnly(config.appendonly) ? null : 'Unable to turn on AOF. Check server logs.',
+    ],
+    [
+      'proc-title-template',
+      (config: RedisConfig) => {
+        // The title of a process that others share is not ours to change.
+        if (start.engine.dataFolder === undefined) showTitle(config, start.configFile, config.port);
+        return null;
+      },
     ],
     [
       'port',
@@ -225,6 +235,10 @@ function processTitle(config: RedisConfig, configFile: string, port: number): st
     'config-file': configFile,
   };
   return config.procTitleTemplate.replace(/\{([^}]*)\}/g, (_, name: string) => values[name] ?? '').trimEnd();
+}
+
+function showTitle(config: RedisConfig, configFile: string, port: number): void {
+  process.title = nativeName(processTitle(config, configFile, port));
 }
 
 /**
@@ -407,7 +421,7 @@ export async function startRedisServer(
     if (error instanceof ListenError) throw new StartError(error.message);
     throw error;
   }
-  if (config.setProcTitle) process.title = nativeName(processTitle(config, start.configFile, port));
+  if (config.setProcTitle) showTitle(config, start.configFile, port);
   announceMode(config, log, port !== 0 ? port : config.tlsPort);
   log.write(LOG_WARNING, 'Server initialized');
   admin.startupMemory = allocator.usedBytes;

@@ -43,8 +43,6 @@ const COUNT_EVERY_MS = 1_000;
 const shared = workerData as SharedArrayBuffer;
 const status = new Int32Array(shared, 0, STATUS_CELLS);
 const errorText = new Uint8Array(shared, STATUS_CELLS * 4, ERROR_BYTES);
-/** Nobody wakes who waits here. */
-const asleep = new Int32Array(new SharedArrayBuffer(4));
 let bytes: ArenaBuffer | null = null;
 
 /** Only pages that hold something of the snapshot count: a child of the original does not see what its parent takes anew either. */
@@ -68,7 +66,8 @@ function write(message: SnapshotMessage): number {
   return saveRdbFile({ ...job.plan, heap }, createLocalDisk(), job.folder, job.name, job.temporary, (keys) => {
     Atomics.store(status, STATUS_KEYS, keys);
     if (job.plan.keyDelayUs > 0) {
-      Atomics.wait(asleep, 0, 0, ((keys - slept) * job.plan.keyDelayUs) / 1000);
+      // Whoever does not want the snapshot any more does not wait for the end of this.
+      Atomics.wait(status, STATUS_ABORT, 0, ((keys - slept) * job.plan.keyDelayUs) / 1000);
       slept = keys;
     }
     if (Atomics.load(status, STATUS_ABORT) !== 0) throw new SaveAborted(SNAPSHOT_ABORTED);

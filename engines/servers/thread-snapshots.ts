@@ -110,6 +110,7 @@ export class ThreadSnapshots implements Snapshots {
 
   abort(): void {
     Atomics.store(this.status, STATUS_ABORT, 1);
+    Atomics.notify(this.status, STATUS_ABORT);
     // What it would still put into its place could be older than what is saved next.
     Atomics.wait(this.status, STATUS_STATE, STATE_RUNNING, ABORT_WAIT_MS);
   }

@@ -216,6 +216,7 @@ describeReal(['redis-server'], 'administrative commands against redis-server', (
       'COMMAND LIST FILTERBY foo bar',
       'COMMAND LIST FILTERBY MODULE x',
       'COMMAND INFO nope',
+      'COMMAND INFO config|get|key config|get get|key',
     ]) {
       await expectSame(line);
     }

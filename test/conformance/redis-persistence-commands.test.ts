@@ -22,6 +22,8 @@ const FAILED_END = 'Errors trying to shut down the server';
 /** Saves in the background take seconds. */
 const SLOW_SAVES = ['--rdb-key-save-delay', '200'];
 
+const SLEEP_MS = 10_000;
+
 const running = new Set<ChildProcess>();
 const root = mkdtempSync(join(tmpdir(), 'cachelab-files-'));
 let folders = 0;
@@ -250,6 +252,14 @@ describeReal(['redis-server'], 'a command about files', () => {
     });
   });
 
+  it('stops no writes where a save that somebody waited for has failed', { timeout: 60_000 }, async () => {
+    await onBoth([], async (server, note) => {
+      mkdirSync(join(server.folder, 'dump.rdb'));
+      await run(server, note, ['CONFIG SET save 3600~1', 'SET a 1', 'SAVE', 'SHUTDOWN', 'PING', 'SET a 2']);
+      note((await persistenceFields(server.client)).find((line) => line.startsWith('rdb_last_bgsave_status')));
+    });
+  });
+
   it('follows CONFIG SET dir and dbfilename', { timeout: 60_000 }, async () => {
     await onBoth([], async (server, note) => {
       const { folder } = server;
@@ -322,8 +332,16 @@ describeReal(['redis-server'], 'a command about files', () => {
       await idle(server);
       await run(server, note, ['SET a 5', 'DEBUG LOADAOF', 'GET a']);
       server.log();
-      await run(server, note, ['CONFIG SET rdb-key-save-delay 10000000', 'BGREWRITEAOF', 'CONFIG SET appendonly no']);
+      await run(server, note, [
+        `CONFIG SET rdb-key-save-delay ${SLEEP_MS * 1000}`,
+        'BGREWRITEAOF',
+        'CONFIG SET appendonly no',
+      ]);
+      const begun = Date.now();
       await server.said('Killing running AOF rewrite child');
+      await run(server, note, ['PING']);
+      // A writer that sleeps for ten seconds is not waited for.
+      expect(Date.now() - begun).toBeLessThan(SLEEP_MS / 2);
       await idle(server);
       note(server.log());
     });
@@ -478,6 +496,8 @@ describeReal(['redis-server'], 'a load that takes long', () => {
           'WATCH a',
           'PUBLISH x y',
           'CONFIG GET loading-process-events-interval-bytes',
+          'CONFIG SET dir nowhere',
+          'CONFIG SET repl-diskless-load disabled',
           'SCRIPT EXISTS a',
           'EVAL return~1 0',
           'ECHO a',

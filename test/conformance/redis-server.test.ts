@@ -172,7 +172,58 @@ describeReal(['redis-server'], 'a damaged snapshot', () => {
   });
 });
 
+describeReal(['redis-server'], 'beside the original', () => {
+  async function pair(options: readonly string[]): Promise<StartedServer[]> {
+    const servers = await Promise.all([startServer(embeddedCommand(), options), startServer(realCommand(), options)]);
+    running.push(...servers);
+    return servers;
+  }
+
+  it('a script returns tables in tables down to the depth where the stack ends', async () => {
+    const scripts = [
+      'local a = {} local b = {a} a[1] = b return a',
+      'local a = {} a[1] = "x" a[2] = a return a',
+      'local a = {} local b = a for i = 1, 6000 do b[1] = {map = {x = {}}} b = b[1].map.x end return a',
+      'local a = {} local b = a for i = 1, 9000 do b[1] = {} b = b[1] end return a',
+    ];
+    const lines = `${scripts.map((script) => `EVAL '${script}' 0`).join('\r\n')}\r\nPING\r\nQUIT\r\n`;
+    const [mine, theirs] = await Promise.all((await pair([])).map((server) => converse(server, lines, 'closed')));
+    expect(mine).toContain('reached lua stack limit');
+    expect(mine === theirs).toBe(true);
+  });
+
+  it('a client on this machine may change protected settings that are "local"', async () => {
+    const lines = 'CONFIG SET dbfilename foo\r\nCONFIG GET dbfilename\r\nQUIT\r\n';
+    for (const allowed of ['local', 'yes', 'no']) {
+      const servers = await pair(['--enable-protected-configs', allowed]);
+      const [mine, theirs] = await Promise.all(servers.map((server) => converse(server, lines, 'closed')));
+      expect({ allowed, reply: mine }).toEqual({ allowed, reply: theirs });
+    }
+  });
+});
+
 describe('a server process', () => {
+  it('evicts when maxmemory is lowered, without waiting for a command', async () => {
+    const server = await start(['--maxmemory-policy', 'allkeys-lru', '--notify-keyspace-events', 'Ee']);
+    const [listener, client] = [new Redis(server.socket), new Redis(server.socket)];
+    const evicted: string[] = [];
+    listener.on('message', (_, key: string) => evicted.push(key));
+    await listener.subscribe('__keyevent@0__:evicted');
+    await client.mset('a', '1', 'b', '2');
+    await client.config('SET', 'maxmemory', '1');
+    await waitFor('both keys are evicted', () => evicted.length === 2, 10_000);
+    listener.disconnect();
+    client.disconnect();
+  });
+
+  it('changes its title with the template', async () => {
+    const server = await start();
+    const client = await server.connect();
+    await client.command('CONFIG', 'SET', 'proc-title-template', 'TEST {unixsocket} {port}');
+    expect(readFileSync(`/proc/${server.process.pid}/cmdline`, 'latin1')).toContain(`TEST ${server.socket} 0`);
+    await client.close();
+  });
+
   it('shows its port and process id once it listens where the logo is asked for', async () => {
     const shown = await start(['--always-show-logo', 'yes']);
     expect(shown.output()).toMatch(new RegExp(` Port: 0\n[^\n]* PID: ${shown.process.pid}\n`));

@@ -1,6 +1,7 @@
 /** CONFIG. */
 import { adminOf } from '../admin.ts';
 import type { Client } from '../client.ts';
+import { isLocalClient } from '../client-info.ts';
 import type { CommandProc, CommandTable } from '../command.ts';
 import { rewriteConfigText } from '../config-file.ts';
 import { getSettings, setSettings } from '../config-set.ts';
@@ -37,7 +38,8 @@ function set(core: RedisCore, c: Client): void {
     pairs.push([name, c.argText(i + 1)]);
   }
   const { host } = adminOf(core);
-  const protectedAllowed = core.config.enableProtectedConfigs === 'yes';
+  const allowed = core.config.enableProtectedConfigs;
+  const protectedAllowed = allowed === 'yes' || (allowed === 'local' && isLocalClient(c));
   const error = setSettings(core.config, pairs, host.appliers, protectedAllowed, core.persistence.loading);
   if (error !== null) {
     addReplyError(c, error);

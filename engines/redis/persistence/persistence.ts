@@ -118,7 +118,10 @@ export class Persistence {
     };
   }
 
-  /** Saves now, while everything waits. @returns whether it worked; the log says why not */
+  /**
+   * Saves now, while everything waits. Whoever asked for it learns of a failure, which therefore stops no writes as one in the background does.
+   * @returns whether it worked; the log says why not
+   */
   save(): boolean {
     const { core } = this;
     const { disk } = core;
@@ -133,7 +136,6 @@ export class Persistence {
       );
     } catch (error) {
       core.log(LOG_WARNING, systemText(error));
-      this.lastSaveOk = false;
       return false;
     }
     core.log(LOG_NOTICE, 'DB saved on disk');
@@ -190,7 +192,9 @@ export class Persistence {
     this.saves++;
     if (snapshots === null) {
       core.log(LOG_WARNING, 'Saving in the foreground: this platform cannot freeze memory');
-      return this.save() ? 'started' : 'failed';
+      if (this.save()) return 'started';
+      this.lastSaveOk = false;
+      return 'failed';
     }
     if (!this.startSnapshot(this.plan(false), this.folder, core.config.dbfilename, `temp-bg-${core.host.pid}.rdb`)) {
       this.lastSaveOk = false;
