@@ -12,6 +12,7 @@ import {
   CLIENT_REPLY_SKIP,
   CLIENT_REPLY_SKIP_NEXT,
   CLIENT_SCRIPT,
+  CLIENT_TRACKING,
   CLIENT_TRACKING_CACHING,
   type Client,
 } from './client.ts';
@@ -376,10 +377,16 @@ function account(core: RedisCore, c: Client, command: Command, durationUs: numbe
 
 /** Lets the keys that a command has read be tracked for the client that caused it. */
 function rememberKeys(core: RedisCore, c: Client, command: Command): void {
-  // Of a script only the commands that it calls count.
+  // A script has read once a command that it calls does; all keys that it was given count then, whichever the command names.
   if (READONLY_SCRIPTS.has(command.fullName)) return;
-  const tracker = (c.flags & CLIENT_SCRIPT) === 0 ? c : core.currentClient;
-  if (tracker !== null) core.tracking.remember(tracker, c, command);
+  if ((c.flags & CLIENT_SCRIPT) === 0) {
+    core.tracking.remember(c, command);
+    return;
+  }
+  const caller = core.scripting?.caller ?? null;
+  if (caller === null || (caller.flags & CLIENT_TRACKING) === 0) return;
+  const call = lookupCommand(core, caller);
+  if (call !== null) core.tracking.remember(caller, call);
 }
 
 /** Enters how long a command took into its histogram and, if it was slow, into the slow log. */

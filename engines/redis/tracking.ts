@@ -106,12 +106,9 @@ export class Tracking {
     this.core.keyListeners--;
   }
 
-  /**
-   * A command has read: remembers its keys for the client that tracks.
-   * @param c whose arguments they are: the client itself, or that of a script it runs
-   */
-  remember(tracker: Client, c: Client, command: Command): void {
-    const flags = tracker.flags;
+  /** A command has read: remembers the keys among the client's arguments if it tracks. */
+  remember(c: Client, command: Command): void {
+    const { flags } = c;
     if ((flags & CLIENT_TRACKING) === 0 || (flags & CLIENT_TRACKING_BCAST) !== 0) return;
     const caching = (flags & CLIENT_TRACKING_CACHING) !== 0;
     if ((flags & CLIENT_TRACKING_OPTIN) !== 0 && !caching) return;
@@ -120,11 +117,11 @@ export class Tracking {
     for (let i = 0; i < keyCount; i++) {
       const key = c.argText(keyIndexes[i]);
       const known = this.readers.get(key);
-      if (known === undefined) this.readers.set(key, tracker.id);
+      if (known === undefined) this.readers.set(key, c.id);
       else if (typeof known !== 'number') {
-        if (known.has(tracker.id)) continue;
-        known.add(tracker.id);
-      } else if (known !== tracker.id) this.readers.set(key, new Set([known, tracker.id]));
+        if (known.has(c.id)) continue;
+        known.add(c.id);
+      } else if (known !== c.id) this.readers.set(key, new Set([known, c.id]));
       else continue;
       this.readerCount++;
     }
