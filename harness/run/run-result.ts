@@ -123,7 +123,13 @@ export function memoryLimitGuard(engine: EngineName, memory: MemoryLedger | null
   return { name: 'memory-limit', passed, detail };
 }
 
-/** A server that was crashed must start again, and with `appendfsync always` lose nothing that it had acknowledged. */
+/** What `appendfsync everysec` promises: a sync each second, and writes wait for one that takes longer than another. */
+const EVERYSEC_LOSS_MAX_S = 2;
+
+/**
+ * A server that was crashed must start again, and lose nothing that it had acknowledged with `appendfsync always`, nothing older than two seconds with
+ * `everysec`.
+ */
 export function persistenceGuards(persistence: PersistenceResult | null): Guard[] {
   const crash = persistence?.crash ?? null;
   if (persistence === null || crash === null) return [];
@@ -140,6 +146,14 @@ export function persistenceGuards(persistence: PersistenceResult | null): Guard[
   if (persistence.mode === 'aof-always' && crash.lost !== null) {
     const detail = `${crash.lost} of ${crash.acknowledged} acknowledged writes were lost with appendfsync always; bound 0.`;
     guards.push({ name: 'durability', passed: crash.lost === 0, detail });
+  }
+  if ((persistence.mode === 'aof-everysec' || persistence.mode === 'aof-rdb') && crash.lost !== null) {
+    const oldest = crash.oldestLostS ?? 0;
+    const detail =
+      `${crash.lost} of ${crash.acknowledged} acknowledged writes were lost with appendfsync everysec` +
+      (crash.lost === 0 ? '; ' : `, the oldest ${oldest.toFixed(2)} s before the crash; `) +
+      `bound ${EVERYSEC_LOSS_MAX_S} s.`;
+    guards.push({ name: 'durability', passed: oldest <= EVERYSEC_LOSS_MAX_S, detail });
   }
   return guards;
 }
