@@ -35,8 +35,6 @@ const QUERY_LARGE_BYTES = 32_768;
 const LINE_END_BYTES = 2;
 /** A query buffer is given back after so many seconds of silence. */
 const QUERY_IDLE_SECONDS = 2;
-/** The peak of the reply buffer counts for so long. */
-const REPLY_PEAK_MS = 5_000;
 const POINTER_BYTES = 8;
 /** A subscription's entry; and a table of subscriptions has at least so many buckets. */
 const ENTRY_BYTES = 24;
@@ -70,7 +68,8 @@ export function openClientMemory(core: RedisCore, c: Client): void {
   for (const bytes of PART_BYTES) m.parts.push(tryAlloc(core, bytes));
   setReplyBuffer(core, m, REPLY_BYTES_MAX);
   setQueryBuffer(core, m, EMPTY_SDS_BYTES, EMPTY_HEADER_BYTES);
-  m.replyPeakSinceMs = core.nowMs;
+  // As in the original, where the first look at a client takes its first peak for an old one.
+  m.replyPeakSinceMs = 0;
   c.peakOutput = m.replyRoom;
 }
 
@@ -132,6 +131,11 @@ export function clientMemoryCron(core: RedisCore, c: Client): void {
     m.queryRoom = 0;
   }
   m.longArgument = false;
+  if (core.debug.resizesReplyBuffers) resizeReplyBuffer(core, c);
+}
+
+function resizeReplyBuffer(core: RedisCore, c: Client): void {
+  const m = c.memory;
   let wanted = 0;
   if (m.replyRoom / 2 >= REPLY_BYTES_MIN && c.peakOutput < m.replyRoom / 2) {
     wanted = Math.max(REPLY_BYTES_MIN, c.peakOutput + 1);
@@ -140,7 +144,8 @@ export function clientMemoryCron(core: RedisCore, c: Client): void {
     wanted = Math.min(REPLY_BYTES_MAX, m.replyRoom * 2);
     core.stats.replyBufferExpands++;
   }
-  if (core.nowMs - m.replyPeakSinceMs > REPLY_PEAK_MS) {
+  const { replyPeakMs } = core.debug;
+  if (replyPeakMs >= 0 && core.nowMs - m.replyPeakSinceMs >= replyPeakMs) {
     c.peakOutput = Math.min(core.transport.outputBytes(c.conn), m.replyRoom);
     m.replyPeakSinceMs = core.nowMs;
   }

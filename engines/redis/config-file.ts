@@ -174,6 +174,8 @@ function settingLines(setting: Setting, value: unknown, config: RedisConfig): st
     for (let i = 0; i < words.length; i += 4) lines.push(`${setting.directive} ${words.slice(i, i + 4).join(' ')}`);
     return lines;
   }
+  // There is no way to say that there is no master but by silence.
+  if (setting.directive === 'replicaof' && printed === '') return [];
   const plain = setting.about.multi || setting.about.kind !== 'string';
   if (setting.about.kind === 'memory') return [`${setting.directive} ${humanMemory(value as number)}`];
   return [`${setting.directive} ${plain && printed !== '' ? printed : quoteWord(printed)}`];
@@ -195,12 +197,14 @@ function humanMemory(bytes: number): string {
  * default and had no line are added at the end, everything else stays as it was.
  * @param text the present content
  * @param userLines the users of the server, which replace the `user` lines there were; none where they lie in a file of their own
+ * @param everything also settings that have their default and no line get one
  */
 export function rewriteConfigText(
   config: RedisConfig,
   defaults: RedisConfig,
   text: string,
   userLines: readonly string[] = [],
+  everything = false,
 ): string {
   const lines = text === '' ? [] : text.replace(/\n$/, '').split('\n');
   const places = new Map<DirectiveName, number[]>();
@@ -222,7 +226,7 @@ export function rewriteConfigText(
     const at = places.get(setting.directive) ?? [];
     const value = readSetting(config, setting);
     const same = formatSetting(setting, value) === formatSetting(setting, readSetting(defaults, setting));
-    const wanted = same && at.length === 0 ? [] : settingLines(setting, value, config);
+    const wanted = same && !everything && at.length === 0 ? [] : settingLines(setting, value, config);
     at.forEach((place, k) => {
       out[place] = wanted[k] ?? null;
     });

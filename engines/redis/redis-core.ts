@@ -14,6 +14,7 @@ import type { Command, CommandTable } from './command.ts';
 import { POLICY_FLAG_LFU, POLICY_FLAG_NO_SHARED_INTEGERS, type RedisConfig } from './config.ts';
 import { databasesCron } from './databases-cron.ts';
 import { Db } from './db.ts';
+import { DebugKnobs } from './debug-knobs.ts';
 import { Defrag } from './defrag.ts';
 import { Effects } from './effects.ts';
 import { EVICT_RUNNING, EvictionPool, performEvictions } from './evict.ts';
@@ -163,6 +164,10 @@ export class RedisCore implements ConnectionHandler {
   dirty = 0;
   /** DEBUG SET-ACTIVE-EXPIRE. */
   activeExpireEnabled = true;
+  /** A signal asked for an end, which comes with the next turn of the cron unless SHUTDOWN ABORT is faster. Calling it ends or goes on. */
+  scheduledShutdown: (() => void) | null = null;
+  /** What DEBUG changes for the sake of tests. */
+  readonly debug = new DebugKnobs();
   /** CLIENT PAUSE: until when (ms since the epoch, 0: not) and whether all commands or writes only are held back. */
   pauseUntilMs = 0;
   pauseAll = false;
@@ -374,16 +379,25 @@ export class RedisCore implements ConnectionHandler {
       while (this.clientCount / this.hz > MAX_CLIENTS_PER_CRON && this.hz < MAX_HZ) this.hz *= 2;
       if (this.hz > MAX_HZ) this.hz = MAX_HZ;
     }
+    if (this.debug.pausesCron) return 1000 / this.hz;
     this.updateLruClock();
     const used = this.allocator.usedBytes;
     if (used > this.stats.peakMemory) this.stats.peakMemory = used;
     if (this.pauseUntilMs !== 0 && this.nowMs >= this.pauseUntilMs) this.unpauseClients();
     const hooks = this.hooks.cron;
     for (let i = 0; i < hooks.length; i++) hooks[i](this.cronLoops);
+    this.endIfScheduled();
     databasesCron(this);
     this.persistence.cron();
     this.cronLoops++;
     return 1000 / this.hz;
+  }
+
+  private endIfScheduled(): void {
+    const end = this.scheduledShutdown;
+    if (end === null) return;
+    this.scheduledShutdown = null;
+    end();
   }
 
   /** What is left of the cron while data are loaded at the start: looking at clocks and memory. */

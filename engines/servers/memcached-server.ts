@@ -245,7 +245,6 @@ async function serve(options: MemcachedOptions): Promise<number> {
       else if (server.core.settings.verbose > 0) log('Exiting normally');
       isGraceful = signal === 'SIGUSR1';
       server.stop();
-      return true;
     },
   });
   daemonReady();

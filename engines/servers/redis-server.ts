@@ -556,6 +556,7 @@ function makeKnown(pidFile: string, log: RedisLog, core: RedisCore, stop: (code:
     const error = writePidFile(pidFile);
     if (error !== null) log.write(LOG_NOTICE, error);
   }
+  let ending = false;
   return listenForShutdown({
     onSignal(signal) {
       const { loading } = core.persistence;
@@ -564,17 +565,22 @@ function makeKnown(pidFile: string, log: RedisLog, core: RedisCore, stop: (code:
           ? 'Received shutdown signal during loading, scheduling shutdown.'
           : `Received ${signal} scheduling shutdown...`,
       );
-      log.write(LOG_WARNING, 'User requested shutdown...');
       const { shutdownOnSigint, shutdownOnSigterm } = core.config;
       const words = signal === 'SIGINT' ? shutdownOnSigint : shutdownOnSigterm;
-      const ends = prepareShutdown(core, {
-        save: words.includes('save'),
-        noSave: words.includes('nosave'),
-        force: words.includes('force'),
-      });
-      if (ends) stop(0);
-      return ends;
+      const end = (): void => {
+        log.write(LOG_WARNING, 'User requested shutdown...');
+        ending = prepareShutdown(core, {
+          save: words.includes('save'),
+          noSave: words.includes('nosave'),
+          force: words.includes('force'),
+        });
+        if (ending) stop(0);
+      };
+      // While data are loaded no cron runs.
+      if (loading) end();
+      else core.scheduledShutdown = end;
     },
+    isEnding: () => ending || core.scheduledShutdown !== null,
     onInsist: () => {
       log.writeFromSignal('You insist... exiting now.');
       if (pidFile !== '') removePidFile(pidFile);

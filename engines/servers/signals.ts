@@ -3,11 +3,10 @@
 export type StopSignal = 'SIGTERM' | 'SIGINT' | 'SIGUSR1';
 
 export interface ShutdownSignals {
-  /**
-   * Called with the first signal, in the event loop's thread between two turns. Returns false when the server goes on after all: the
-   * next signal is then a first one again.
-   */
-  onSignal: (signal: StopSignal) => boolean | undefined;
+  /** Called with the first signal, in the event loop's thread between two turns. */
+  onSignal: (signal: StopSignal) => void;
+  /** Asked with each further signal: false when the server goes on after all, so that it is a first one again. */
+  isEnding?: () => boolean;
   /** Whether SIGUSR1 stops the server too (memcached's graceful stop). Default false. */
   isGracefulBySignal?: boolean;
   /**
@@ -26,9 +25,9 @@ export interface ShutdownSignals {
 export function listenForShutdown(handlers: ShutdownSignals): () => void {
   let signalled = false;
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (!signalled) {
+    if (!signalled || handlers.isEnding?.() === false) {
       signalled = true;
-      if (handlers.onSignal(signal as StopSignal) === false) signalled = false;
+      handlers.onSignal(signal as StopSignal);
     } else if (signal === 'SIGINT') {
       handlers.onInsist?.();
       process.exit(1);

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { findProgram } from '../../harness/target/find-program.ts';
+import { until } from '../apps/servers.ts';
 import { freePort } from '../support/ports.ts';
 import { waitFor } from '../support/processes.ts';
 import { describeReal } from '../support/real.ts';
@@ -23,6 +24,13 @@ afterEach(async () => {
   await Promise.all(running.splice(0).map((server) => server.stop()));
   for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 });
+
+/** The text of a reply or of an error. */
+const said = (reply: unknown): string => (reply instanceof RespError ? reply.message : String(reply));
+
+/** A flat list of names and values as pairs. */
+const pairsOf = (flat: readonly string[]): string[][] =>
+  Array.from({ length: flat.length / 2 }, (_, i) => flat.slice(2 * i, 2 * i + 2));
 
 const temporary = (): string => {
   const folder = mkdtempSync(join(tmpdir(), 'cachelab-server-'));
@@ -192,6 +200,49 @@ describeReal(['redis-server'], 'beside the original', () => {
     expect(mine === theirs).toBe(true);
   });
 
+  it('a signal ends the server with the next turn of the cron, so that it can be taken back', async () => {
+    const seen: unknown[] = [];
+    for (const server of await pair(['--enable-debug-command', 'yes'])) {
+      const client = await server.connect();
+      const aborted: unknown[] = [];
+      for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+        await client.command('DEBUG', 'PAUSE-CRON', 1);
+        server.process.kill(signal);
+        await waitFor('the signal is logged', () => server.output().includes(`Received ${signal} scheduling`), 10_000);
+        aborted.push(await client.command('SHUTDOWN', 'ABORT'));
+        await client.command('DEBUG', 'PAUSE-CRON', 0);
+        aborted.push(said(await client.command('SHUTDOWN', 'ABORT')));
+      }
+      expect(server.output()).toContain('* Shutdown manually aborted.\n');
+      expect(server.output()).not.toContain('User requested shutdown');
+      server.process.kill('SIGINT');
+      await server.closed;
+      seen.push({ aborted, code: server.process.exitCode });
+    }
+    expect(seen[0]).toEqual(seen[1]);
+  });
+
+  it('SHUTDOWN NOSAVE ends a busy script, whose client hears nothing of it', async () => {
+    const scripts = [
+      'while true do end',
+      'redis.call("set", "k", "v") while true do pcall(redis.call, "get", "k") end',
+    ];
+    for (const script of scripts) {
+      const seen: unknown[] = [];
+      for (const server of await pair(['--busy-reply-threshold', '50', '--appendonly', 'yes'])) {
+        const caller = converse(server, `EVAL '${script}' 0\r\nPING\r\n`, 'closed');
+        const client = await server.connect();
+        await until('the script is busy', async () => said(await client.command('PING')).startsWith('BUSY'));
+        const reply = client.command('SHUTDOWN', 'NOSAVE').catch(() => 'closed');
+        seen.push({ caller: await caller.catch(() => ''), reply: said(await reply) });
+        await server.closed;
+        expect(server.output()).not.toContain('killed by user');
+        expect(server.process.exitCode).toBe(0);
+      }
+      expect(seen[0]).toEqual(seen[1]);
+    }
+  });
+
   it('a client on this machine may change protected settings that are "local"', async () => {
     const lines = 'CONFIG SET dbfilename foo\r\nCONFIG GET dbfilename\r\nQUIT\r\n';
     for (const allowed of ['local', 'yes', 'no']) {
@@ -200,6 +251,41 @@ describeReal(['redis-server'], 'beside the original', () => {
       expect({ allowed, reply: mine }).toEqual({ allowed, reply: theirs });
     }
   });
+});
+
+describeReal(['redis-server'], 'reply buffers beside the original', () => {
+  it('shrink after the time that DEBUG sets, grow again, and keep their size while resizing is off', async () => {
+    const seen: unknown[] = [];
+    for (const command of [embeddedCommand(), realCommand()]) {
+      const server = await startServer(command);
+      running.push(server);
+      const [admin, other] = [await server.connect(), await server.connect()];
+      const room = async () => {
+        const lines = String(await admin.command('CLIENT', 'LIST')).split('\n');
+        return Number(/ rbs=(\d+) /.exec(lines.find((line) => line.includes('name=other'))!)![1]);
+      };
+      const settled = async (wanted: (bytes: number) => boolean, work = 'PING'): Promise<number> => {
+        const deadline = Date.now() + 10_000;
+        for (let bytes = await room(); ; bytes = await room()) {
+          if (wanted(bytes) || Date.now() > deadline) return bytes;
+          await new Promise((resolve) => setTimeout(resolve, 50));
+          if (work !== 'PING') await other.command('GET', work);
+        }
+      };
+      await other.command('CLIENT', 'SETNAME', 'other');
+      await admin.command('DEBUG', 'REPLYBUFFER', 'RESIZING', 0);
+      await admin.command('DEBUG', 'REPLYBUFFER', 'PEAK-RESET-TIME', 100);
+      await new Promise((resolve) => setTimeout(resolve, 2_500));
+      const fixed = await room();
+      await admin.command('DEBUG', 'REPLYBUFFER', 'RESIZING', 1);
+      const small = await settled((bytes) => bytes < 2_048);
+      await admin.command('DEBUG', 'REPLYBUFFER', 'PEAK-RESET-TIME', 'never');
+      await admin.command('SET', 'big', 'x'.repeat(32_768));
+      seen.push({ fixed, small, grown: await settled((bytes) => bytes >= 16_384, 'big') });
+      await Promise.all([admin.close(), other.close()]);
+    }
+    expect(seen[0]).toEqual(seen[1]);
+  }, 60_000);
 });
 
 describe('a server process', () => {
@@ -391,6 +477,28 @@ describe('a server process', () => {
     expect(await write).toBe('OK');
     await admin.close();
     await other.close();
+  });
+
+  it('writes all of its settings to the configuration file and starts with them', async () => {
+    const settings = async (server: StartedServer) => {
+      const client = await server.connect();
+      const all = (await client.command('CONFIG', 'GET', '*')) as string[];
+      const forced = await client.command('DEBUG', 'CONFIG-REWRITE-FORCE-ALL');
+      await client.close();
+      const own = ['dir', 'unixsocket'];
+      return { forced, all: Object.fromEntries(pairsOf(all).filter(([name]) => !own.includes(name!))) };
+    };
+    const first = await start(['--save', '60 7', '--enable-debug-command', 'yes']);
+    const before = await settings(first);
+    expect(before.forced).toBe('OK');
+    const text = readFileSync(join(first.folder, 'redis.conf'), 'utf8');
+    for (const line of ['hz 10', 'save 60 7', 'client-output-buffer-limit normal 0 0 0']) {
+      expect(`\n${text}`).toContain(`\n${line}\n`);
+    }
+    await first.stop();
+    running.splice(running.indexOf(first), 1);
+    const kept = text.replace(/^(dir|unixsocket) .*\n/gm, '');
+    expect(await settings(await start(['--save', '60 7'], kept))).toEqual(before);
   });
 
   it('rewrites its configuration file', async () => {

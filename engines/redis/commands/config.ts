@@ -79,22 +79,35 @@ function toText(bytes: Uint8Array): string {
   return text;
 }
 
-function rewrite(core: RedisCore, c: Client): void {
+/**
+ * Brings the configuration file up to date.
+ * @param everything also settings that have their default
+ * @returns null, or why that failed
+ */
+export function rewriteConfigFile(core: RedisCore, everything: boolean): string | null {
   const path = core.host.configFile;
-  if (path === '' || core.disk === null) {
-    addReplyError(c, 'The server is running without a config file');
-    return;
-  }
+  if (core.disk === null) return 'No such file or directory';
   try {
     const present = core.disk.exists(path) ? toText(core.disk.readFile(path)) : '';
     const users = core.config.aclfile === '' ? core.acl.lines() : [];
-    const text = rewriteConfigText(core.config, adminOf(core).defaults, present, users);
+    const text = rewriteConfigText(core.config, adminOf(core).defaults, present, users, everything);
     core.disk.replaceFile(
       path,
       Uint8Array.from(text, (char) => char.charCodeAt(0)),
     );
+    return null;
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+function rewrite(core: RedisCore, c: Client): void {
+  if (core.host.configFile === '' || core.disk === null) {
+    addReplyError(c, 'The server is running without a config file');
+    return;
+  }
+  const reason = rewriteConfigFile(core, false);
+  if (reason !== null) {
     core.log(LOG_WARNING, `CONFIG REWRITE failed: ${reason}`);
     addReplyError(c, `Rewriting config file: ${reason}`);
     return;

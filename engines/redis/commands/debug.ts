@@ -4,6 +4,7 @@ import { adminOf } from '../admin.ts';
 import type { Client } from '../client.ts';
 import type { CommandProc } from '../command.ts';
 import { LOOKUP_NONOTIFY, LOOKUP_NOSTATS, LOOKUP_NOTOUCH, lookupKey, setKey } from '../db.ts';
+import { REPLY_PEAK_MS } from '../debug-knobs.ts';
 import { dictStats } from '../dict-stats.ts';
 import { dataDigest, valueDigest } from '../digest.ts';
 import { LOG_WARNING } from '../log-levels.ts';
@@ -42,6 +43,7 @@ import {
   robjType,
 } from '../structures/robj.ts';
 import { sdsAvail, sdsLen, sdsZmallocSize } from '../structures/sds.ts';
+import { rewriteConfigFile } from './config.ts';
 import { integerArgument, integerOrReply } from './integer-arguments.ts';
 import { encodingName } from './object.ts';
 import { debugLoadAof, debugReload } from './persistence.ts';
@@ -255,7 +257,24 @@ function debugListpack(core: RedisCore, c: Client): void {
   else addReplyError(c, 'Not a listpack encoded object.');
 }
 
-const accept: CommandProc = (_core, c) => addReplyOk(c);
+/** When a reply buffer's peak is forgotten, and whether reply buffers are resized at all. */
+function debugReplyBuffer(core: RedisCore, c: Client): void {
+  if (c.argIs(2, 'resizing')) {
+    core.debug.resizesReplyBuffers = (Number.parseInt(c.argText(3), 10) || 0) !== 0;
+  } else if (!c.argIs(2, 'peak-reset-time')) {
+    refuseSubcommand(c);
+    return;
+  } else if (c.argIs(3, 'never')) {
+    core.debug.replyPeakMs = -1;
+  } else if (c.argIs(3, 'reset')) {
+    core.debug.replyPeakMs = REPLY_PEAK_MS;
+  } else {
+    const ms = integerOrReply(c, 3);
+    if (ms === null) return;
+    core.debug.replyPeakMs = ms;
+  }
+  addReplyOk(c);
+}
 
 /** By name: how many arguments, the two names included (negative: at least), and what to do. */
 const subcommands: Readonly<Record<string, readonly [arity: number, proc: CommandProc]>> = {
@@ -294,16 +313,47 @@ const subcommands: Readonly<Record<string, readonly [arity: number, proc: Comman
   populate: [-3, debugPopulate],
   reload: [-2, debugReload],
   loadaof: [-2, debugLoadAof],
-  // Knobs of parts that this engine does not have: accepted, so that test suites go on.
-  'pause-cron': [3, accept],
+  'pause-cron': [
+    3,
+    (core, c) => {
+      core.debug.pausesCron = (Number.parseInt(c.argText(2), 10) || 0) !== 0;
+      addReplyOk(c);
+    },
+  ],
   'quicklist-packed-threshold': [3, debugPackedThreshold],
   listpack: [3, debugListpack],
-  replybuffer: [4, accept],
+  replybuffer: [4, debugReplyBuffer],
+  'aof-flush-sleep': [
+    3,
+    (core, c) => {
+      core.debug.aofFlushSleepUs = Number.parseInt(c.argText(2), 10) || 0;
+      addReplyOk(c);
+    },
+  ],
+  'set-disable-deny-scripts': [
+    3,
+    (core, c) => {
+      core.debug.scriptsMayAll = (Number.parseInt(c.argText(2), 10) || 0) !== 0;
+      addReplyOk(c);
+    },
+  ],
+  'config-rewrite-force-all': [
+    2,
+    (core, c) => {
+      const reason = rewriteConfigFile(core, true);
+      if (reason === null) addReplyOk(c);
+      else addReplyError(c, `CONFIG-REWRITE-FORCE-ALL failed: ${reason}`);
+    },
+  ],
 };
 
 const help: readonly string[] = [
+  'AOF-FLUSH-SLEEP <microseconds>',
+  '    Sleep before each write to the append-only file.',
   'CHANGE-REPL-ID',
   '    Give the server new replication ids.',
+  'CONFIG-REWRITE-FORCE-ALL',
+  '    Rewrite the configuration file with all settings, defaults too.',
   'DIGEST',
   '    Reply a digest of all data.',
   'DIGEST-VALUE <key> [<key> ...]',
@@ -321,7 +371,7 @@ const help: readonly string[] = [
   'OBJECT <key>',
   '    Show how a value is stored.',
   'PAUSE-CRON <0|1>',
-  '    Accepted without effect.',
+  '    Stop what is done periodically.',
   'QUICKLIST-PACKED-THRESHOLD <size>',
   '    From which length on a list element gets a node of its own (0: the default).',
   'POPULATE <count> [<prefix>] [<size>]',
@@ -330,10 +380,16 @@ const help: readonly string[] = [
   `    Reply a value of a type: ${protocolTypes.replaceAll('|', ', ')}.`,
   'RELOAD [MERGE] [NOFLUSH] [NOSAVE]',
   '    Save, empty and load all data.',
+  'REPLYBUFFER PEAK-RESET-TIME <NEVER|RESET|milliseconds>',
+  "    When a reply buffer's peak is forgotten.",
+  'REPLYBUFFER RESIZING <0|1>',
+  '    Whether reply buffers are resized.',
   'SDSLEN <key>',
   '    Show lengths and allocations of key and value.',
   'SET-ACTIVE-EXPIRE <0|1>',
   '    Switch the active expiry of keys.',
+  'SET-DISABLE-DENY-SCRIPTS <0|1>',
+  '    Whether scripts may call what they otherwise must not.',
   'SLEEP <seconds>',
   '    Stop the server for a while.',
 ];
@@ -349,6 +405,10 @@ function debug(core: RedisCore, c: Client): void {
     found[1](core, c);
     return;
   }
+  refuseSubcommand(c);
+}
+
+function refuseSubcommand(c: Client): void {
   const given = c.argText(1).slice(0, 128);
   addReplyError(c, `unknown subcommand or wrong number of arguments for '${given}'. Try DEBUG HELP.`);
 }

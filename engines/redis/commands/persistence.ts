@@ -97,7 +97,13 @@ function shutdown(core: RedisCore, c: Client): void {
   if ((abort && (now || options.save || options.noSave || options.force)) || (options.save && options.noSave)) {
     addReplyError(c, SYNTAX_ERROR);
   } else if (abort) {
-    addReplyError(c, 'No shutdown in progress.');
+    if (core.scheduledShutdown === null) {
+      addReplyError(c, 'No shutdown in progress.');
+      return;
+    }
+    core.scheduledShutdown = null;
+    core.log(LOG_NOTICE, 'Shutdown manually aborted.');
+    addReplyOk(c);
   } else if (!options.noSave && core.scripting?.timedOut === true) {
     // Half of what the script does must not be saved.
     addReplyError(c, core.scripting.busyError()!);

@@ -2,8 +2,10 @@
  * The append-only file: the effects of commands are written down before the replies leave, and reach the disk as `appendfsync` says.
  * It lies in parts in a folder of its own: a base (the data at one moment), increments behind it, and a manifest that names them.
  */
+
 import { systemText } from '../../base/system-text.ts';
 import type { FileHandle } from '../../ports.ts';
+import { adminOf } from '../admin.ts';
 import { LOG_NOTICE, LOG_WARNING } from '../log-levels.ts';
 import type { RedisCore } from '../redis-core.ts';
 import { ArenaExhausted } from '../structures/heap.ts';
@@ -125,12 +127,14 @@ export class AppendOnlyFile extends AofParts {
     const { core } = this;
     if (this.state === 'off') return;
     const { buffer, sync } = this;
+    const sleepUs = core.debug.aofFlushSleepUs;
     if (buffer.length === 0) {
       sync.due();
       return;
     }
     if (!force && this.postponed()) return;
     this.postponedSince = 0;
+    if (sleepUs > 0) adminOf(core).host.sleepUs(sleepUs);
     const begun = core.latency.begin();
     const written = this.write();
     if (begun >= 0) this.tellWrite(begun);

@@ -54,6 +54,8 @@ export class Scripting {
   logged = true;
   /** SCRIPT KILL or FUNCTION KILL was accepted. */
   killed = false;
+  /** Set when it ends because the server does. */
+  private stopped = false;
   /** It runs longer than busy-reply-threshold: others are served meanwhile. */
   timedOut = false;
   startUs = 0;
@@ -173,6 +175,7 @@ export class Scripting {
     this.wrote = false;
     this.logged = true;
     this.killed = false;
+    this.stopped = false;
     this.timedOut = false;
     this.startUs = core.commandStartUs;
     return true;
@@ -280,7 +283,8 @@ export class Scripting {
       return 'Wrong number of args calling Redis command from script';
     }
     const flags = command.flags;
-    if ((flags & CMD_NOSCRIPT) !== 0) return 'This Redis command is not allowed from script';
+    if ((flags & CMD_NOSCRIPT) !== 0 && !this.core.debug.scriptsMayAll)
+      return 'This Redis command is not allowed from script';
     if (client.user !== null && !client.user.unrestricted) {
       const refusal = scriptPermissionError(this.core, client, this.caller!, command);
       if (refusal !== null) return refusal;
@@ -314,14 +318,19 @@ export class Scripting {
       );
       this.timedOut = true;
     }
-    // Whoever stops the server stops the script with it.
-    if (!serveOthers(core, this.caller!)) this.killed = true;
+    if (!serveOthers(core, this.caller!)) {
+      // Whoever stops the server stops the script with it; its caller hears no more of it, as of a process that has ended.
+      this.killed = true;
+      this.stopped = true;
+      core.closeClient(this.caller!, false);
+    }
     return this.killed;
   }
 
   /** Says in the log that the running script is being ended. */
   logKill(): void {
     const { core } = this;
+    if (this.stopped) return;
     if (this.evalMode) core.log(LOG_NOTICE, 'Lua script killed by user with SCRIPT KILL.');
     else core.log(LOG_NOTICE, 'Script killed by user with FUNCTION KILL.');
   }
