@@ -51,7 +51,8 @@ export function isLocalClient(c: Client): boolean {
 /** The fields of CLIENT LIST, without a line end. */
 export function clientInfo(core: RedisCore, c: Client): string {
   const transport = core.transport;
-  const input = transport.inputBytes(c.conn);
+  // What has been read stays in the original's query buffer until all of it is understood.
+  const input = c.inputBytes !== 0 ? c.inputBytes : transport.inputBytes(c.conn);
   noteClientNamed(core, c);
   const waiting = transport.outputBytes(c.conn);
   const chunks = transport.outputChunks(c.conn);

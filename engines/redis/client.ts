@@ -144,6 +144,8 @@ export class Client {
   bigSds = 0;
   bigRoom = 0;
   bigAsked = 0;
+  /** Bytes of input that are being understood just now, its present request's among them; 0 outside. */
+  inputBytes = 0;
   /** The argument that is an sds of its own because it was read directly (the last such one), -1: none. */
   bigArg = -1;
   /** Its sds, 0 once it has been taken over. */

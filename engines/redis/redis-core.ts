@@ -314,7 +314,9 @@ export class RedisCore implements ConnectionHandler {
     // A script that takes long lets others be served from within: its caller stays the present client afterwards.
     const present = this.currentClient;
     this.currentClient = c;
+    c.inputBytes = end - start;
     const next = processInput(this, c, start, end);
+    c.inputBytes = 0;
     this.currentClient = present;
     noteClientOutput(this, c);
     this.clientEviction.touch(c);

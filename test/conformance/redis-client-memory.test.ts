@@ -92,6 +92,22 @@ describeReal(['redis-server'], 'memory of clients', () => {
     }
   });
 
+  it('shows a client its own request in its query buffer, with all that was read with it', async () => {
+    const said: unknown[] = [];
+    for (const server of [ours, real]) {
+      const client = await RespClient.connect({ path: server.path });
+      const fields = (line: unknown) =>
+        ['qbuf', 'qbuf-free', 'argv-mem', 'tot-mem'].map((name) => field(line, ` ${name}`));
+      said.push([
+        fields(await client.command('CLIENT', 'INFO')),
+        fields(await client.command('CLIENT', 'LIST', 'ID', String(await client.command('CLIENT', 'ID')))),
+        fields((await client.raw(Buffer.from('PING\r\nCLIENT INFO\r\nPING\r\nPING\r\n'), 4))[1]),
+      ]);
+      await client.close();
+    }
+    expect(said[0]).toEqual(said[1]);
+  });
+
   it('evicts the largest clients, those without NO-EVICT alone', { timeout: 30_000 }, async () => {
     const said: unknown[][] = [];
     for (const server of [ours, real]) {
