@@ -294,7 +294,12 @@ function serveKey(core: RedisCore, db: Db, key: string, waiters: Set<Client>): v
     if (!fits && op.lost === undefined) continue;
     const startUs = core.clock.monoUs();
     const errors = core.stats.totalErrorReplies;
+    // Whoever is served is the one who writes: it hears of its own changes after the reply.
+    const present = core.currentClient;
+    core.currentClient = c;
     const done = fits ? serveClient(core, c, op, offset, length, value) : op.lost!(core, c, offset, length);
+    if (core.tracking.hasPending) core.tracking.sendPending();
+    core.currentClient = present;
     // What one client got is a unit of its own.
     if (core.effects.ops > 0) core.effects.endUnit();
     if (!done) continue;
