@@ -13,6 +13,8 @@ import type { OutputBufferLimit } from './config.ts';
 import { LOG_VERBOSE, LOG_WARNING } from './log-levels.ts';
 import type { RedisCore } from './redis-core.ts';
 
+const CLIENTS_PER_CRON_MIN = 5;
+
 function limitOf(core: RedisCore, c: Client): OutputBufferLimit {
   const limits = core.config.clientOutputBufferLimit;
   return (c.flags & CLIENT_PUBSUB) !== 0 ? limits.pubsub : limits.normal;
@@ -68,13 +70,25 @@ export function closeOverQueryLimit(core: RedisCore, c: Client, bytes: number): 
   return true;
 }
 
+/** As in the original, each client's buffers are looked at once a second, and those of a few clients with every call. */
+function resizeSome(core: RedisCore): void {
+  const { clients, clientCount } = core;
+  const wanted = Math.max(Math.floor(clientCount / core.hz), Math.min(clientCount, CLIENTS_PER_CRON_MIN));
+  for (let seen = 0, looked = 0; seen < wanted && looked < clients.length; looked++) {
+    core.nextCronClient = (core.nextCronClient + 1) % clients.length;
+    const c = clients[core.nextCronClient];
+    if (c === null) continue;
+    clientMemoryCron(core, c);
+    seen++;
+  }
+}
+
 /** What the cron looks after for each client: idle ones with `timeout`, the soft limits of those that stopped reading. */
 export function clientsCron(core: RedisCore): void {
   const timeout = core.config.timeout;
+  resizeSome(core);
   for (const c of core.clients) {
     if (c === null) continue;
-    // As in the original each client has its turn once a second.
-    if (c.id % core.hz === core.cronLoops % core.hz) clientMemoryCron(core, c);
     core.clientEviction.touch(c);
     closeOverLimit(core, c);
     if (timeout === 0 || (c.flags & (CLIENT_PUBSUB | CLIENT_BLOCKED | CLIENT_MONITOR)) !== 0) continue;

@@ -185,6 +185,8 @@ export class RedisCore implements ConnectionHandler {
   notifyFlags = 0;
   /** Where eviction by chance and the cron's rehashing go on. */
   nextEvictionDb = 0;
+  /** Slot of the client whose buffers the cron looked at last. */
+  nextCronClient = 0;
   nextRehashDb = 0;
   /** Eviction ran out of time and goes on with the next turn. */
   evictionRunning = false;

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { createRandom } from '../../engines/base/random.ts';
 import { CLIENT_PUBSUB, type Client } from '../../engines/redis/client.ts';
+import { clientsCron } from '../../engines/redis/client-limits.ts';
 import { globMatchesText } from '../../engines/redis/glob.ts';
 import { humanBytes } from '../../engines/redis/info.ts';
 import { lolwut } from '../../engines/redis/lolwut.ts';
@@ -10,6 +11,7 @@ import { sha1 } from '../../engines/redis/sha1.ts';
 import { optionLines, splitEngineOptions } from '../../engines/servers/redis-conf.ts';
 import { logTime } from '../../engines/servers/redis-log.ts';
 import { seededRandom } from '../support/seed.ts';
+import { Loopback } from './support/loopback.ts';
 
 describe('SHA-1', () => {
   it('equals the one of Node for every length around its blocks', () => {
@@ -19,6 +21,22 @@ describe('SHA-1', () => {
         .update(bytes.subarray(3, 3 + length))
         .digest('hex');
       expect(Buffer.from(sha1(bytes, 3, length)).toString('hex')).toBe(wanted);
+    }
+  });
+});
+
+describe('the cron', () => {
+  it('looks at the buffers of five clients with each call, and of all in turn', () => {
+    for (const count of [3, 40]) {
+      const lab = new Loopback(64 * 1024 * 1024);
+      for (let id = 0; id < count; id++) lab.open(id);
+      const shrunk = () => lab.core.clients.filter((c) => c !== null && c.memory.replyRoom < 16_384).length;
+      // The first look finds the peak to be an old one, the second shrinks.
+      const calls = Math.ceil(count / 5);
+      for (let call = 0; call < calls; call++) clientsCron(lab.core);
+      expect(shrunk()).toBe(0);
+      for (let call = 0; call < calls; call++) clientsCron(lab.core);
+      expect(shrunk()).toBe(count);
     }
   });
 });
