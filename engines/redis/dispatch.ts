@@ -230,7 +230,8 @@ export function processCommand(core: RedisCore, c: Client): void {
   }
   if (inMulti && !NEVER_QUEUED.has(command.fullName)) queue(core, c, command);
   else call(core, c, command);
-  if (core.blocked.ready !== 0 && !core.executing) {
+  // In the middle of a command that lasts (a busy script) nobody is served: what it has changed is not whole yet.
+  if (core.blocked.ready !== 0 && !core.executing && !core.effects.held) {
     core.serveReadyKeys();
     if (core.tracking.hasPending) core.tracking.sendPending();
   }

@@ -79,6 +79,27 @@ onBothServers('a script that runs too long', (server) => {
     await close();
   });
 
+  it('lets those who wait for its keys wait until it ends, whatever others ask', { timeout: 30_000 }, async () => {
+    const { a, b, close } = await twoClients();
+    const waiting = await server().server.connect();
+    const popped = waiting.command('BLPOP', 'list', '0');
+    await pause(PAUSE_MS);
+    const result = a.command(
+      'EVAL',
+      'redis.call("rpush", KEYS[1], "x") local i = 0 while i < 5e7 do i = i + 1 end redis.call("lpush", KEYS[1], "y") return 1',
+      '1',
+      'list',
+    );
+    await pause(PAUSE_MS);
+    expect(await b.command('PING')).toEqual(BUSY);
+    // A command that may run meanwhile.
+    expect(await b.command('HELLO', '2', 'SETNAME', 'b')).toEqual(expect.any(Array));
+    expect(await result).toBe(1);
+    expect(await popped).toEqual(['list', 'y']);
+    await waiting.close();
+    await close();
+  });
+
   it('lets what was sent behind it wait', { timeout: 30_000 }, async () => {
     const { a, b, close } = await twoClients();
     const replies = ['return 1', 'local i = 0 while i < 5e7 do i = i + 1 end return 2', 'return 3'].map((script) =>
