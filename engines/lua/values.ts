@@ -136,12 +136,23 @@ export class ReplyReader {
         this.machine.pushLatin1(L, this.line());
         this.field(L, 'big_number');
         break;
+      case 124: // |: what is told beside the reply that follows; scripts do not get it
+        this.pass(L);
+        this.value(L);
+        break;
       case 61: // =
         this.verbatim(L);
         break;
       default:
         throw new Error('Cannot give a reply to a script: its type is unknown');
     }
+  }
+
+  /** Reads the pairs of an attribute and drops them. */
+  private pass(L: LuaState): void {
+    const { x } = this.machine;
+    this.map(L);
+    x.lua_settop(L, -2);
   }
 
   private array(L: LuaState): void {

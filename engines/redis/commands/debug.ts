@@ -30,7 +30,7 @@ import {
 } from '../protocol/reply.ts';
 import type { RedisCore } from '../redis-core.ts';
 import { dictFind } from '../structures/dict.ts';
-import { dictKey } from '../structures/dict-layout.ts';
+import { dictKey, dictValue } from '../structures/dict-layout.ts';
 import { setPackedThreshold } from '../structures/quicklist-node.ts';
 import {
   createEncodedString,
@@ -69,8 +69,16 @@ function objectOrError(core: RedisCore, c: Client): number {
   return robj;
 }
 
+/** The same without a look at the key's time: one that is over and not yet deleted is shown. */
+function presentOrError(core: RedisCore, c: Client): number {
+  const entry = dictFind(core.heap, c.db.dict, c.argOff[2]!, c.argLen[2]!);
+  if (entry !== 0) return dictValue(core.heap, entry);
+  addReplyError(c, NO_SUCH_KEY);
+  return 0;
+}
+
 function debugObject(core: RedisCore, c: Client): void {
-  const robj = objectOrError(core, c);
+  const robj = presentOrError(core, c);
   if (robj === 0) return;
   const h = core.heap;
   addReplyStatus(
@@ -83,7 +91,7 @@ function debugObject(core: RedisCore, c: Client): void {
 }
 
 function debugSdsLen(core: RedisCore, c: Client): void {
-  const robj = objectOrError(core, c);
+  const robj = presentOrError(core, c);
   if (robj === 0) return;
   const h = core.heap;
   if (robjType(h, robj) !== OBJ_STRING || robjEncoding(h, robj) === OBJ_ENCODING_INT) {
