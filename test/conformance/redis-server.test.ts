@@ -466,6 +466,10 @@ describe('a server process', () => {
     const other = await server.connect();
     expect(await admin.command('CLIENT', 'PAUSE', 5_000, 'WRITE')).toBe('OK');
     expect(await other.command('GET', 'a')).toBeNull();
+    // A script that says it only reads is no write; the pause would outlast this test's patience.
+    const begun = Date.now();
+    expect(await other.command('EVAL', "#!lua flags=no-writes\nreturn 'read'", 0)).toBe('read');
+    expect(Date.now() - begun).toBeLessThan(4_000);
     let done = false;
     const write = other.command('SET', 'a', '1').then((reply) => {
       done = true;

@@ -127,7 +127,8 @@ export class Scripting {
       flags = this.scripts.getIfDigest(c.argOff[1], c.argLen[1])?.flags ?? SCRIPT_FLAG_EVAL_COMPAT_MODE;
     else flags = declaredFlags(this.core.heap.u8, c.argOff[1], c.argLen[1]);
     if ((flags & SCRIPT_FLAG_EVAL_COMPAT_MODE) !== 0) return commandFlags;
-    let result = commandFlags & ~(CMD_WRITE | CMD_DENYOOM);
+    // One that says what it does needs no such precaution either.
+    let result = commandFlags & ~(CMD_WRITE | CMD_DENYOOM | CMD_MAY_REPLICATE);
     if ((flags & SCRIPT_FLAG_NO_WRITES) === 0) {
       result |= CMD_WRITE;
       if ((flags & SCRIPT_FLAG_ALLOW_OOM) === 0) result |= CMD_DENYOOM;
