@@ -98,6 +98,11 @@ describeReal(['redis-server'], 'append-only files', () => {
       ['FUNCTION', 'LOAD', library],
       ['SELECT', '3'],
       ['RPUSH', 'list', ...Array.from({ length: 200 }, (_, i) => `element ${i}`)],
+      // Inner nodes are compressed, of elements in common and of single ones.
+      ['CONFIG', 'SET', 'list-compress-depth', '1'],
+      ['DEBUG', 'QUICKLIST-PACKED-THRESHOLD', '9000B'],
+      ['RPUSH', 'compressed', ...Array.from({ length: 90 }, (_, i) => `${i} `.repeat(i % 10 === 0 ? 5_000 : 200))],
+      ['DEBUG', 'QUICKLIST-PACKED-THRESHOLD', '0'],
       ['SADD', 'set', ...Array.from({ length: 200 }, (_, i) => `member ${i}`)],
       ['SADD', 'integers', ...Array.from({ length: 200 }, (_, i) => String(i * i))],
       ['HSET', 'hash', ...Array.from({ length: 300 }, (_, i) => `f ${i}`)],

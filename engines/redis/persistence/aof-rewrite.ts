@@ -7,7 +7,15 @@ import { DictIterator } from '../structures/dict-iterator.ts';
 import { dictIntBig, dictKey, dictSize, dictValue } from '../structures/dict-layout.ts';
 import { formatDouble17 } from '../structures/double.ts';
 import { lpFirst, lpNext } from '../structures/listpack.ts';
-import { ListCursor } from '../structures/quicklist-cursor.ts';
+import { unpackNode } from '../structures/quicklist-compression.ts';
+import {
+  nodeEntry,
+  nodeIsCompressed,
+  nodeIsPlain,
+  nodeNext,
+  nodeSize,
+  quicklistHead,
+} from '../structures/quicklist-node.ts';
 import {
   OBJ_ENCODING_HT,
   OBJ_ENCODING_INT,
@@ -67,18 +75,27 @@ class Batches {
   }
 }
 
-const cursor = new ListCursor();
-
+/**
+ * Reads the nodes as they lie. Compressed ones are unpacked beside: the nodes of frozen memory belong to an allocator that is not here, so
+ * their entries cannot be exchanged as a cursor does it.
+ */
 function rewriteList(w: CommandWriter, key: number, o: number): void {
   const h = w.heap;
   const batches = new Batches(w, 'RPUSH', key, listLength(h, o), 1);
-  cursor.start(h, robjPtr(h, o), true);
-  while (cursor.next(h)) {
-    batches.item();
-    if (cursor.at !== 0) w.arg(cursor.at, cursor.length);
-    else w.text(cursor.text(h));
+  for (let node = quicklistHead(h, robjPtr(h, o)); node !== 0; node = nodeNext(h, node)) {
+    const isCompressed = nodeIsCompressed(h, node);
+    const entry = isCompressed ? unpackNode(h, node) : nodeEntry(h, node);
+    if (nodeIsPlain(h, node)) {
+      batches.item();
+      w.arg(entry, nodeSize(h, node));
+    } else {
+      for (let p = lpFirst(h, entry); p !== 0; p = lpNext(h, entry, p)) {
+        batches.item();
+        w.element(p);
+      }
+    }
+    if (isCompressed) h.free(entry);
   }
-  cursor.end(h);
 }
 
 function rewriteSet(w: CommandWriter, key: number, o: number): void {

@@ -57,15 +57,26 @@ function compressNode(h: Heap, node: number): void {
   if (node !== 0 && !nodeIsCompressed(h, node)) compressEntry(h, node);
 }
 
-/** @returns false when there is no memory for it; the node stays compressed then */
-export function decompressNode(h: Heap, node: number): boolean {
-  if (node === 0 || !nodeIsCompressed(h, node)) return true;
+function decompressInto(h: Heap, node: number, entry: number): void {
   const size = nodeSize(h, node);
-  const entry = h.allocator.alloc(size);
-  if (entry === 0) return false;
   if (lzfDecompress(h.u8, nodeLzfOffset(h, node), nodeLzfLength(h, node), entry, size) !== size) {
     throw new Error(`Broken list: the node at ${node} cannot be decompressed`);
   }
+}
+
+/** @returns what a compressed node holds, allocated for the caller; the node stays as it is. @throws ARENA_EXHAUSTED */
+export function unpackNode(h: Heap, node: number): number {
+  const entry = h.alloc(nodeSize(h, node));
+  decompressInto(h, node, entry);
+  return entry;
+}
+
+/** @returns false when there is no memory for it; the node stays compressed then */
+export function decompressNode(h: Heap, node: number): boolean {
+  if (node === 0 || !nodeIsCompressed(h, node)) return true;
+  const entry = h.allocator.alloc(nodeSize(h, node));
+  if (entry === 0) return false;
+  decompressInto(h, node, entry);
   h.free(nodeEntry(h, node));
   h.u32[(node + ENTRY) >>> 2] = entry;
   h.u8[node + FLAGS] &= ~(NODE_LZF | NODE_RECOMPRESS);
