@@ -306,6 +306,8 @@ export const directives = {
   'aof-load-truncated': bool(true, disk),
   'aof-use-rdb-preamble': bool(true, disk),
   'loading-process-events-interval-bytes': integer(2 * MIB, 1024, INT_MAX, { hidden: true }),
+  'use-exit-on-panic': bool(false, { ...system, hidden: true }),
+  'watchdog-period': integer(0, 0, INT_MAX, { ...system, hidden: true }),
   'rdb-key-save-delay': integer(0, INT_MIN, INT_MAX, { hidden: true }),
   'key-load-delay': integer(0, INT_MIN, INT_MAX, { hidden: true }),
   'aof-timestamp-enabled': bool(false, disk),

@@ -60,6 +60,15 @@ describeReal(['redis-server'], 'administrative commands against redis-server', (
     expect({ line, reply: plain(mine) }).toEqual({ line, reply: plain(theirs) });
   };
 
+  it('CONFIG knows the settings that CONFIG GET * leaves out', async () => {
+    for (const name of [
+      ...['use-exit-on-panic', 'watchdog-period', 'rdb-key-save-delay', 'key-load-delay'],
+      'loading-process-events-interval-bytes',
+    ]) {
+      await expectSame(`CONFIG GET ${name}`);
+    }
+  });
+
   it('CONFIG GET * has the same names, defaults and formats', async () => {
     const [mine, theirs] = (await both('CONFIG', 'GET', '*')) as Map<string, string>[];
     expect([...mine!.keys()].sort()).toEqual([...theirs!.keys()].sort());
