@@ -228,7 +228,7 @@ export function processCommand(core: RedisCore, c: Client): void {
     core.transport.pause(c.conn);
     return;
   }
-  if (inMulti && !NEVER_QUEUED.has(command.fullName)) queue(core, c, command);
+  if (inMulti && !NEVER_QUEUED.has(command.fullName)) queue(core, c, command, flags);
   else call(core, c, command);
   // In the middle of a command that lasts (a busy script) nobody is served: what it has changed is not whole yet.
   if (core.blocked.ready !== 0 && !core.executing && !core.effects.held) {
@@ -238,13 +238,13 @@ export function processCommand(core: RedisCore, c: Client): void {
   endOfCommand(core, c);
 }
 
-/** Keeps a command for EXEC. */
-function queue(core: RedisCore, c: Client, command: Command): void {
+/** Keeps a command for EXEC. @param flags what it may do: a script's own where it declares them */
+function queue(core: RedisCore, c: Client, command: Command, flags: number): void {
   // What will be refused as a whole need not be kept.
   if ((c.flags & (CLIENT_DIRTY_CAS | CLIENT_DIRTY_EXEC)) === 0) {
     try {
       c.queued ??= new QueuedCommands(core.heap);
-      c.queued.push(c, command);
+      c.queued.push(c, command, flags);
     } catch (error) {
       if (!(error instanceof ArenaExhausted)) throw error;
       flagTransaction(c);

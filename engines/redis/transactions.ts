@@ -43,8 +43,8 @@ export class QueuedCommands {
     return this.argumentBytes + this.room * ENTRY_BYTES;
   }
 
-  /** Keeps the client's present command. @throws ARENA_EXHAUSTED, nothing is queued then */
-  push(c: Client, command: Command): void {
+  /** Keeps the client's present command, which does what `flags` say. @throws ARENA_EXHAUSTED, nothing is queued then */
+  push(c: Client, command: Command, flags = command.flags): void {
     const h = this.heap;
     this.makeRoom();
     let bytes = 0;
@@ -61,8 +61,8 @@ export class QueuedCommands {
     h.u32[entry >>> 2] = block;
     h.u32[(entry + ARGC) >>> 2] = c.argc;
     this.commands.push(command);
-    this.flags |= command.flags;
-    this.commonFlags &= command.flags;
+    this.flags |= flags;
+    this.commonFlags &= flags;
     this.argumentBytes += bytes;
   }
 
