@@ -392,6 +392,8 @@ export class RedisCore implements ConnectionHandler {
     for (let i = 0; i < hooks.length; i++) hooks[i](this.cronLoops);
     this.endIfScheduled();
     databasesCron(this);
+    // Commands see to that as well; but the one that lowers the bound may be the last for long.
+    if (this.tracking.clientCount !== 0) this.tracking.limit();
     this.persistence.cron();
     this.cronLoops++;
     return 1000 / this.hz;

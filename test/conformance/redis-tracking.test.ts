@@ -346,5 +346,20 @@ describeScripts(
       expect(figures.slice(0, 2)).toEqual(figures.slice(2));
       ours.running!.core.tracking.verify();
     });
+
+    it('keeps it so although the command that lowers the bound is the last', async () => {
+      const { ours, real } = servers();
+      for (const server of [ours, real]) {
+        const [reader, other] = await Promise.all([1, 2].map(() => RespClient.connect({ path: server.path })));
+        await reader!.command('HELLO', 3);
+        await reader!.command('CLIENT', 'TRACKING', 'ON');
+        await reader!.command('MGET', 'a', 'b', 'c');
+        await other!.command('CONFIG', 'SET', 'tracking-table-max-keys', 1);
+        await expect.poll(() => reader!.unasked.length, { timeout: 5_000 }).toBe(2);
+        await other!.command('CONFIG', 'SET', 'tracking-table-max-keys', 1_000_000);
+        await Promise.all([reader!.close(), other!.close()]);
+      }
+      ours.running!.core.tracking.verify();
+    });
   },
 );
