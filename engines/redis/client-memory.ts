@@ -39,6 +39,10 @@ const POINTER_BYTES = 8;
 /** A subscription's entry; and a table of subscriptions has at least so many buckets. */
 const ENTRY_BYTES = 24;
 const FIRST_SLOTS = 4;
+/** A pattern's node in their list. */
+const LIST_NODE_BYTES = 24;
+/** What the original reckons for a node of the tree of a client's prefixes: the sizes of its head and of a pointer, multiplied. */
+const PREFIX_NODE_BYTES = 32;
 
 /** @returns the offset, and 0 where there is no room: a client without its share is better than none */
 function tryAlloc(core: RedisCore, bytes: number): number {
@@ -181,6 +185,39 @@ function setOverhead(set: Set<string> | null): number {
   return set.size * ENTRY_BYTES + slots * POINTER_BYTES;
 }
 
+/**
+ * Nodes of the radix tree that the original keeps a client's prefixes in: one for each end, each fork, and each run of further bytes
+ * in between. No prefix begins with another one of the same client, so every end is a leaf.
+ * @param prefixes in the order of their bytes
+ */
+function prefixNodes(prefixes: readonly string[]): number {
+  /** Lengths at which the way to the present prefix forks. */
+  const forks: number[] = [];
+  let nodes = prefixes.length;
+  for (let i = 0; i < prefixes.length; i++) {
+    let depth = prefixes[i].length;
+    const shared = i + 1 < prefixes.length ? sharedLength(prefixes[i], prefixes[i + 1]) : -1;
+    for (let fork = forks.at(-1) ?? -1; fork > shared; fork = forks.at(-1) ?? -1) {
+      if (depth - fork > 1) nodes++;
+      depth = fork;
+      forks.pop();
+    }
+    // The fork's node holds the first byte of each way on; what is left of the way is a run.
+    if (depth - shared > 1) nodes++;
+    if (shared >= 0 && forks.at(-1) !== shared) {
+      forks.push(shared);
+      nodes++;
+    }
+  }
+  return nodes;
+}
+
+function sharedLength(a: string, b: string): number {
+  let length = 0;
+  while (length < a.length && a.charCodeAt(length) === b.charCodeAt(length)) length++;
+  return length;
+}
+
 /** All memory in bytes that is put down to a client: `tot-mem`, and what `maxmemory-clients` compares. */
 export function clientMemory(core: RedisCore, c: Client): number {
   const m = c.memory;
@@ -190,6 +227,7 @@ export function clientMemory(core: RedisCore, c: Client): number {
   bytes += clientArgumentBytes(c) + POINTER_BYTES * c.argc;
   bytes += transactionMemory(c);
   bytes += setOverhead(c.channels) + setOverhead(c.shardChannels);
-  if (c.patterns !== null) bytes += c.patterns.size * POINTER_BYTES;
+  if (c.patterns !== null) bytes += c.patterns.size * LIST_NODE_BYTES;
+  if (c.trackingPrefixes !== null) bytes += prefixNodes(c.trackingPrefixes) * PREFIX_NODE_BYTES;
   return bytes;
 }

@@ -99,7 +99,7 @@ export class Client {
   queued: QueuedCommands | null = null;
   /** Keys that it watches; null: never any. */
   watched: WatchedKey[] | null = null;
-  /** While it tracks: the client that is told instead (its id, 0: none), and the prefixes it hears of. */
+  /** While it tracks: the client that is told instead (its id, 0: none), and the prefixes it hears of, in the order of their bytes. */
   trackingRedirect = 0;
   trackingPrefixes: string[] | null = null;
   /** Arguments of the present command that logs must not show; null almost always. */

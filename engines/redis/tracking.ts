@@ -91,6 +91,7 @@ export class Tracking {
       c.trackingPrefixes ??= [];
       if (!c.trackingPrefixes.includes(prefix)) c.trackingPrefixes.push(prefix);
     }
+    c.trackingPrefixes?.sort();
   }
 
   disable(c: Client): void {

@@ -140,6 +140,37 @@ describeReal(['redis-server'], 'memory of clients', () => {
     expect(said[0][2]).toBe(1);
   });
 
+  it('counts patterns and the prefixes of tracking', async () => {
+    const prefixes = ['ab', 'b', 'acdef', 'acdeg', 'acdeh:1', 'acxx', 'cccc', 'ccdddd'];
+    for (let i = 0; i < 120; i++) prefixes.push(`${i * 37}:`.padStart(8, '_'));
+    const said: number[][] = [];
+    for (const server of [ours, real]) {
+      const client = await RespClient.connect({ path: server.path });
+      const main = await RespClient.connect({ path: server.path });
+      const id = String(await client.command('CLIENT', 'ID'));
+      // Reply buffers shrink at moments of their own.
+      const total = async () => {
+        const list = await main.command('CLIENT', 'LIST', 'ID', id);
+        return field(list, ' tot-mem') - field(list, ' rbs');
+      };
+      const before = await total();
+      const told: number[] = [];
+      for (const prefix of prefixes) {
+        await client.command('CLIENT', 'TRACKING', 'ON', 'BCAST', 'PREFIX', prefix);
+        told.push((await total()) - before);
+      }
+      await client.command('CLIENT', 'TRACKING', 'OFF');
+      await client.command('CLIENT', 'TRACKING', 'ON', 'BCAST');
+      told.push((await total()) - before);
+      await client.command('CLIENT', 'TRACKING', 'OFF');
+      await client.raw(Buffer.from('PSUBSCRIBE a* b* c*\r\n'), 3);
+      told.push((await total()) - before);
+      await Promise.all([client.close(), main.close()]);
+      said.push(told);
+    }
+    expect(said[0]).toEqual(said[1]);
+  });
+
   it('counts the arguments of a command before it runs', { timeout: 30_000 }, async () => {
     const said: unknown[][] = [];
     for (const server of [ours, real]) {

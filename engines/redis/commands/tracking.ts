@@ -97,7 +97,7 @@ function prefixConflict(c: Client, prefixes: readonly string[]): string | null {
   const text = 'Prefixes for a single client must not overlap.';
   for (let i = 0; i < prefixes.length; i++) {
     const one = prefixes[i]!;
-    for (const held of [...(c.trackingPrefixes ?? [])].sort()) {
+    for (const held of c.trackingPrefixes ?? []) {
       if (overlap(one, held)) return `Prefix '${one}' overlaps with an existing prefix '${held}'. ${text}`;
     }
     for (const other of prefixes.slice(i + 1)) {
@@ -173,7 +173,7 @@ function trackingInfo(_core: RedisCore, c: Client): void {
   addReplyBulkString(c, 'redirect');
   addReplyLong(c, redirectOf(c));
   addReplyBulkString(c, 'prefixes');
-  const prefixes = [...(c.trackingPrefixes ?? [])].sort();
+  const prefixes = c.trackingPrefixes ?? [];
   addReplyArrayLen(c, prefixes.length);
   for (const prefix of prefixes) addReplyBulkString(c, prefix);
 }
