@@ -14,6 +14,8 @@ import { LOG_VERBOSE, LOG_WARNING } from './log-levels.ts';
 import type { RedisCore } from './redis-core.ts';
 
 const CLIENTS_PER_CRON_MIN = 5;
+/** A reply of very many items is compared with the limits once for so many. */
+const ITEMS_PER_LOOK = 256;
 
 function limitOf(core: RedisCore, c: Client): OutputBufferLimit {
   const limits = core.config.clientOutputBufferLimit;
@@ -48,6 +50,16 @@ export function closeOverLimit(core: RedisCore, c: Client): void {
   core.closeClient(c, false);
   core.stats.clientOutputBufferLimitDisconnections++;
   core.log(LOG_WARNING, `Client ${info} scheduled to be closed ASAP for overcoming of output buffer limits.`);
+}
+
+/**
+ * For commands that a client may ask for any number of items: looks now and then whether too much waits for it by now.
+ * @param item number of the present item, counted by ones
+ * @returns whether the rest of the reply still has a reader
+ */
+export function stillAnswered(core: RedisCore, c: Client, item: number): boolean {
+  if (item % ITEMS_PER_LOOK === 0) closeOverLimit(core, c);
+  return (c.flags & CLIENT_CLOSE_ASAP) === 0;
 }
 
 /** @returns whether a limit on waiting output applies to the client at all */

@@ -171,6 +171,40 @@ describeReal(['redis-server'], 'memory of clients', () => {
     expect(said[0]).toEqual(said[1]);
   });
 
+  it('stops drawing for a client that may not be sent so much', { timeout: 30_000 }, async () => {
+    for (const server of [ours, real]) {
+      const main = await RespClient.connect({ path: server.path });
+      const long = 'x'.repeat(100);
+      for (const words of [
+        'HSET h a b',
+        'SADD s a',
+        'ZADD z 1 a',
+        `HSET h2 ${long} b`,
+        `SADD s2 ${long}`,
+        `ZADD z2 1 ${long}`,
+      ]) {
+        expect(await main.command(...words.split(' '))).toBe(1);
+      }
+      await main.command('CONFIG', 'SET', 'client-output-buffer-limit', 'normal 1000000 0 0');
+      const begun = Date.now();
+      for (const name of [
+        'HRANDFIELD h',
+        'SRANDMEMBER s',
+        'ZRANDMEMBER z',
+        'HRANDFIELD h2',
+        'SRANDMEMBER s2',
+        'ZRANDMEMBER z2',
+      ]) {
+        const greedy = await RespClient.connect({ path: server.path });
+        greedy.command(...name.split(' '), -999_999_999).catch(() => {});
+        await greedy.closed;
+      }
+      expect(Date.now() - begun).toBeLessThan(10_000);
+      await main.command('CONFIG', 'SET', 'client-output-buffer-limit', 'normal 0 0 0');
+      await main.close();
+    }
+  });
+
   it('counts the arguments of a command before it runs', { timeout: 30_000 }, async () => {
     const said: unknown[][] = [];
     for (const server of [ours, real]) {

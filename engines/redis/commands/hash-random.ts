@@ -1,6 +1,6 @@
 /** HRANDFIELD: which way to draw is chosen as in the original. */
 import type { Client } from '../client.ts';
-import { CLIENT_CLOSE_ASAP } from '../client.ts';
+import { stillAnswered } from '../client-limits.ts';
 import type { CommandProc } from '../command.ts';
 import { lookupKeyRead } from '../db.ts';
 import { addReplyArrayLen, addReplyBulk, addReplyError, addReplyNull, SYNTAX_ERROR } from '../protocol/reply.ts';
@@ -91,18 +91,20 @@ function withCount(core: RedisCore, c: Client, signed: number, withValues: boole
 
 /** Fields that may come more than once. */
 function drawEntries(core: RedisCore, c: Client, d: number, count: number, withValues: boolean): void {
-  for (let left = count; left > 0 && (c.flags & CLIENT_CLOSE_ASAP) === 0; left--) {
+  for (let left = count; left > 0 && stillAnswered(core, c, left); left--) {
     addReplyEntry(core, c, dictFairRandomEntry(core.heap, d), withValues);
   }
 }
 
 function drawPairs(core: RedisCore, c: Client, lp: number, count: number, withValues: boolean): void {
   const pairs = new Uint32Array(Math.min(count, DRAWS_PER_ROUND));
-  for (let left = count; left > 0 && (c.flags & CLIENT_CLOSE_ASAP) === 0; ) {
+  for (let left = count; left > 0; ) {
     const round = Math.min(left, DRAWS_PER_ROUND);
     lpRandomPairs(core.heap, lp, round, pairs);
-    for (let i = 0; i < round; i++) addReplyPair(core, c, lp, pairs[i], withValues);
-    left -= round;
+    for (let i = 0; i < round; i++, left--) {
+      if (!stillAnswered(core, c, left)) return;
+      addReplyPair(core, c, lp, pairs[i], withValues);
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 /** SPOP and SRANDMEMBER: which way to draw is chosen as in the original. */
 import type { Client } from '../client.ts';
-import { CLIENT_CLOSE_ASAP } from '../client.ts';
+import { stillAnswered } from '../client-limits.ts';
 import type { CommandProc } from '../command.ts';
 import { dbDelete, dbOverwrite, foundEntry, lookupKeyRead, lookupKeyWrite, NOTIFY_GENERIC, NOTIFY_SET } from '../db.ts';
 import { addReplyArrayLen, addReplyError, addReplyNull, addReplySetLen, SYNTAX_ERROR } from '../protocol/reply.ts';
@@ -189,7 +189,7 @@ function srandmemberWithCount(core: RedisCore, c: Client): void {
   }
   if (!distinct || count === 1) {
     addReplyArrayLen(c, count);
-    for (let left = count; left > 0 && (c.flags & CLIENT_CLOSE_ASAP) === 0; left--) {
+    for (let left = count; left > 0 && stillAnswered(core, c, left); left--) {
       setTypeRandom(h, set, drawn);
       addReplyMember(c, drawn);
     }

@@ -1,6 +1,7 @@
 /** The sorted set commands that take out the first or last members, waiting for them or not, and the one that draws at random. */
 import { type BlockedOp, blockForKeys, readTimeout, timeoutUntilMs } from '../blocked.ts';
 import { CLIENT_DENY_BLOCKING, type Client } from '../client.ts';
+import { stillAnswered } from '../client-limits.ts';
 import type { CommandProc } from '../command.ts';
 import { dbDelete, lookupKeyRead, lookupKeyWrite, NOTIFY_GENERIC, NOTIFY_ZSET } from '../db.ts';
 import {
@@ -264,7 +265,7 @@ function drawWithReturn(core: RedisCore, c: Client, o: number, count: number, sc
   addReplyMembersLen(c, count, scores);
   if (robjEncoding(h, o) !== OBJ_ENCODING_LISTPACK) {
     const dict = zsetDict(h, o);
-    for (let left = count; left > 0; left--) {
+    for (let left = count; left > 0 && stillAnswered(core, c, left); left--) {
       const entry = dictFairRandomEntry(h, dict);
       if (nested) addReplyArrayLen(c, 2);
       addReplyBulk(c, dictKey(h, entry), sdsLen(h, dictKey(h, entry)));
@@ -275,10 +276,13 @@ function drawWithReturn(core: RedisCore, c: Client, o: number, count: number, sc
   const lp = robjPtr(h, o);
   const batch = Math.min(count, DRAW_BATCH);
   const drawn = new Uint32Array(batch);
-  for (let left = count; left > 0; left -= batch) {
+  for (let left = count; left > 0; ) {
     const now = Math.min(left, batch);
     lpRandomPairs(h, lp, now, drawn);
-    for (let i = 0; i < now; i++) replyPair(core, c, lp, drawn[i], scores);
+    for (let i = 0; i < now; i++, left--) {
+      if (!stillAnswered(core, c, left)) return;
+      replyPair(core, c, lp, drawn[i], scores);
+    }
   }
 }
 
