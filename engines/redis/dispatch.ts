@@ -224,7 +224,7 @@ export function processCommand(core: RedisCore, c: Client): void {
     (command.beginsSnapshot && !inMulti && core.persistence.holdsBack)
   ) {
     c.flags |= CLIENT_PAUSED;
-    core.pausedClients++;
+    core.pausedClients.push(c);
     core.transport.pause(c.conn);
     return;
   }

@@ -68,7 +68,7 @@ function clients(core: RedisCore): Fields {
     ['maxclients', core.config.maxclients],
     ['client_recent_max_input_buffer', maxInput],
     ['client_recent_max_output_buffer', maxOutput],
-    ['blocked_clients', core.blocked.count + core.pausedClients],
+    ['blocked_clients', core.blocked.count + core.pausedClients.length],
     ['tracking_clients', core.tracking.clientCount],
     ['clients_in_timeout_table', core.blocked.timed],
   ];

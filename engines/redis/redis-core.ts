@@ -171,8 +171,8 @@ export class RedisCore implements ConnectionHandler {
   /** CLIENT PAUSE: until when (ms since the epoch, 0: not) and whether all commands or writes only are held back. */
   pauseUntilMs = 0;
   pauseAll = false;
-  /** Clients that are held back. */
-  pausedClients = 0;
+  /** Clients that are held back, in the order in which they will go on. */
+  pausedClients: Client[] = [];
   /** Copies of settings that every command looks at: see applyConfig. */
   maxmemory = 0;
   latencyTracking = true;
@@ -343,7 +343,7 @@ export class RedisCore implements ConnectionHandler {
     if (c === null || c === undefined) return;
     c.flags |= CLIENT_CLOSE_ASAP;
     forgetBlocked(this, c);
-    if ((c.flags & CLIENT_PAUSED) !== 0) this.pausedClients--;
+    if ((c.flags & CLIENT_PAUSED) !== 0) this.pausedClients = this.pausedClients.filter((other) => other !== c);
     for (const hook of this.hooks.clientClosed) hook(c);
     discardTransaction(this, c);
     stopMonitoring(this, c);
@@ -435,11 +435,13 @@ export class RedisCore implements ConnectionHandler {
 
   /** Lets the commands run that were held back; those whose reason holds are held back again. */
   resumePaused(): void {
-    if (this.pausedClients === 0) return;
-    for (const c of this.clients) {
-      if (c === null || (c.flags & CLIENT_PAUSED) === 0) continue;
+    const held = this.pausedClients;
+    if (held.length === 0) return;
+    this.pausedClients = [];
+    for (const c of held) {
+      // One that went on before may have disconnected it.
+      if ((c.flags & CLIENT_CLOSE_ASAP) !== 0) continue;
       c.flags &= ~CLIENT_PAUSED;
-      this.pausedClients--;
       if (c.pendingCommand) {
         const present = this.currentClient;
         this.currentClient = c;

@@ -344,6 +344,7 @@ const scripts: Readonly<Record<string, readonly string[]>> = {
     'B: PUBSUB CHANNELS',
     'C! PUBLISH c x',
     'D! SET k 1',
+    '* 10',
     'E! GETSET k 2',
     '* 20',
     'B: INFO clients',
