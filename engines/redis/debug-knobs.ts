@@ -5,6 +5,8 @@ export const REPLY_PEAK_MS = 5_000;
 export class DebugKnobs {
   /** DEBUG AOF-FLUSH-SLEEP: µs that the server sleeps before it writes to the append-only file. */
   aofFlushSleepUs = 0;
+  /** DEBUG SET-SKIP-CHECKSUM-VALIDATION: RESTORE takes any checksum. */
+  skipsChecksums = false;
   /** DEBUG SET-DISABLE-DENY-SCRIPTS: scripts may call every command. */
   scriptsMayAll = false;
   /** DEBUG REPLYBUFFER PEAK-RESET-TIME in ms; negative: never. */

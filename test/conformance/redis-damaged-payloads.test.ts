@@ -123,6 +123,21 @@ describeReal(['redis-server'], 'damaged payloads', () => {
     return all;
   }
 
+  it('with a wrong checksum are taken while checksums are not looked at', async () => {
+    const whole = await dump(values['a small hash']!);
+    const unsound = whole.slice(0, -8) + '\0'.repeat(8);
+    const tooNew = `${unsound.slice(0, -FOOTER_BYTES)}\x63\0${'\0'.repeat(8)}`;
+    const tries = [unsound, tooNew, unsound.slice(-9)].map((one): Arguments => ['RESTORE', 'k', '0', one, 'REPLACE']);
+    const replies = await twins.alike([
+      ...tries,
+      ['DEBUG', 'SET-SKIP-CHECKSUM-VALIDATION', '1'],
+      ...tries,
+      ['DEBUG', 'SET-SKIP-CHECKSUM-VALIDATION', '0'],
+      ...tries,
+    ]);
+    expect(replies.filter((reply) => reply === 'OK')).toHaveLength(3);
+  });
+
   for (const [name, value] of Object.entries(values)) {
     it(`of ${name} are refused or read as the original does`, { timeout: 60_000 }, async () => {
       const whole = await dump(value);

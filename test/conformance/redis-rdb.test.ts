@@ -300,6 +300,8 @@ describeReal(['redis-server', 'redis-check-rdb'], 'a snapshot file', () => {
     );
     expect(mine).toEqual(theirs);
     expect(mine![1]).toEqual(['string 1']);
+    const counts = 'Done loading RDB, keys loaded: 1, keys expired: 2, empty keys skipped: 14.';
+    await expect.poll(() => ours.server.log.join('').includes(counts), { timeout: WAIT_MS }).toBe(true);
   });
 
   it('without a checksum is read by either', { timeout: 60_000 }, async () => {

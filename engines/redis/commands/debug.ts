@@ -345,6 +345,13 @@ const subcommands: Readonly<Record<string, readonly [arity: number, proc: Comman
       addReplyOk(c);
     },
   ],
+  'set-skip-checksum-validation': [
+    3,
+    (core, c) => {
+      core.debug.skipsChecksums = (Number.parseInt(c.argText(2), 10) || 0) !== 0;
+      addReplyOk(c);
+    },
+  ],
   'config-rewrite-force-all': [
     2,
     (core, c) => {
@@ -398,6 +405,8 @@ const help: readonly string[] = [
   '    Switch the active expiry of keys.',
   'SET-DISABLE-DENY-SCRIPTS <0|1>',
   '    Whether scripts may call what they otherwise must not.',
+  'SET-SKIP-CHECKSUM-VALIDATION <0|1>',
+  '    Whether RESTORE takes payloads with any checksum.',
   'SLEEP <seconds>',
   '    Stop the server for a while.',
 ];

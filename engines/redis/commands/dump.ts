@@ -110,7 +110,7 @@ function restoreCommand(core: RedisCore, c: Client): void {
     return;
   }
   const h = core.heap;
-  if (!verifyDumpPayload(h, c.argOff[3], c.argLen[3])) {
+  if (!verifyDumpPayload(h, c.argOff[3], c.argLen[3], core.debug.skipsChecksums)) {
     addReplyError(c, 'DUMP payload version or checksum are wrong');
     return;
   }

@@ -148,8 +148,7 @@ function* loadFile(core: RedisCore, path: string, name: string, last: boolean): 
     if (source.size === 0) return;
     if (isRdb(source)) {
       core.log(LOG_NOTICE, 'Reading RDB base file on AOF loading...');
-      const { keysLoaded, keysExpired } = yield* loadRdb(core, source, core.persistence.loadLibrary);
-      core.log(LOG_NOTICE, `Done loading RDB, keys loaded: ${keysLoaded}, keys expired: ${keysExpired}.`);
+      yield* loadRdb(core, source, core.persistence.loadLibrary);
       whole = source.position;
     }
     for (let commands = 0; ; commands++) {

@@ -534,9 +534,7 @@ export class Persistence {
     const source = new RdbFileSource(core.heap, disk, file);
     this.beginLoading(source.size);
     try {
-      const result = yield* loadRdb(core, source, this.loadLibrary, merge);
-      core.log(LOG_NOTICE, `Done loading RDB, keys loaded: ${result.keysLoaded}, keys expired: ${result.keysExpired}.`);
-      return result;
+      return yield* loadRdb(core, source, this.loadLibrary, merge);
     } finally {
       this.loading = false;
       source.release();

@@ -127,7 +127,7 @@ function readKey(
   const name = () => h.latin1(key, Math.min(length, 128));
   if (value === 0 && r.emptyKey) {
     r.emptyKey = false;
-    if (result.emptyKeys++ < 10) core.log(LOG_NOTICE, `rdbLoadObject skipping empty key: ${name()}`);
+    if (result.emptyKeys++ < 10) core.log(LOG_WARNING, `rdbLoadObject skipping empty key: ${name()}`);
     sdsFree(h, key);
   } else if (value === 0) {
     const error = brokenAt(source, `the value of key '${name()}' is broken`);
@@ -188,6 +188,12 @@ function checkSum(core: RedisCore, source: RdbFileSource, version: number): void
     core.log(LOG_WARNING, `Wrong RDB checksum ${sums}. Aborting now.`);
     throw new RdbLoadError('RDB CRC error: the file is damaged');
   }
+}
+
+function tellLoaded(core: RedisCore, { keysLoaded, keysExpired, emptyKeys }: RdbLoadResult): void {
+  const counts = `keys loaded: ${keysLoaded}, keys expired: ${keysExpired}`;
+  if (emptyKeys === 0) core.log(LOG_NOTICE, `Done loading RDB, ${counts}.`);
+  else core.log(LOG_WARNING, `Done loading RDB, ${counts}, empty keys skipped: ${emptyKeys}.`);
 }
 
 /**
@@ -274,7 +280,7 @@ export function* loadRdb(
         checkSum(core, source, version);
         saver.keysLoaded = result.keysLoaded;
         saver.keysExpired = result.keysExpired;
-        if (result.emptyKeys > 0) core.log(LOG_WARNING, `Empty keys skipped: ${result.emptyKeys}.`);
+        tellLoaded(core, result);
         return result;
       default:
         readKey(core, source, opcode, db, context, result, merge);

@@ -163,8 +163,9 @@ export class FunctionLibraries {
 
   /** @returns null, or the text of an error: then nothing has changed */
   restore(offset: number, length: number, policy: RestorePolicy): string | null {
-    const heap = this.scripting.core.heap;
-    if (!verifyDumpPayload(heap, offset, length)) return 'DUMP payload version or checksum are wrong';
+    const { heap, debug } = this.scripting.core;
+    if (!verifyDumpPayload(heap, offset, length, debug.skipsChecksums))
+      return 'DUMP payload version or checksum are wrong';
     const codes: string[] = [];
     const r = new RdbReader(heap, offset, offset + length - FOOTER_BYTES);
     try {
