@@ -53,6 +53,8 @@ export interface PairedWork {
   /** Highest ratio engine / real allowed. */
   atMost: number;
   measure: (server: BenchServer) => Promise<Sample>;
+  /** Unmeasured rounds before the first one (default 1). */
+  warmUps?: number;
 }
 
 /** CPU seconds, user and system, of a process since its start. */
@@ -131,9 +133,11 @@ export async function pairedRows(
   for (const work of works) {
     const reals: Sample[] = [];
     const own: Sample[] = [];
-    // One unmeasured round each: the engine's code is compiled, both servers' tables have grown.
-    await work.measure(real);
-    await work.measure(ours);
+    // Unmeasured rounds: the engine's code is compiled, both servers' tables have grown.
+    for (let round = 0; round < (work.warmUps ?? 1); round++) {
+      await work.measure(real);
+      await work.measure(ours);
+    }
     for (let round = 0; round < options.rounds; round++) {
       if (round % 2 === 0) {
         reals.push(await work.measure(real));

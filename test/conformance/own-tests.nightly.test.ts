@@ -72,11 +72,24 @@ exec node ${program('cachelab-memcached.js')} "\${args[@]}"`,
 /** Tools that the tests call by their place in the source tree. */
 const REDIS_TOOLS = ['redis-cli', 'redis-benchmark', 'redis-check-aof', 'redis-check-rdb'] as const;
 const REDIS_UNITS: readonly string[] = [
-  ...['string', 'incr', 'list-2', 'list-3', 'zset', 'hash', 'stream'].map((name) => `unit/type/${name}`),
-  ...['protocol', 'keyspace', 'scan', 'info', 'info-command', 'sort', 'quit', 'acl', 'acl-v2', 'latency-monitor'].map(
-    (name) => `unit/${name}`,
-  ),
-];
+  ...['string', 'incr', 'list-2', 'list-3', 'set', 'zset', 'hash', 'stream'].map((name) => `unit/type/${name}`),
+  ...['protocol', 'keyspace', 'scan', 'info', 'info-command', 'sort', 'quit', 'acl', 'acl-v2', 'latency-monitor'],
+  ...[
+    'aofrw',
+    'bitops',
+    'geo',
+    'hyperloglog',
+    'introspection-2',
+    'lazyfree',
+    'limits',
+    'multi',
+    'obuf-limits',
+    'pause',
+  ],
+  ...['pubsub', 'replybufsize', 'slowlog', 'tracking', 'violations'],
+  ...['aof', 'redis-cli', 'redis-benchmark', 'convert-zipmap-hash-on-load'].map((name) => `integration/${name}`),
+  ...['convert-ziplist-hash-on-load', 'convert-ziplist-zset-on-load'].map((name) => `integration/${name}`),
+].map((name) => (name.includes('/') ? name : `unit/${name}`));
 /** Tests that want a replica, a cluster, gigabytes or many minutes. */
 const REDIS_TAGS_LEFT_OUT = '-needs:repl -cluster -large-memory -slow';
 
@@ -90,8 +103,7 @@ describe.skipIf(redis === undefined)("Redis's own tests", () => {
     }
     mkdirSync(join(folder, 'src'), { recursive: true });
     for (const tool of REDIS_TOOLS) symlinkSync(requireReal(tool)!, join(folder, 'src', tool));
-    // The tests wait for the line in the logo that tells the process; there is no logo here.
-    script(join(folder, 'src/redis-server'), `echo " PID: $$"\nexec node ${program('cachelab-redis-server.js')} "$@"`);
+    script(join(folder, 'src/redis-server'), `exec node ${program('cachelab-redis-server.js')} "$@"`);
   });
 
   for (const [at, unit] of REDIS_UNITS.entries()) {
