@@ -19,6 +19,10 @@ const systemTexts: Readonly<Record<string, string>> = {
   ENFILE: 'Too many open files in system',
   EBUSY: 'Device or resource busy',
   ENOMEM: 'Cannot allocate memory',
+  EEXIST: 'File exists',
+  ELOOP: 'Too many levels of symbolic links',
+  ENXIO: 'No such device or address',
+  ETXTBSY: 'Text file busy',
 };
 
 /** The C library's words for a system error, as the original's messages carry them. */

@@ -1,7 +1,7 @@
 /** -P: the file with the server's process id, written as memcached writes it. */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { systemText } from '../base/system-text.ts';
 import { strictUnsigned } from './c-numbers.ts';
-import { systemErrorText } from './system-error-text.ts';
 
 /**
  * Writes this process's id and a newline, by way of a second file: nobody shall find it empty.
@@ -14,13 +14,13 @@ export function writeMemcachedPidFile(path: string, log: (line: string) => void)
   try {
     writeFileSync(unfinished, `${process.pid}\n`);
   } catch (error) {
-    log(`Could not open the pid file ${unfinished} for writing: ${systemErrorText(error)}`);
+    log(`Could not open the pid file ${unfinished} for writing: ${systemText(error)}`);
     return;
   }
   try {
     renameSync(unfinished, path);
   } catch (error) {
-    log(`Could not rename the pid file from ${unfinished} to ${path}: ${systemErrorText(error)}`);
+    log(`Could not rename the pid file from ${unfinished} to ${path}: ${systemText(error)}`);
   }
 }
 

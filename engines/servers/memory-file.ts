@@ -4,6 +4,7 @@
  * server that is killed, or ended by SIGTERM, starts with a clean cache next time. As the original does it, and with its messages.
  */
 import { closeSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
+import { systemText } from '../base/system-text.ts';
 import { mapFile, openForMapping } from '../io/mapped-file.ts';
 import type { Core } from '../memcached/core.ts';
 import { prepareRestart, restoreCore } from '../memcached/restart.ts';
@@ -11,7 +12,6 @@ import { type RestartState, readRestartMeta, writeRestartMeta } from '../memcach
 import type { Settings } from '../memcached/settings.ts';
 import type { Memory } from '../ports.ts';
 import { EX_FAILURE, OptionError } from './option-error.ts';
-import { systemErrorText } from './system-error-text.ts';
 
 const PAGE_BYTES = 4_096;
 const META_MODE = 0o600;
@@ -44,7 +44,7 @@ export class MemoryFile {
     } catch (error) {
       const { syscall } = error as NodeJS.ErrnoException;
       const what = syscall === 'ftruncate' ? 'ftruncate failed' : 'failed to open file for mmap';
-      throw new OptionError(`${what}: ${systemErrorText(error)}`, EX_FAILURE);
+      throw new OptionError(`${what}: ${systemText(error)}`, EX_FAILURE);
     }
     const offset = arena.takePages(bytes / PAGE_BYTES);
     if (offset === 0)

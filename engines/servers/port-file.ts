@@ -1,7 +1,7 @@
 /** The file that tells a script which ports a memcached has got: it may have asked for any (-p -1). */
 import { appendFileSync, renameSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
-import { systemErrorText } from './system-error-text.ts';
+import { systemText } from '../base/system-text.ts';
 
 /** Names the file. */
 const VARIABLE = 'MEMCACHED_PORT_FILENAME';
@@ -28,6 +28,6 @@ export function writePortFile(ports: readonly BoundPort[], log: (line: string) =
     appendFileSync(unfinished, lines.join(''));
     renameSync(unfinished, path);
   } catch (error) {
-    log(`Failed to open "${unfinished}": ${systemErrorText(error)}`);
+    log(`Failed to open "${unfinished}": ${systemText(error)}`);
   }
 }

@@ -1,7 +1,8 @@
 /** BullMQ, a job queue that lives in Lua scripts over every data type. */
 import { FlowProducer, type Job, Queue, QueueEvents, type QueueOptions, UnrecoverableError, Worker } from 'bullmq';
 import { afterEach, expect, it } from 'vitest';
-import { onBothServers, until } from './servers.ts';
+import { until } from '../support/wait.ts';
+import { onBothServers } from './servers.ts';
 
 interface Closable {
   close(): Promise<unknown>;

@@ -1,7 +1,8 @@
 /** ioredis on its common paths: pipelines, transactions, scripts, subscriptions, waiting, streams, scans, reconnecting. */
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { onBothServers, until } from './servers.ts';
+import { until } from '../support/wait.ts';
+import { onBothServers } from './servers.ts';
 
 onBothServers('ioredis', (server) => {
   let redis: Redis;

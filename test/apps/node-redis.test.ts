@@ -1,7 +1,8 @@
 /** node-redis on its common paths, in both versions of the protocol. */
 import { createClient, defineScript } from 'redis';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { onBothServers, until } from './servers.ts';
+import { until } from '../support/wait.ts';
+import { onBothServers } from './servers.ts';
 
 const connect = (path: string, resp: 2 | 3) =>
   createClient({

@@ -38,12 +38,3 @@ export function onBothServers(title: string, body: (server: () => AppServer) => 
     });
   }
 }
-
-/** Waits until something is so, looking every 10 ms. @throws Error after `timeoutMs` */
-export async function until(what: string, holds: () => boolean | Promise<boolean>, timeoutMs = 15_000): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
-  while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`Cannot wait any longer: ${what} has not come true`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}

@@ -3,8 +3,10 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startOurs, startReal, type TestServer } from '../redis/support/servers.ts';
 import { describeReal } from '../support/real.ts';
 import { RespClient } from '../support/resp-client.ts';
+import { until } from '../support/wait.ts';
 
 const CLIENTS = 60;
+const WAIT_MS = 10_000;
 /** The shares of one radix tree node and of lists that grow by steps. */
 const TOLERANCE_BYTES = 40;
 /** Query buffers go after 2 s of silence, reply buffers shrink after 5, and each client has its turn once a second. */
@@ -14,15 +16,6 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 function field(text: unknown, name: string): number {
   return Number(new RegExp(`${name}[:=](-?\\d+)`).exec(String(text))![1]);
-}
-
-/** @throws Error when it does not come true */
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 10_000;
-  while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error('Cannot wait any longer');
-    await pause(10);
-  }
 }
 
 interface Growth {
@@ -53,7 +46,11 @@ async function grow(server: TestServer): Promise<Growth> {
     );
   for (let i = 0; i < CLIENTS; i++) clients.push(await RespClient.connect({ path: server.path }));
   // Whoever could connect may not have been let in yet.
-  await until(async () => field(await main.command('INFO', 'clients'), 'connected_clients') > CLIENTS);
+  await until(
+    'all clients are connected',
+    async () => field(await main.command('INFO', 'clients'), 'connected_clients') > CLIENTS,
+    WAIT_MS,
+  );
   const opened = ((await used()) - before) / CLIENTS;
   await look();
   for (const client of clients) await client.command('ECHO', 'x'.repeat(100));
@@ -121,12 +118,20 @@ describeReal(['redis-server'], 'memory of clients', () => {
       const large = await RespClient.connect({ path: server.path });
       await large.command('CLIENT', 'SETNAME', 'large');
       void large.raw(Buffer.from(`*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$900000\r\n${'y'.repeat(600_000)}`), 1).catch(() => {});
-      await until(async () => {
-        const list = String(await main.command('CLIENT', 'LIST')).split('\n');
-        return list.some((line) => line.includes('name=large') && field(line, ' tot-mem') > 600_000);
-      });
+      await until(
+        'its buffers are full',
+        async () => {
+          const list = String(await main.command('CLIENT', 'LIST')).split('\n');
+          return list.some((line) => line.includes('name=large') && field(line, ' tot-mem') > 600_000);
+        },
+        WAIT_MS,
+      );
       told.push(await main.command('CONFIG', 'SET', 'maxmemory-clients', '300kb'));
-      await until(async () => field(await main.command('INFO', 'stats'), 'evicted_clients') > 0);
+      await until(
+        'a client is evicted',
+        async () => field(await main.command('INFO', 'stats'), 'evicted_clients') > 0,
+        WAIT_MS,
+      );
       // Nobody else goes in the turns of the clients that follow.
       await pause(1_300);
       const list = String(await main.command('CLIENT', 'LIST'));

@@ -8,12 +8,12 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { findProgram } from '../../harness/target/find-program.ts';
-import { until } from '../apps/servers.ts';
 import { freePort } from '../support/ports.ts';
 import { waitFor } from '../support/processes.ts';
 import { describeReal } from '../support/real.ts';
 import { converse, embeddedCommand, realCommand, type StartedServer, startServer } from '../support/redis-pair.ts';
 import { RespError } from '../support/resp-client.ts';
+import { until } from '../support/wait.ts';
 
 const running: StartedServer[] = [];
 const folders: string[] = [];

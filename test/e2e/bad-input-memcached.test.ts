@@ -3,19 +3,8 @@
  * engine over each event loop and on the real server, and all have to do the same.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import {
-  destroyPeers,
-  HALF,
-  MIB,
-  type Misuse,
-  Peer,
-  play,
-  shorten,
-  sleep,
-  subjects,
-  until,
-  Victim,
-} from '../support/hostile.ts';
+import { destroyPeers, HALF, MIB, type Misuse, Peer, play, shorten, subjects, Victim } from '../support/hostile.ts';
+import { sleep, until } from '../support/wait.ts';
 
 const V = 'version\r\n';
 const VERSION = 'VERSION 1.6.18\r\n';

@@ -3,20 +3,9 @@
  * event loop and on the real server, and all have to do the same.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import {
-  destroyPeers,
-  HALF,
-  MIB,
-  type Misuse,
-  Peer,
-  play,
-  shorten,
-  sleep,
-  subjects,
-  until,
-  Victim,
-} from '../support/hostile.ts';
+import { destroyPeers, HALF, MIB, type Misuse, Peer, play, shorten, subjects, Victim } from '../support/hostile.ts';
 import { encodeCommand } from '../support/resp-client.ts';
+import { sleep, until } from '../support/wait.ts';
 
 const PING = '*1\r\n$4\r\nPING\r\n';
 const PONG = '+PONG\r\n';

@@ -6,9 +6,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { OP_APPEND, OP_DELETE, OP_GET, OP_SET } from '../../engines/memcached/protocol/binary.ts';
 import { binaryConcat, binaryGet, binaryStore } from '../../engines/memcached/protocol/encode.ts';
 import type { Random } from '../../engines/ports.ts';
-import { destroyPeers, Peer, shorten, sleep, subjects, until, Victim } from '../support/hostile.ts';
+import { destroyPeers, Peer, shorten, subjects, Victim } from '../support/hostile.ts';
 import { encodeCommand } from '../support/resp-client.ts';
 import { seededRandom } from '../support/seed.ts';
+import { sleep, until } from '../support/wait.ts';
 
 const ROUNDS = 25;
 const REQUESTS = 12;

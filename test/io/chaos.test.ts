@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { createEventLoop } from '../../engines/io/create-event-loop.ts';
 import { seededRandom } from '../support/seed.ts';
-import { loopNames, openDescriptors, testAllocator, until } from './support/loops.ts';
+import { until } from '../support/wait.ts';
+import { loopNames, openDescriptors, testAllocator } from './support/loops.ts';
 
 const CONNECTIONS = 400;
 const SIDE_CLIENT = -1;

@@ -6,7 +6,8 @@ import type { SystemCalls } from '../../engines/io/system.ts';
 import { errnoOf } from '../../engines/io/system-error.ts';
 import { createArena } from '../../engines/memory/arena.ts';
 import { createJemalloc } from '../../engines/memory/jemalloc.ts';
-import { loopNames, type RunningLoop, startLoop, until } from './support/loops.ts';
+import { until } from '../support/wait.ts';
+import { loopNames, type RunningLoop, startLoop } from './support/loops.ts';
 
 /** A client that gathers the datagrams it gets. */
 class Client {

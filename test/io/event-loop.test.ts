@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { SystemError } from '../../engines/io/system-error.ts';
 import { TIMED } from '../support/timed.ts';
+import { sleep, until } from '../support/wait.ts';
 import {
   echoHandler,
   frame,
@@ -13,9 +14,7 @@ import {
   openDescriptors,
   type RunningLoop,
   sendBytes,
-  sleep,
   startLoop,
-  until,
 } from './support/loops.ts';
 import { connect, exchange, receive } from './support/peers.ts';
 

@@ -3,7 +3,8 @@ import type net from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { type EventLoop, MOVED } from '../../engines/io/event-loop.ts';
 import { systemAvailable } from '../../engines/io/system.ts';
-import { echoHandler, loopNames, openDescriptors, sendBytes, startLoop, until } from './support/loops.ts';
+import { until } from '../support/wait.ts';
+import { echoHandler, loopNames, openDescriptors, sendBytes, startLoop } from './support/loops.ts';
 import { connect, receive } from './support/peers.ts';
 
 const HOST = '127.0.0.1';

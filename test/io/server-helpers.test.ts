@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemAvailable } from '../../engines/io/system.ts';
 import { createLogFile } from '../../engines/servers/log-file.ts';
 import { removePidFile, writePidFile } from '../../engines/servers/pid-file.ts';
-import { sleep, until } from './support/loops.ts';
+import { sleep, until } from '../support/wait.ts';
 import { connect, receive } from './support/peers.ts';
 
 const script = (name: string): string => fileURLToPath(new URL(`./support/${name}`, import.meta.url));

@@ -8,7 +8,8 @@ import { nowUs } from '../../engines/io/now.ts';
 import { TimerQueue } from '../../engines/io/timer-queue.ts';
 import { median } from '../../harness/measure/statistics.ts';
 import { TIMED } from '../support/timed.ts';
-import { loopNames, type RunningLoop, sleep, startLoop, until } from './support/loops.ts';
+import { sleep, until } from '../support/wait.ts';
+import { loopNames, type RunningLoop, startLoop } from './support/loops.ts';
 
 describe('the timer queue', () => {
   it('runs what is due in order of time, again where a delay is returned, and not what was cancelled', () => {

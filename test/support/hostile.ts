@@ -1,4 +1,5 @@
 /** Servers as processes and connections that misbehave: for tests of bad input. */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import net from 'node:net';
@@ -9,23 +10,11 @@ import { systemAvailable } from '../../engines/io/system.ts';
 import { findProgram } from '../../harness/target/find-program.ts';
 import { freePort } from './ports.ts';
 import { realRequired } from './real.ts';
+import { sleep, until } from './wait.ts';
 
 export const MIB = 1_048_576;
 const START_ATTEMPTS = 3;
 const cli = fileURLToPath(new URL('../../dist/harness/cli/main.js', import.meta.url));
-
-export function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-/** @throws Error after `ms` */
-export async function until(what: string, holds: () => boolean | Promise<boolean>, ms = 15_000): Promise<void> {
-  const end = Date.now() + ms;
-  while (!(await holds())) {
-    if (Date.now() > end) throw new Error(`Waited ${ms} ms in vain until ${what}`);
-    await sleep(1);
-  }
-}
 
 /** A server process under attack. */
 export class Victim {

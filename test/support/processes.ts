@@ -1,5 +1,7 @@
 /** What processes there are, for tests that must leave none behind. Linux. */
 import { readdirSync, readFileSync } from 'node:fs';
+import { sampleProcess } from '../../harness/measure/process-sample.ts';
+import { until } from './wait.ts';
 
 /** Pids of the living children of a process. */
 export function childrenOf(parent: number): number[] {
@@ -27,21 +29,10 @@ export function commandOf(pid: number): string[] {
 }
 
 /** @throws Error when the condition does not come true in time */
-export async function waitFor(what: string, isTrue: () => boolean, timeoutMs = 10_000): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
-  while (!isTrue()) {
-    if (Date.now() > deadline) throw new Error(`Cannot wait any longer for: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
+export const waitFor = (what: string, isTrue: () => boolean, ms = 10_000): Promise<void> => until(what, isTrue, ms);
 
 /** Seconds that a process has spent on a processor; 0 when it is gone. */
 export function cpuSeconds(pid: number): number {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return (Number(fields[11]) + Number(fields[12])) / 100;
-  } catch {
-    return 0;
-  }
+  const sample = sampleProcess(pid);
+  return sample === null ? 0 : sample.userS + sample.systemS;
 }

@@ -4,7 +4,7 @@ import { adminOf } from '../admin.ts';
 import type { Client } from '../client.ts';
 import type { CommandProc } from '../command.ts';
 import { LOOKUP_NONOTIFY, LOOKUP_NOSTATS, LOOKUP_NOTOUCH, lookupKey, setKey } from '../db.ts';
-import { REPLY_PEAK_MS } from '../debug-knobs.ts';
+import { type DebugKnobs, REPLY_PEAK_MS } from '../debug-knobs.ts';
 import { dictStats } from '../dict-stats.ts';
 import { dataDigest, valueDigest } from '../digest.ts';
 import { LOG_WARNING } from '../log-levels.ts';
@@ -265,10 +265,21 @@ function debugListpack(core: RedisCore, c: Client): void {
   else addReplyError(c, 'Not a listpack encoded object.');
 }
 
+/** An argument as atoi reads it: 0 where no number begins it. */
+const looseInteger = (c: Client, index: number): number => Number.parseInt(c.argText(index), 10) || 0;
+
+/** A subcommand that turns a knob to the number behind it. */
+const knob =
+  (turn: (debug: DebugKnobs, value: number) => void): CommandProc =>
+  (core, c) => {
+    turn(core.debug, looseInteger(c, 2));
+    addReplyOk(c);
+  };
+
 /** When a reply buffer's peak is forgotten, and whether reply buffers are resized at all. */
 function debugReplyBuffer(core: RedisCore, c: Client): void {
   if (c.argIs(2, 'resizing')) {
-    core.debug.resizesReplyBuffers = (Number.parseInt(c.argText(3), 10) || 0) !== 0;
+    core.debug.resizesReplyBuffers = looseInteger(c, 3) !== 0;
   } else if (!c.argIs(2, 'peak-reset-time')) {
     refuseSubcommand(c);
     return;
@@ -321,37 +332,13 @@ const subcommands: Readonly<Record<string, readonly [arity: number, proc: Comman
   populate: [-3, debugPopulate],
   reload: [-2, debugReload],
   loadaof: [-2, debugLoadAof],
-  'pause-cron': [
-    3,
-    (core, c) => {
-      core.debug.pausesCron = (Number.parseInt(c.argText(2), 10) || 0) !== 0;
-      addReplyOk(c);
-    },
-  ],
+  'pause-cron': [3, knob((debug, value) => (debug.pausesCron = value !== 0))],
   'quicklist-packed-threshold': [3, debugPackedThreshold],
   listpack: [3, debugListpack],
   replybuffer: [4, debugReplyBuffer],
-  'aof-flush-sleep': [
-    3,
-    (core, c) => {
-      core.debug.aofFlushSleepUs = Number.parseInt(c.argText(2), 10) || 0;
-      addReplyOk(c);
-    },
-  ],
-  'set-disable-deny-scripts': [
-    3,
-    (core, c) => {
-      core.debug.scriptsMayAll = (Number.parseInt(c.argText(2), 10) || 0) !== 0;
-      addReplyOk(c);
-    },
-  ],
-  'set-skip-checksum-validation': [
-    3,
-    (core, c) => {
-      core.debug.skipsChecksums = (Number.parseInt(c.argText(2), 10) || 0) !== 0;
-      addReplyOk(c);
-    },
-  ],
+  'aof-flush-sleep': [3, knob((debug, value) => (debug.aofFlushSleepUs = value))],
+  'set-disable-deny-scripts': [3, knob((debug, value) => (debug.scriptsMayAll = value !== 0))],
+  'set-skip-checksum-validation': [3, knob((debug, value) => (debug.skipsChecksums = value !== 0))],
   'config-rewrite-force-all': [
     2,
     (core, c) => {

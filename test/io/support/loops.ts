@@ -113,16 +113,3 @@ export function frame(payload: Uint8Array): Buffer {
 export function openDescriptors(): number {
   return readdirSync('/proc/self/fd').length;
 }
-
-export function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-/** Waits until `condition` holds. @throws Error after `ms` */
-export async function until(what: string, condition: () => boolean, ms = 15_000): Promise<void> {
-  const end = Date.now() + ms;
-  while (!condition()) {
-    if (Date.now() > end) throw new Error(`Waited ${ms} ms in vain until ${what}`);
-    await sleep(2);
-  }
-}
